@@ -1,1 +1,41 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod acquire;
+mod builder;
+mod connection;
+mod driver;
+mod options;
+mod pool;
+mod query;
+mod transaction;
+
+pub use otel_core::{self, Telemetry, opentelemetry};
+pub use sqlx;
+
+pub use self::acquire::Acquire;
+pub use self::builder::{Builder, Single};
+pub use self::connection::Connection;
+pub use self::driver::Database;
+pub use self::options::PoolOptions;
+pub use self::pool::{Pool, PoolConnection};
+pub use self::transaction::Transaction;
+
+/// The names that sqlx gives to the types of one database, for the types of this crate.
+macro_rules! aliases {
+    ($feature:literal, $database:ty: $($alias:ident = $type:ident $(<$lifetime:lifetime>)?),*) => {
+        $(
+            #[cfg(feature = $feature)]
+            #[doc = concat!("Alias of [`", stringify!($type), "`], under the name of sqlx.")]
+            pub type $alias $(<$lifetime>)? = $type<$($lifetime,)? $database>;
+        )*
+    };
+}
+
+aliases!("postgres", sqlx::Postgres: PgPool = Pool, PgPoolOptions = PoolOptions,
+    PgConnection = Connection, PgTransaction = Transaction<'c>);
+aliases!("mysql", sqlx::MySql: MySqlPool = Pool, MySqlPoolOptions = PoolOptions,
+    MySqlConnection = Connection, MySqlTransaction = Transaction<'c>);
+aliases!("sqlite", sqlx::Sqlite: SqlitePool = Pool, SqlitePoolOptions = PoolOptions,
+    SqliteConnection = Connection, SqliteTransaction = Transaction<'c>);
+aliases!("any", sqlx::Any: AnyPool = Pool, AnyPoolOptions = PoolOptions,
+    AnyConnection = Connection, AnyTransaction = Transaction<'c>);

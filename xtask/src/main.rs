@@ -1,2 +1,70 @@
-//! Under construction.
-fn main() {}
+//! The tasks of this workspace: what CI calls and a human calls.
+//!
+//! One file per command. Programs are started through `duct`, never through a shell.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program"
+)]
+
+mod analyze;
+mod bench;
+mod services;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The tasks of this workspace.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check the rules of this workspace that no compiler knows
+    Tidy,
+    /// Start, stop or list the servers of the live tests
+    #[command(subcommand)]
+    Services(services::Task),
+    /// Run the tests, with every server that can be started here
+    Test(test::Options),
+    /// Show what would be emitted for the texts on standard input, one JSON string per line
+    #[command(subcommand)]
+    Analyze(analyze::Task),
+    /// Measure what the instrumentation costs
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Tidy => tidy::run(&Workspace::find()?),
+        Task::Services(task) => services::run(&task),
+        Task::Test(options) => test::run(&Workspace::find()?, &options),
+        Task::Analyze(task) => analyze::run(&task),
+        Task::Bench(options) => bench::run(&Workspace::find()?, &options),
+    }
+}

@@ -1,1 +1,24 @@
-//! Under construction.
+//! Real servers on 127.0.0.1 without Docker, for live and fault tests.
+//!
+//! [`Services`] are the shared instances of one workspace: started once, found by every test
+//! through one address file, gone after [`Services::down`]. [`Private`] is an instance of a test's
+//! own, which it may kill without disturbing anybody. Both run the same descriptions: one
+//! [`Server`] per file in `servers/`, a constant of at most sixty lines.
+//!
+//! Everything lives in throw-away folders below one home (see [`Services::from_env`]); an instance
+//! that somebody else started is never touched. Linux only, since a process is told from a later
+//! one with the same id by what `/proc` says.
+
+mod home;
+mod install;
+mod instance;
+mod place;
+mod private;
+mod process;
+mod server;
+mod servers;
+mod services;
+
+pub use private::Private;
+pub use server::Server;
+pub use services::{Services, State, Status};

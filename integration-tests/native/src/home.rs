@@ -1,0 +1,149 @@
+//! Where instances live, the locks between launchers, and the address file.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Ports from here on are given to outgoing connections, and so are taken at random.
+const EPHEMERAL: u16 = 32768;
+
+/// `OTEL_SERVICES_HOME`, else `services` in the target folder: `CARGO_TARGET_DIR`, else the
+/// nearest `target` at or above the current folder.
+pub(crate) fn from_env() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("the current folder is gone; change to another")?;
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(home) = set("OTEL_SERVICES_HOME") {
+        return Ok(here.join(home));
+    }
+    let target = match set("CARGO_TARGET_DIR") {
+        Some(target) => here.join(target),
+        None => here
+            .ancestors()
+            .map(|folder| folder.join("target"))
+            .find(|target| target.is_dir())
+            .unwrap_or_else(|| here.join("target")),
+    };
+    Ok(target.join("services"))
+}
+
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| {
+        format!(
+            "cannot make {}; set OTEL_SERVICES_HOME to a folder of yours",
+            path.display()
+        )
+    })
+}
+
+/// Held until dropped; other launchers wait.
+pub(crate) fn lock(home: &Path, name: &str) -> Result<File> {
+    make_folder(home)?;
+    let path = home.join(format!("{name}.lock"));
+    let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    file.with_context(|| format!("cannot lock {}", path.display()))
+}
+
+/// A free port, kept from other launchers of this home until dropped.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    _lock: File,
+}
+
+impl Port {
+    /// This port, or nothing if anybody has it.
+    pub(crate) fn take(home: &Path, number: u16) -> Result<Option<Self>> {
+        let folder = home.join("ports");
+        make_folder(&folder)?;
+        let path = folder.join(number.to_string());
+        let lock =
+            File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let free =
+            lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
+        Ok(free.then_some(Self {
+            number,
+            _lock: lock,
+        }))
+    }
+
+    /// The first free one from `wanted` on.
+    pub(crate) fn from(home: &Path, wanted: u16) -> Result<Self> {
+        for number in wanted..EPHEMERAL {
+            if let Some(port) = Self::take(home, number)? {
+                return Ok(port);
+            }
+        }
+        bail!("no port from {wanted} to {EPHEMERAL} of 127.0.0.1 is free; end what holds them")
+    }
+}
+
+/// Server key to URL, as the tests read it.
+pub(crate) type Addresses = BTreeMap<String, String>;
+
+pub(crate) fn addresses_file(home: &Path) -> PathBuf {
+    home.join("addresses.json")
+}
+
+/// Several launchers may change the address file at a time, and tests read it meanwhile.
+pub(crate) fn change_addresses(home: &Path, change: impl FnOnce(&mut Addresses)) -> Result<()> {
+    let _lock = lock(home, "addresses")?;
+    let path = addresses_file(home);
+    let mut addresses: Addresses = read_json(&path)?.unwrap_or_default();
+    change(&mut addresses);
+    write_json(&path, &addresses)
+}
+
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .with_context(|| format!("{} is damaged; remove it", path.display())),
+    }
+}
+
+/// Whole or not at all: a reader never sees half a file.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let next = path.with_extension("next");
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    fs::write(&next, text)
+        .and_then(|()| fs::rename(&next, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_not_taken_and_one_taken_is_not_taken_again() {
+        let home = tempfile::tempdir().unwrap();
+        let first = Port::from(home.path(), 29000).unwrap();
+        assert!(Port::take(home.path(), first.number).unwrap().is_none());
+        let number = first.number;
+        drop(first);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+        assert!(Port::take(home.path(), number).unwrap().is_none());
+        drop(listener);
+        assert!(Port::take(home.path(), number).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(addresses_file(home.path()), "{").unwrap();
+        let error = change_addresses(home.path(), |_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("addresses.json is damaged; remove it"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! The engine: takes one server through install, init, start, ready, stop and removal.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::home::{self, Port};
+use crate::install;
+use crate::place::{Place, make_data_folder};
+use crate::process::{POLL, Process};
+use crate::server::Server;
+
+/// How much of a log is shown when a start fails.
+const LOG_LINES: usize = 15;
+
+/// One server in one folder. Whoever changes it holds a lock.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    server: &'static Server,
+    home: PathBuf,
+    folder: PathBuf,
+    state: State,
+    /// Kept from others while this value lives.
+    ports: Vec<Port>,
+}
+
+/// What outlives the launcher.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Not always in the folder: see `make_data_folder`.
+    data: Option<PathBuf>,
+    initialised: bool,
+    ports: Vec<u16>,
+    process: Option<Process>,
+    /// The test that a private instance belongs to.
+    owner: Option<Process>,
+}
+
+impl Instance {
+    /// Whatever lives in this folder, perhaps nothing yet.
+    pub(crate) fn open(server: &'static Server, home: &Path, folder: PathBuf) -> Result<Self> {
+        let state = home::read_json(&folder.join("state.json"))?.unwrap_or_default();
+        Ok(Self {
+            server,
+            home: home.to_path_buf(),
+            folder,
+            state,
+            ports: Vec::new(),
+        })
+    }
+
+    /// From now on it belongs to this process.
+    pub(crate) fn own(&mut self) -> Result<()> {
+        self.state.owner = Some(Process::own()?);
+        self.make_folder()?;
+        self.save()
+    }
+
+    /// Its owner ended without removing it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        !self.state.owner.as_ref().is_some_and(Process::is_alive)
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.folder.exists()
+    }
+
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.state
+            .process
+            .as_ref()
+            .filter(|process| process.is_alive())
+    }
+
+    pub(crate) fn url(&self) -> Result<String> {
+        Ok((self.server.url)(&self.place()?))
+    }
+
+    /// Runs it on its data and its ports, or on new ones from `ports` on; waits until it answers.
+    pub(crate) fn start(&mut self, ports: &[u16], report: fn(&str)) -> Result<()> {
+        if self.process().is_some() {
+            // Whoever started it may still be waiting for it, or have been interrupted.
+            return self.wait_until_ready();
+        }
+        let name = self.server.name;
+        install::ensure(self.server, &self.home, report)?;
+        self.make_folder()?;
+        self.take_ports(ports)?;
+        if !self.state.initialised {
+            report(&format!("{name}: preparing its data folder"));
+            self.init()?;
+        }
+        report(&format!("{name}: starting on port {:?}", self.state.ports));
+        self.spawn()?;
+        let ready = self.wait_until_ready();
+        if ready.is_err() {
+            self.kill()?;
+        }
+        ready
+    }
+
+    /// Ends it in good order; data and ports stay.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.process()
+            .map_or(Ok(()), |it| it.stop(self.server.stop, self.server.patience))
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process().map_or(Ok(()), Process::kill)
+    }
+
+    /// Stops it and removes all it had.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        self.stop()?;
+        for folder in self.state.data.iter().chain([&self.folder]) {
+            if folder.exists() {
+                fs::remove_dir_all(folder)
+                    .with_context(|| format!("cannot remove {}", folder.display()))?;
+            }
+        }
+        self.state = State::default();
+        self.ports.clear();
+        Ok(())
+    }
+
+    fn place(&self) -> Result<Place> {
+        let data = self.state.data.clone().context("it was never started")?;
+        Place::new(self.server, data, self.state.ports.clone())
+    }
+
+    fn make_folder(&self) -> Result<()> {
+        home::make_folder(&self.folder)?;
+        // Others may pass to a data folder inside, whatever the umask was.
+        fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o711))
+            .with_context(|| format!("cannot open {} to others", self.folder.display()))
+    }
+
+    /// Ports once chosen stay: clients hold the address, and it is to come back there.
+    fn take_ports(&mut self, wanted: &[u16]) -> Result<()> {
+        if self.ports.len() == wanted.len() {
+            return Ok(());
+        }
+        self.ports.clear();
+        for (index, wanted) in wanted.iter().enumerate() {
+            let port = match self.state.ports.get(index) {
+                Some(&number) => Port::take(&self.home, number)?.ok_or_else(|| {
+                    let name = self.server.name;
+                    anyhow!(
+                        "port {number} of {name} is in use by another process; end that, or give \
+                         {name} a new one with `cargo xtask services down {name}`"
+                    )
+                })?,
+                None => Port::from(&self.home, *wanted)?,
+            };
+            self.ports.push(port);
+        }
+        self.state.ports = self.ports.iter().map(|port| port.number).collect();
+        Ok(())
+    }
+
+    fn init(&mut self) -> Result<()> {
+        // An init that was interrupted is begun anew.
+        if let Some(half) = self.state.data.take().filter(|half| half.exists()) {
+            fs::remove_dir_all(&half)
+                .with_context(|| format!("cannot remove {}", half.display()))?;
+        }
+        self.state.data = Some(make_data_folder(self.server, &self.folder)?);
+        self.save()?;
+        (self.server.init)(&self.place()?)
+            .with_context(|| format!("{} cannot make its data folder", self.server.title))?;
+        self.state.initialised = true;
+        self.save()
+    }
+
+    fn spawn(&mut self) -> Result<()> {
+        let lingers = self.state.process.as_ref().is_some_and(Process::lingers);
+        if let (true, Some(data), Some(file)) = (lingers, &self.state.data, self.server.pid_file) {
+            // Nothing alive is behind it: `start` has looked.
+            let _ = fs::remove_file(data.join(file));
+        }
+        let log = self.folder.join("log");
+        let open = || OpenOptions::new().create(true).append(true).open(&log);
+        let (out, err): (File, File) = open()
+            .and_then(|out| Ok((out, open()?)))
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = (self.server.command)(&self.place()?);
+        // A group of its own: Ctrl-C is for the launcher, and the server outlives it.
+        let child = command.stdout(out).stderr(err).process_group(0).spawn();
+        let child = child.with_context(|| format!("cannot run {}", self.server.title))?;
+        self.state.process = i32::try_from(child.id()).ok().and_then(Process::of);
+        self.save()
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        let (server, place, start) = (self.server, self.place()?, Instant::now());
+        loop {
+            // In this order: what has just died may have been answered for by another.
+            let answer = (server.ready)(&place);
+            if self.process().is_none() {
+                bail!(
+                    "{} ended while starting; its log:\n{}",
+                    server.title,
+                    self.log()
+                );
+            }
+            match answer {
+                Ok(()) => return Ok(()),
+                Err(error) if start.elapsed() > server.patience => bail!(
+                    "{} did not answer within {:?}: {error:#}; its log:\n{}",
+                    server.title,
+                    server.patience,
+                    self.log()
+                ),
+                Err(_) => sleep(POLL),
+            }
+        }
+    }
+
+    /// The last lines.
+    fn log(&self) -> String {
+        let path = self.folder.join("log");
+        let text = fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        format!("  {}\n  (all of it: {})", last.join("\n  "), path.display())
+    }
+
+    fn save(&self) -> Result<()> {
+        home::write_json(&self.folder.join("state.json"), &self.state)
+    }
+}

@@ -1,0 +1,200 @@
+//! A server's process, told from a later one with the same id, and its descendants.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// How often something awaited is looked at.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
+
+/// One process of this boot. Ids are given out again, the moment of the start is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pid: i32,
+    started: String,
+}
+
+impl Process {
+    /// The living process with this id.
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        let (process, ended) = Self::look(pid)?;
+        (!ended).then_some(process)
+    }
+
+    /// The process with this id, and whether it has ended and only waits for its parent to notice.
+    fn look(pid: i32) -> Option<(Self, bool)> {
+        let [state, _parent, threads, started] = stat(pid)?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let started = format!("{}/{started}", boot.trim());
+        // While threads of it are still ending, its sockets are open and its port is taken.
+        let ended = state == "X" || state == "Z" && ["0", "1"].contains(&threads.as_str());
+        Some((Self { pid, started }, ended))
+    }
+
+    /// This process.
+    pub(crate) fn own() -> Result<Self> {
+        let pid = Pid::this().as_raw();
+        Self::of(pid).context("the launcher needs Linux: there is no /proc to tell processes by")
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        match Self::look(self.pid) {
+            Some((process, ended)) if process == *self => {
+                if ended {
+                    // Takes it off the process table if it is our child, else does nothing.
+                    let _ = waitpid(Pid::from_raw(self.pid), Some(WaitPidFlag::WNOHANG));
+                }
+                !ended
+            }
+            _ => false,
+        }
+    }
+
+    /// It is alive, or its parent has not noticed its end.
+    pub(crate) fn lingers(&self) -> bool {
+        self.is_alive() || Self::look(self.pid).is_some_and(|(process, _)| process == *self)
+    }
+
+    /// Ends it with `signal`, after `patience` with force.
+    pub(crate) fn stop(&self, signal: Signal, patience: Duration) -> Result<()> {
+        let family = self.family();
+        self.signal(signal)?;
+        if wait_for_end(&family, patience) {
+            Ok(())
+        } else {
+            self.kill()
+        }
+    }
+
+    /// SIGKILL, also for its descendants: a busy PostgreSQL backend outlives its postmaster, and
+    /// its client would never learn of the crash.
+    pub(crate) fn kill(&self) -> Result<()> {
+        let family = self.family();
+        for process in &family {
+            process.signal(Signal::SIGKILL)?;
+        }
+        if !wait_for_end(&family, Duration::from_secs(30)) {
+            bail!("process {} does not end, not even by SIGKILL", self.pid);
+        }
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        if !self.is_alive() {
+            return Ok(());
+        }
+        match kill(Pid::from_raw(self.pid), signal) {
+            Err(Errno::ESRCH) => Ok(()),
+            result => result.with_context(|| {
+                format!(
+                    "cannot send {signal} to process {}; it belongs to somebody else",
+                    self.pid
+                )
+            }),
+        }
+    }
+
+    /// Itself first, then all below it; nothing if it is gone.
+    fn family(&self) -> Vec<Self> {
+        let mut family: Vec<Self> = self.is_alive().then(|| self.clone()).into_iter().collect();
+        let all: Vec<(i32, i32)> = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter_map(|pid| Some((pid, stat(pid)?[1].parse().ok()?)))
+            .collect();
+        let mut next = 0;
+        while let Some(parent) = family.get(next).map(Self::pid) {
+            let children = all.iter().filter(|(_, its_parent)| *its_parent == parent);
+            family.extend(children.filter_map(|(pid, _)| Self::of(*pid)));
+            next += 1;
+        }
+        family
+    }
+}
+
+fn wait_for_end(family: &[Process], patience: Duration) -> bool {
+    let alive = || family.iter().any(Process::is_alive);
+    // A parent that is slow to notice, as the first process of some containers, shall not make a
+    // restart fail.
+    let lingers = || family.first().is_some_and(Process::lingers);
+    let ended = wait_while(alive, patience);
+    if ended {
+        wait_while(lingers, Duration::from_secs(2));
+    }
+    ended
+}
+
+fn wait_while(holds: impl Fn() -> bool, patience: Duration) -> bool {
+    let start = Instant::now();
+    while holds() {
+        if start.elapsed() > patience {
+            return false;
+        }
+        sleep(POLL);
+    }
+    true
+}
+
+/// State, parent, number of threads and moment of the start.
+fn stat(pid: i32) -> Option<[String; 4]> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before may hold spaces and parentheses.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(
+        [
+            fields.first()?,
+            fields.get(1)?,
+            fields.get(17)?,
+            fields.get(19)?,
+        ]
+        .map(ToString::to_string),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_recycled_id_is_not_the_process() {
+        let own = Process::own().unwrap();
+        let earlier = Process {
+            pid: own.pid,
+            started: "boot/1".into(),
+        };
+        assert!(own.is_alive());
+        assert!(!earlier.is_alive());
+        // Were it taken for the process, this would end the test.
+        earlier.stop(Signal::SIGKILL, Duration::ZERO).unwrap();
+        earlier.kill().unwrap();
+    }
+
+    #[test]
+    fn killing_ends_the_descendants_too() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 600 & sleep 600; true"])
+            .spawn()
+            .unwrap();
+        let process = Process::of(shell.id().try_into().unwrap()).unwrap();
+        while process.family().len() < 3 {
+            sleep(POLL);
+        }
+        let family = process.family();
+        process.kill().unwrap();
+        assert!(family.iter().all(|process| !process.is_alive()));
+        let _ = shell.wait();
+    }
+}

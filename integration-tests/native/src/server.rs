@@ -1,0 +1,92 @@
+//! What the engine has to know about one server.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use nix::sys::signal::Signal;
+
+use crate::place::Place;
+use crate::servers;
+
+/// One server, described; [`crate::Services`] and [`crate::Private`] run it.
+#[derive(Debug)]
+pub struct Server {
+    /// What people type; in upper case the key of the address file and of `OTEL_TEST_<NAME>`.
+    pub(crate) name: &'static str,
+    /// What people read.
+    pub(crate) title: &'static str,
+    /// The Debian packages that hold `programs`.
+    pub(crate) packages: &'static [&'static str],
+    /// Without one of these the packages are installed.
+    pub(crate) programs: &'static [&'static str],
+    /// Where to look for `programs` before `PATH`.
+    pub(crate) folders: &'static [&'static str],
+    /// The account that runs it when we are root; nobody else may be impersonated.
+    pub(crate) account: &'static str,
+    /// Wanted ports; the next free one is taken instead of one that is in use.
+    pub(crate) ports: &'static [u16],
+    /// Fills the empty data folder. Runs once.
+    pub(crate) init: fn(&Place) -> Result<()>,
+    /// The server itself, in the foreground, logging to its standard streams.
+    pub(crate) command: fn(&Place) -> Command,
+    /// A real request as the user of the tests, which returns soon also when nobody answers.
+    pub(crate) ready: fn(&Place) -> Result<()>,
+    /// In the data folder: where it keeps its process id, and refuses to start while a process has
+    /// it, be it one that has ended and waits for its parent to notice.
+    pub(crate) pid_file: Option<&'static str>,
+    /// What a test connects to.
+    pub(crate) url: fn(&Place) -> String,
+    /// The signal that ends it at once but in good order.
+    pub(crate) stop: Signal,
+    /// How long to wait for `ready`, and for the end after `stop`.
+    pub(crate) patience: Duration,
+}
+
+impl Server {
+    /// PostgreSQL 15.
+    pub fn postgres() -> &'static Server {
+        &servers::POSTGRES
+    }
+
+    /// MariaDB 10.11.
+    pub fn mariadb() -> &'static Server {
+        &servers::MARIADB
+    }
+
+    /// Every server the launcher knows.
+    pub fn all() -> &'static [&'static Server] {
+        servers::ALL
+    }
+
+    /// The server of this name; the error names the known ones.
+    pub fn named(name: &str) -> Result<&'static Server> {
+        let wanted = name.to_lowercase();
+        Self::all()
+            .iter()
+            .copied()
+            .find(|server| server.name == wanted)
+            .ok_or_else(|| {
+                let known: Vec<&str> = Self::all().iter().map(|server| server.name).collect();
+                anyhow!(
+                    "there is no server named `{name}`; use one of: {}",
+                    known.join(", ")
+                )
+            })
+    }
+
+    /// What people type: `postgres`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What people read: `PostgreSQL 15`.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The key in the address file, and `<NAME>` in `OTEL_TEST_<NAME>`.
+    pub fn key(&self) -> String {
+        self.name.to_uppercase()
+    }
+}

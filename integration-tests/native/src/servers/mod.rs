@@ -1,0 +1,12 @@
+//! The servers, one description per file.
+
+mod mariadb;
+mod postgres;
+
+pub(crate) use mariadb::MARIADB;
+pub(crate) use postgres::POSTGRES;
+
+use crate::server::Server;
+
+/// In the order in which they are listed.
+pub(crate) static ALL: &[&Server] = &[&POSTGRES, &MARIADB];

@@ -1,0 +1,158 @@
+//! The shared instances of one workspace.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::home;
+use crate::instance::Instance;
+use crate::private;
+use crate::server::Server;
+
+/// The shared instances below one home folder.
+///
+/// Each call takes a lock for its server, so that several launchers, or threads, may work side by
+/// side.
+#[derive(Clone, Debug)]
+pub struct Services {
+    home: PathBuf,
+    report: fn(&str),
+}
+
+/// How a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was not brought up.
+    Down,
+    /// It was brought up and has ended since: killed, crashed, or the machine was restarted.
+    Dead,
+    /// It runs.
+    Running {
+        /// Its process.
+        pid: i32,
+    },
+}
+
+/// A server and how it is.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Which one.
+    pub server: &'static Server,
+    /// How it is.
+    pub state: State,
+    /// What a test connects to, unless it is down.
+    pub url: Option<String>,
+}
+
+impl Services {
+    /// At `OTEL_SERVICES_HOME`, else in the folder `services` of the target folder:
+    /// `CARGO_TARGET_DIR`, else the nearest `target` at or above the current folder.
+    pub fn from_env() -> Result<Self> {
+        Ok(Self::at(home::from_env()?))
+    }
+
+    /// At this folder, which is made when it is needed.
+    pub fn at(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            report: |_| (),
+        }
+    }
+
+    /// Where what takes long is told.
+    pub fn report(self, report: fn(&str)) -> Self {
+        Self { report, ..self }
+    }
+
+    /// The folder that holds everything.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The file that tests read: a JSON object, `{"POSTGRES": "postgres://…"}`.
+    pub fn addresses(&self) -> PathBuf {
+        home::addresses_file(&self.home)
+    }
+
+    /// Starts the server unless it runs, and waits until it answers; true if it was started.
+    pub fn up(&self, server: &'static Server) -> Result<bool> {
+        self.locked(server, |instance| {
+            let was_running = instance.process().is_some();
+            self.start(server, instance)?;
+            Ok(!was_running)
+        })
+    }
+
+    /// Stops the server and removes its data; true if there was anything.
+    pub fn down(&self, server: &'static Server) -> Result<bool> {
+        self.locked(server, |instance| {
+            let existed = instance.exists();
+            instance.remove()?;
+            home::change_addresses(&self.home, |all| _ = all.remove(&server.key()))?;
+            Ok(existed)
+        })
+    }
+
+    /// Removes the [`crate::Private`] instances of tests that were killed.
+    pub fn sweep(&self) -> Result<()> {
+        private::sweep(&self.home)
+    }
+
+    /// SIGKILL. The address stays, for [`Services::restart`] brings it back there.
+    pub fn kill(&self, server: &'static Server) -> Result<()> {
+        self.locked(server, |instance| {
+            if instance.process().is_none() {
+                bail!(
+                    "{0} does not run; start it with `cargo xtask services up {0}`",
+                    server.name
+                );
+            }
+            instance.kill()
+        })
+    }
+
+    /// Stops the server if it runs and starts it on the same data and port.
+    pub fn restart(&self, server: &'static Server) -> Result<()> {
+        self.locked(server, |instance| {
+            instance.stop()?;
+            self.start(server, instance)
+        })
+    }
+
+    /// How every server is.
+    pub fn status(&self) -> Result<Vec<Status>> {
+        let status = |server| {
+            let instance = self.instance(server)?;
+            let state = match instance.process() {
+                Some(process) => State::Running { pid: process.pid() },
+                None if instance.exists() => State::Dead,
+                None => State::Down,
+            };
+            Ok(Status {
+                server,
+                state,
+                url: instance.url().ok(),
+            })
+        };
+        Server::all().iter().copied().map(status).collect()
+    }
+
+    fn start(&self, server: &Server, instance: &mut Instance) -> Result<()> {
+        instance.start(server.ports, self.report)?;
+        let url = instance.url()?;
+        home::change_addresses(&self.home, |all| _ = all.insert(server.key(), url))
+    }
+
+    fn instance(&self, server: &'static Server) -> Result<Instance> {
+        Instance::open(server, &self.home, self.home.join(server.name))
+    }
+
+    fn locked<T>(
+        &self,
+        server: &'static Server,
+        act: impl FnOnce(&mut Instance) -> Result<T>,
+    ) -> Result<T> {
+        let _lock = home::lock(&self.home, server.name)?;
+        act(&mut self.instance(server)?)
+    }
+}

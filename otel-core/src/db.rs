@@ -1,0 +1,361 @@
+//! Database clients: what is told about a server and a call, and the operations made of it.
+//!
+//! Source: <https://opentelemetry.io/docs/specs/semconv/database/database-spans/> and
+//! <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/>.
+
+mod call;
+mod measure;
+pub mod pool;
+mod text;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream;
+use opentelemetry::global::BoxedTracer;
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanId, SpanKind, TraceContextExt as _, Tracer as _,
+};
+use opentelemetry::{Context, KeyValue};
+
+pub use self::call::{DbCall, DbServer};
+pub(crate) use self::measure::{Instruments, Measure};
+use self::pool::{Pool, PoolState};
+use self::text::Texts;
+use crate::Client;
+use crate::contain::contain;
+use crate::failure::Classify;
+use crate::late::Scope;
+use crate::operation::{Clock, Live, Operation, SpanState};
+use crate::telemetry::Telemetry;
+
+/// An instrumented database client: makes the operations of one handle, which has one server and
+/// one namespace. A clone is another handle of the same value.
+pub struct Db<C> {
+    shared: Arc<Shared>,
+    enclosing: Option<Arc<Enclosing>>,
+    client: PhantomData<fn() -> C>,
+}
+
+/// What all operations of a handle have in common.
+pub(crate) struct Shared {
+    telemetry: Telemetry,
+    scope: Arc<Scope>,
+    pub(crate) server: DbServer,
+    texts: Texts,
+}
+
+/// A span over several operations, which is their parent unless another was opened below it.
+struct Enclosing {
+    context: Context,
+    /// The span that was current when the enclosing one started.
+    ambient: SpanId,
+}
+
+impl<C> Clone for Db<C> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            enclosing: self.enclosing.clone(),
+            client: PhantomData,
+        }
+    }
+}
+
+impl<C> fmt::Debug for Db<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Db")
+            .field("server", &self.shared.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Client> Db<C> {
+    /// Instruments a handle that talks to `server`.
+    pub fn new(telemetry: &Telemetry, server: DbServer) -> Self {
+        let shared = Shared {
+            telemetry: telemetry.clone(),
+            scope: telemetry.scope::<C>(),
+            server,
+            texts: Texts::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            enclosing: None,
+            client: PhantomData,
+        }
+    }
+
+    /// The server, as it was given.
+    pub fn server(&self) -> &DbServer {
+        &self.shared.server
+    }
+
+    /// Where the telemetry goes.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.shared.telemetry
+    }
+
+    /// Whether a call made now would emit nothing, so that the driver's own future or stream may be
+    /// handed out as it is.
+    pub fn is_off(&self) -> bool {
+        Context::map_current(Context::is_telemetry_suppressed)
+            || self.shared.scope.found().is_nothing()
+    }
+
+    /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
+    /// not run when nobody listens. For futures and streams see [`run`](Self::run) and
+    /// [`stream`](Self::stream).
+    pub fn start<'a>(&self, describe: impl FnOnce() -> DbCall<'a>) -> Operation<C> {
+        if self.is_off() {
+            return Operation::empty();
+        }
+        self.start_at(Clock::start(), &self.parent(), Told::Call, describe)
+    }
+
+    /// Tells of a call that is only handed over, and whose end nobody learns: a span without a
+    /// measurement, since its duration would say nothing about the server.
+    pub fn hand_over<'a>(&self, describe: impl FnOnce() -> DbCall<'a>) -> Operation<C> {
+        if self.is_off() {
+            return Operation::empty();
+        }
+        self.start_at(Clock::start(), &self.parent(), Told::HandOver, describe)
+    }
+
+    /// A span over a whole transaction, if the user asked for one (see
+    /// [`transaction_spans`](crate::TelemetryBuilder::transaction_spans)), and the handle whose
+    /// operations it encloses: it is their parent unless another span was opened below it.
+    pub fn enclose(&self, name: &'static str) -> (Operation<C>, Self) {
+        if !self.shared.telemetry.options().transaction_spans || self.is_off() {
+            return (Operation::empty(), self.clone());
+        }
+        let parent = self.parent();
+        let ambient = Context::map_current(|context| context.span().span_context().span_id());
+        let operation = self.start_at(Clock::start(), &parent, Told::Inside, || {
+            DbCall::new().operation(name)
+        });
+        let enclosing = Enclosing {
+            context: operation.context(),
+            ambient,
+        };
+        (
+            operation,
+            Self {
+                enclosing: Some(Arc::new(enclosing)),
+                ..self.clone()
+            },
+        )
+    }
+
+    /// A span for the time that a call waits for a connection, if the user asked for one (see
+    /// [`pool_wait_spans`](crate::TelemetryBuilder::pool_wait_spans)).
+    pub fn pool_wait(&self) -> Operation<C> {
+        if !self.shared.telemetry.options().pool_wait_spans || self.is_off() {
+            return Operation::empty();
+        }
+        self.start_at(Clock::start(), &self.parent(), Told::Inside, || {
+            DbCall::new().operation("acquire")
+        })
+    }
+
+    /// Whether the user asked for a span for each explicit preparation of a statement (see
+    /// [`prepare_spans`](crate::TelemetryBuilder::prepare_spans)).
+    pub fn wants_prepare_spans(&self) -> bool {
+        self.shared.telemetry.options().prepare_spans
+    }
+
+    /// As [`start`](Self::start), below another context than the current one.
+    pub fn start_in<'a>(
+        &self,
+        parent: &Context,
+        describe: impl FnOnce() -> DbCall<'a>,
+    ) -> Operation<C> {
+        if parent.is_telemetry_suppressed() || self.shared.scope.found().is_nothing() {
+            return Operation::empty();
+        }
+        self.start_at(Clock::start(), parent, Told::Call, describe)
+    }
+
+    /// Reports a call that is over: one that a driver tells of only afterwards, with how long it
+    /// took.
+    pub fn record<'a, T, E>(
+        &self,
+        parent: &Context,
+        elapsed: Duration,
+        result: &Result<T, E>,
+        describe: impl FnOnce() -> DbCall<'a>,
+    ) where
+        C: Classify<E>,
+    {
+        if parent.is_telemetry_suppressed() || self.shared.scope.found().is_nothing() {
+            return;
+        }
+        self.start_at(Clock::ended(elapsed), parent, Told::Call, describe)
+            .finish_after(elapsed, result);
+    }
+
+    /// Runs a future as an operation that starts at its first poll.
+    ///
+    /// `input` is what the call is made of, the query for example: `describe` looks at it, then
+    /// `call` makes the driver's future of it.
+    pub fn run<I, D, M, F, T, E>(
+        &self,
+        input: I,
+        describe: D,
+        call: M,
+    ) -> impl Future<Output = Result<T, E>> + use<C, I, D, M, F, T, E>
+    where
+        D: FnOnce(&I) -> DbCall<'_>,
+        M: FnOnce(I) -> F,
+        F: Future<Output = Result<T, E>>,
+        C: Classify<E>,
+    {
+        self.run_with(input, describe, call, |_: &T, _: &mut Operation<C>| ())
+    }
+
+    /// As [`run`](Self::run), and shows a success to `inspect`, which may add facts learnt from it.
+    pub fn run_with<I, D, M, F, T, E, L>(
+        &self,
+        input: I,
+        describe: D,
+        call: M,
+        inspect: L,
+    ) -> impl Future<Output = Result<T, E>> + use<C, I, D, M, F, T, E, L>
+    where
+        D: FnOnce(&I) -> DbCall<'_>,
+        M: FnOnce(I) -> F,
+        F: Future<Output = Result<T, E>>,
+        C: Classify<E>,
+        L: FnOnce(&T, &mut Operation<C>),
+    {
+        let this = self.clone();
+        async move {
+            let operation = this.start(|| describe(&input));
+            operation.run_with(call(input), inspect).await
+        }
+    }
+
+    /// Runs a stream as an operation that starts at its first poll; items that `is_row` are counted.
+    ///
+    /// Its outcome is that of [`Operation::stream`].
+    pub fn stream<I, D, M, S, T, E, R>(
+        &self,
+        input: I,
+        describe: D,
+        call: M,
+        is_row: R,
+    ) -> impl Stream<Item = Result<T, E>> + use<C, I, D, M, S, T, E, R>
+    where
+        D: FnOnce(&I) -> DbCall<'_>,
+        M: FnOnce(I) -> S,
+        S: Stream<Item = Result<T, E>>,
+        C: Classify<E>,
+        R: FnMut(&T) -> bool,
+    {
+        let this = self.clone();
+        crate::instrument::Late::new(move || {
+            let operation = this.start(|| describe(&input));
+            operation.stream_of(call(input), is_row)
+        })
+    }
+
+    /// Registers a connection pool of this handle: its gauges live as long as `state` does.
+    pub fn pool(&self, name: impl Into<Cow<'static, str>>, state: &Arc<impl PoolState>) -> Pool {
+        Pool::register(Arc::clone(&self.shared.scope), &name.into(), state)
+    }
+
+    /// Starts an operation that somebody listens to.
+    fn start_at<'a>(
+        &self,
+        clock: Clock,
+        parent: &Context,
+        told: Told,
+        describe: impl FnOnce() -> DbCall<'a>,
+    ) -> Operation<C> {
+        contain(|| self.shared.start(clock, parent, told, describe()))
+            .map_or_else(Operation::empty, Operation::live)
+    }
+
+    /// The current context, or the enclosing span's if nothing was opened below that.
+    fn parent(&self) -> Context {
+        let current = Context::current();
+        match &self.enclosing {
+            Some(enclosing) if enclosing.ambient == current.span().span_context().span_id() => {
+                enclosing.context.clone()
+            }
+            _ => current,
+        }
+    }
+}
+
+/// How an operation is told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// A call to the server: a CLIENT span and the metrics.
+    Call,
+    /// A call to the server whose end is not seen: a CLIENT span.
+    HandOver,
+    /// Something in the client itself: an INTERNAL span.
+    Inside,
+}
+
+impl Shared {
+    fn start(
+        self: &Arc<Self>,
+        clock: Clock,
+        parent: &Context,
+        told: Told,
+        call: DbCall<'_>,
+    ) -> Live {
+        let options = self.telemetry.options();
+        let found = self.scope.found();
+        let call = call.analyzed(&self.server, &self.texts, options);
+        let measure = found
+            .instruments
+            .filter(|_| told == Told::Call)
+            .map(|_| Measure::new(Arc::clone(self), call.identity()));
+        let kind = if told == Told::Inside {
+            SpanKind::Internal
+        } else {
+            SpanKind::Client
+        };
+        let wanted = !options.require_parent || parent.span().span_context().is_valid();
+        let span = found.tracer.filter(|_| wanted).and_then(|tracer| {
+            let name = call.span_name(&self.server);
+            options.wants_span(&name).then(|| {
+                let attributes = call.into_attributes(&self.server);
+                start_span(tracer, clock, parent, (kind, name, attributes))
+            })
+        });
+        let (context, state) = match span {
+            Some((context, true)) => (context, SpanState::Recording),
+            Some((context, false)) => (context, SpanState::NotRecording),
+            None => (parent.clone(), SpanState::None),
+        };
+        Live::new(clock, context, state, measure, options)
+    }
+}
+
+/// Starts a span, makes a context of it and tells whether it takes attributes.
+fn start_span(
+    tracer: &BoxedTracer,
+    clock: Clock,
+    parent: &Context,
+    (kind, name, attributes): (SpanKind, Cow<'static, str>, Vec<KeyValue>),
+) -> (Context, bool) {
+    let builder = SpanBuilder {
+        span_kind: Some(kind),
+        name,
+        start_time: Some(clock.time),
+        attributes: Some(attributes),
+        ..SpanBuilder::default()
+    };
+    let span = tracer.build_with_context(builder, parent);
+    let recording = span.is_recording();
+    (parent.with_span(span), recording)
+}

@@ -1,0 +1,154 @@
+//! The instruments of the database metrics page, and the measurement of one operation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+
+use super::Shared;
+use super::call::Identity;
+use super::pool::Registry;
+use crate::attribute::{self as names, metric};
+use crate::failure::Failure;
+
+/// The instruments of a client. A clone is another handle of the same ones.
+#[derive(Clone)]
+pub(crate) struct Instruments(Arc<Inner>);
+
+struct Inner {
+    duration: Histogram<f64>,
+    rows: Histogram<u64>,
+    pub(super) wait_time: Histogram<f64>,
+    pub(super) use_time: Histogram<f64>,
+    pub(super) timeouts: Counter<u64>,
+}
+
+impl Instruments {
+    /// Makes the instruments, with the advised buckets as advice: a view of the user's wins.
+    pub(crate) fn new(meter: &Meter, pools: &Arc<Registry>) -> Self {
+        let seconds = |name: &'static str, description: &'static str| {
+            meter
+                .f64_histogram(name)
+                .with_unit("s")
+                .with_description(description)
+        };
+        let inner = Inner {
+            duration: seconds(
+                metric::DB_CLIENT_OPERATION_DURATION,
+                "Duration of database client operations.",
+            )
+            .with_boundaries(metric::DURATION_BOUNDARIES.to_vec())
+            .build(),
+            rows: meter
+                .u64_histogram(metric::DB_CLIENT_RESPONSE_RETURNED_ROWS)
+                .with_unit("{row}")
+                .with_description("The actual number of records returned by the database operation.")
+                .with_boundaries(metric::ROWS_BOUNDARIES.to_vec())
+                .build(),
+            wait_time: seconds(
+                metric::DB_CLIENT_CONNECTION_WAIT_TIME,
+                "The time it took to obtain an open connection from the pool.",
+            )
+            .with_boundaries(metric::DURATION_BOUNDARIES.to_vec())
+            .build(),
+            use_time: seconds(
+                metric::DB_CLIENT_CONNECTION_USE_TIME,
+                "The time between borrowing a connection and returning it to the pool.",
+            )
+            .with_boundaries(metric::DURATION_BOUNDARIES.to_vec())
+            .build(),
+            timeouts: meter
+                .u64_counter(metric::DB_CLIENT_CONNECTION_TIMEOUTS)
+                .with_unit("{timeout}")
+                .with_description("The number of connection timeouts that have occurred trying to obtain a connection from the pool.")
+                .build(),
+        };
+        pools.observe(meter);
+        Self(Arc::new(inner))
+    }
+
+    pub(super) fn waited(&self, elapsed: Duration, pool: &[KeyValue]) {
+        self.0.wait_time.record(elapsed.as_secs_f64(), pool);
+    }
+
+    pub(super) fn used(&self, elapsed: Duration, pool: &[KeyValue]) {
+        self.0.use_time.record(elapsed.as_secs_f64(), pool);
+    }
+
+    pub(super) fn timed_out(&self, pool: &[KeyValue]) {
+        self.0.timeouts.add(1, pool);
+    }
+}
+
+/// Most attributes that a measurement carries: all of the page's, each once.
+const MOST: usize = 13;
+
+/// What is needed to measure an operation when it ends.
+pub(crate) struct Measure {
+    shared: Arc<Shared>,
+    identity: Identity,
+    /// Server and peer, where they were learnt during the call; they win over the configured ones.
+    pub(crate) late: Vec<KeyValue>,
+}
+
+impl Measure {
+    pub(super) fn new(shared: Arc<Shared>, identity: Identity) -> Self {
+        Self {
+            shared,
+            identity,
+            late: Vec::new(),
+        }
+    }
+
+    pub(crate) fn default_port(&self) -> Option<u16> {
+        self.shared.server.default_port()
+    }
+
+    /// Records the duration, and the rows of a success, with one set of attributes.
+    pub(crate) fn record(&self, elapsed: Duration, failure: Option<&Failure>, rows: Option<u64>) {
+        let Some(instruments) = self.shared.scope.found().instruments else {
+            return;
+        };
+        // On the stack: a call that is measured allocates nothing for it.
+        let mut attributes: [KeyValue; MOST] = std::array::from_fn(|_| KeyValue::new("", false));
+        let mut count = 0;
+        let mut put = |fact: KeyValue| {
+            if let Some(place) = attributes.get_mut(count) {
+                *place = fact;
+                count += 1;
+            }
+        };
+        let server_is_late = self
+            .late
+            .iter()
+            .any(|fact| fact.key.as_str() == names::SERVER_ADDRESS);
+        self.shared
+            .server
+            .describe(self.identity.namespace.as_ref(), |fact| {
+                let of_server =
+                    [names::SERVER_ADDRESS, names::SERVER_PORT].contains(&fact.key.as_str());
+                if !(server_is_late && of_server) {
+                    put(fact);
+                }
+            });
+        self.identity.describe(&mut put);
+        self.late.iter().cloned().for_each(&mut put);
+        if let Some(failure) = failure {
+            put(KeyValue::new(names::ERROR_TYPE, failure.error_type.clone()));
+            if let Some(code) = &failure.status_code {
+                put(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code.clone()));
+            }
+        }
+        let attributes = &attributes[..count];
+        let Inner {
+            duration,
+            rows: returned,
+            ..
+        } = &*instruments.0;
+        duration.record(elapsed.as_secs_f64(), attributes);
+        if let (Some(rows), None) = (rows, failure) {
+            returned.record(rows, attributes);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Futures, streams and blocking calls that end an operation, and the only place that makes a
+//! context current.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use futures_core::Stream;
+use opentelemetry::Context;
+use pin_project_lite::pin_project;
+
+use crate::failure::Classify;
+use crate::operation::Operation;
+
+/// Runs code of the call itself inside a context; never across an await.
+fn within<T>(context: Context, code: impl FnOnce() -> T) -> T {
+    let _guard = context.attach();
+    code()
+}
+
+impl<C> Operation<C> {
+    /// Drives a future: the operation's context is current while it is polled, and the operation
+    /// ends with its result. Dropped before that, the operation counts as cancelled.
+    pub fn run<F, T, E>(self, future: F) -> Run<F, C, fn(&T, &mut Self)>
+    where
+        F: Future<Output = Result<T, E>>,
+        C: Classify<E>,
+    {
+        self.run_with(future, |_, _| ())
+    }
+
+    /// As [`run`](Self::run), and shows a success to `inspect`, which may add facts learnt from it
+    /// or mark it as [`failed`](Self::failed).
+    pub fn run_with<F, T, E, I>(mut self, future: F, inspect: I) -> Run<F, C, I>
+    where
+        F: Future<Output = Result<T, E>>,
+        C: Classify<E>,
+        I: FnOnce(&T, &mut Self),
+    {
+        self.set_inside(false);
+        Run {
+            future,
+            ending: Some((self, inspect)),
+        }
+    }
+
+    /// Drives a stream: the operation's context is current while it is polled, and the operation
+    /// ends with its end or its first error. Dropped after an item it ends as a success, dropped
+    /// before the first one it counts as cancelled. The items are counted as rows.
+    pub fn stream<S, T, E>(self, stream: S) -> Rows<S, C, fn(&T) -> bool>
+    where
+        S: Stream<Item = Result<T, E>>,
+        C: Classify<E>,
+    {
+        self.stream_of(stream, |_| true)
+    }
+
+    /// As [`stream`](Self::stream), where not every item is a row.
+    pub fn stream_of<S, T, E, R>(mut self, stream: S, is_row: R) -> Rows<S, C, R>
+    where
+        S: Stream<Item = Result<T, E>>,
+        C: Classify<E>,
+        R: FnMut(&T) -> bool,
+    {
+        self.set_inside(false);
+        Rows {
+            stream,
+            operation: EndedByItems {
+                operation: Some(self),
+                items: 0,
+                rows: 0,
+            },
+            is_row,
+        }
+    }
+
+    /// Runs a blocking call: the operation's context is current meanwhile, and the operation ends
+    /// with its result.
+    pub fn call<T, E>(self, blocking: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        C: Classify<E>,
+    {
+        if self.is_empty() {
+            return blocking();
+        }
+        let result = within(self.context(), blocking);
+        self.finish_with(&result);
+        result
+    }
+}
+
+pin_project! {
+    /// A driver's future with its operation: see [`Operation::run`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Run<F, C, I> {
+        #[pin]
+        future: F,
+        // Dropped after the future: what that does when dropped still belongs to the call.
+        ending: Option<(Operation<C>, I)>,
+    }
+}
+
+impl<F, C, I, T, E> Future for Run<F, C, I>
+where
+    F: Future<Output = Result<T, E>>,
+    C: Classify<E>,
+    I: FnOnce(&T, &mut Operation<C>),
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some((operation, _)) = this
+            .ending
+            .as_mut()
+            .filter(|(operation, _)| !operation.is_empty())
+        else {
+            return this.future.poll(task);
+        };
+        operation.set_inside(true);
+        let polled = within(operation.context(), || this.future.poll(task));
+        operation.set_inside(false);
+        if let (Poll::Ready(result), Some((mut operation, inspect))) = (
+            &polled,
+            if polled.is_ready() {
+                this.ending.take()
+            } else {
+                None
+            },
+        ) {
+            if let Ok(value) = result {
+                crate::contain::contain(|| inspect(value, &mut operation));
+            }
+            operation.finish_with(result);
+        }
+        polled
+    }
+}
+
+impl<F, C, I> fmt::Debug for Run<F, C, I> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.ending.as_ref().map(|(operation, _)| operation);
+        formatter
+            .debug_struct("Run")
+            .field("operation", &operation)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A driver's stream with its operation: see [`Operation::stream`].
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Rows<S, C, R> {
+        #[pin]
+        stream: S,
+        // Dropped after the stream, as in `Run`.
+        operation: EndedByItems<C>,
+        is_row: R,
+    }
+}
+
+/// An operation whose outcome on drop depends on what was seen: a caller that has enough rows and
+/// drops the stream has not cancelled anything.
+struct EndedByItems<C> {
+    operation: Option<Operation<C>>,
+    items: u64,
+    rows: u64,
+}
+
+impl<C> Drop for EndedByItems<C> {
+    fn drop(&mut self) {
+        if let Some(mut operation) = self
+            .operation
+            .take_if(|operation| self.items > 0 && !operation.is_inside())
+        {
+            operation.rows(self.rows);
+            operation.finish();
+        }
+    }
+}
+
+impl<S, C, R, T, E> Stream for Rows<S, C, R>
+where
+    S: Stream<Item = Result<T, E>>,
+    C: Classify<E>,
+    R: FnMut(&T) -> bool,
+{
+    type Item = Result<T, E>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        let ended = this.operation;
+        let Some(operation) = ended
+            .operation
+            .as_mut()
+            .filter(|operation| !operation.is_empty())
+        else {
+            return this.stream.poll_next(task);
+        };
+        operation.set_inside(true);
+        let polled = within(operation.context(), || this.stream.poll_next(task));
+        operation.set_inside(false);
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(item))) => {
+                ended.items += 1;
+                ended.rows += u64::from((this.is_row)(item));
+            }
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(operation) = ended.operation.take() {
+                    operation.fail(error);
+                }
+            }
+            Poll::Ready(None) => {
+                if let Some(mut operation) = ended.operation.take() {
+                    operation.rows(ended.rows);
+                    operation.finish();
+                }
+            }
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}
+
+impl<S, C, R> fmt::Debug for Rows<S, C, R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Rows")
+            .field("operation", &self.operation.operation)
+            .field("rows", &self.operation.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A stream that is made at its first poll.
+    #[project = LateProjection]
+    pub(crate) enum Late<M, S> {
+        Unpolled { make: Option<M> },
+        Running { #[pin] stream: S },
+    }
+}
+
+impl<M, S> Late<M, S> {
+    pub(crate) fn new(make: M) -> Self {
+        Self::Unpolled { make: Some(make) }
+    }
+}
+
+impl<M, S> Stream for Late<M, S>
+where
+    M: FnOnce() -> S,
+    S: Stream,
+{
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<S::Item>> {
+        loop {
+            match self.as_mut().project() {
+                LateProjection::Running { stream } => return stream.poll_next(task),
+                LateProjection::Unpolled { make } => match make.take() {
+                    Some(make) => self.set(Self::Running { stream: make() }),
+                    // The making panicked once; there is nothing to go on with.
+                    None => return Poll::Ready(None),
+                },
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Unpolled { .. } => (0, None),
+            Self::Running { stream } => stream.size_hint(),
+        }
+    }
+}

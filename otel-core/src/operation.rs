@@ -1,0 +1,302 @@
+//! A call while it runs: its span, its clock and its measurement, ended exactly once.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant, SystemTime};
+
+use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue, StringValue};
+
+use crate::attribute as names;
+use crate::contain::contain;
+use crate::db::Measure;
+use crate::failure::{Classify, Failure};
+
+/// A call while it runs. It ends exactly once: by [`finish`](Self::finish), by
+/// [`fail`](Self::fail), with the future or stream it was given to, or when it is dropped, which
+/// means that the call was cancelled (or, while a panic unwinds, that it panicked).
+///
+/// Empty, and free, when nobody listens.
+#[must_use = "an operation that is dropped counts as cancelled"]
+pub struct Operation<C> {
+    live: Option<Live>,
+    client: PhantomData<fn() -> C>,
+}
+
+pub(crate) struct Live {
+    clock: Clock,
+    context: Context,
+    /// Whether `context` carries a span of ours, and whether that span takes attributes.
+    span: SpanState,
+    measure: Option<Measure>,
+    failure: Option<Failure>,
+    rows: Option<u64>,
+    rows_on_span: bool,
+    cancelled_is_error: bool,
+    /// Whether the call's own code runs right now: an operation dropped meanwhile saw a panic.
+    /// `None` where only the thread can tell, because the operation is not driven by us.
+    inside: Option<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpanState {
+    None,
+    NotRecording,
+    Recording,
+}
+
+/// The start of an operation on both clocks: spans want the time of day, durations a steady one.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) time: SystemTime,
+    steady: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            time: SystemTime::now(),
+            steady: Instant::now(),
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.steady.elapsed()
+    }
+
+    /// The clock of an operation that has just ended after `elapsed`.
+    pub(crate) fn ended(elapsed: Duration) -> Self {
+        let now = Self::start();
+        Self {
+            time: now.time.checked_sub(elapsed).unwrap_or(now.time),
+            steady: now.steady.checked_sub(elapsed).unwrap_or(now.steady),
+        }
+    }
+}
+
+impl Live {
+    pub(crate) fn new(
+        clock: Clock,
+        context: Context,
+        span: SpanState,
+        measure: Option<Measure>,
+        options: &crate::options::Options,
+    ) -> Self {
+        Self {
+            clock,
+            context,
+            span,
+            measure,
+            failure: None,
+            rows: None,
+            rows_on_span: options.returned_rows,
+            cancelled_is_error: options.cancelled_is_error,
+            inside: None,
+        }
+    }
+
+    fn learn(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
+        for attribute in attributes {
+            if let Some(measure) = &mut self.measure {
+                measure.late.retain(|known| known.key != attribute.key);
+                measure.late.push(attribute.clone());
+            }
+            if self.span == SpanState::Recording {
+                contain(|| self.context.span().set_attribute(attribute));
+            }
+        }
+    }
+
+    /// Ends the span and records the measurement, with one duration and one failure for both.
+    fn end(self, failure: Option<Failure>, elapsed: Duration) {
+        if let Some(measure) = self.measure {
+            contain(|| measure.record(elapsed, failure.as_ref(), self.rows));
+        }
+        contain(|| {
+            if self.span != SpanState::None {
+                let span = self.context.span();
+                if self.span == SpanState::Recording {
+                    if let (true, Some(rows)) = (self.rows_on_span, self.rows) {
+                        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+                        span.set_attribute(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
+                    }
+                    if let Some(failure) = failure {
+                        span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.error_type));
+                        if let Some(code) = failure.status_code {
+                            span.set_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code));
+                        }
+                        if failure.is_error {
+                            span.set_status(Status::error(failure.description));
+                        }
+                    }
+                }
+                span.end_with_timestamp(self.clock.time + elapsed);
+            }
+        });
+    }
+}
+
+impl<C> Operation<C> {
+    pub(crate) fn empty() -> Self {
+        Self {
+            live: None,
+            client: PhantomData,
+        }
+    }
+
+    pub(crate) fn live(live: Live) -> Self {
+        Self {
+            live: Some(live),
+            client: PhantomData,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live.is_none()
+    }
+
+    /// The context that work belonging to this call runs in; the current one if the call is not
+    /// traced.
+    pub fn context(&self) -> Context {
+        self.live
+            .as_ref()
+            .map_or_else(Context::current, |live| live.context.clone())
+    }
+
+    /// Whether the span takes attributes; false as well when there is none.
+    pub fn is_recording(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.span == SpanState::Recording)
+    }
+
+    /// Sets the server, for clients that learn it only during the call. The port is left out where
+    /// it is the system's default one.
+    pub fn server(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
+        if let Some(live) = &mut self.live {
+            let address = KeyValue::new(names::SERVER_ADDRESS, address.into());
+            let system = live.measure.as_ref().and_then(Measure::default_port);
+            let port = port.filter(|port| Some(*port) != system);
+            live.learn(
+                [address]
+                    .into_iter()
+                    .chain(port.map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)))),
+            );
+        }
+    }
+
+    /// Sets the node that was really contacted; the last one where there were several.
+    pub fn peer(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
+        if let Some(live) = &mut self.live {
+            let address = KeyValue::new(names::NETWORK_PEER_ADDRESS, address.into());
+            let port = port.map(|port| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(port)));
+            live.learn([address].into_iter().chain(port));
+        }
+    }
+
+    /// Sets the number of rows that the call has returned so far.
+    pub fn rows(&mut self, rows: u64) {
+        if let Some(live) = &mut self.live {
+            live.rows = Some(rows);
+        }
+    }
+
+    /// Marks as failed what the driver answers with `Ok`: an HTTP 404, a partial batch. The
+    /// operation goes on and ends in its usual way.
+    pub fn failed(&mut self, failure: Failure) {
+        if let Some(live) = &mut self.live {
+            live.failure = Some(failure);
+        }
+    }
+
+    /// Ends the operation as a success, or as the failure that [`failed`](Self::failed) told.
+    pub fn finish(mut self) {
+        if let Some(mut live) = self.live.take() {
+            let elapsed = live.clock.elapsed();
+            let failure = live.failure.take();
+            live.end(failure, elapsed);
+        }
+    }
+
+    /// Ends the operation with an error of the driver.
+    pub fn fail<E: ?Sized>(self, error: &E)
+    where
+        C: Classify<E>,
+    {
+        if self.live.is_some() {
+            let failure = contain(|| C::classify(error)).unwrap_or_default();
+            self.fail_with(failure);
+        }
+    }
+
+    /// Ends the operation with a failure that no error value stands for.
+    pub fn fail_with(mut self, failure: Failure) {
+        if let Some(live) = self.live.take() {
+            let elapsed = live.clock.elapsed();
+            live.end(Some(failure), elapsed);
+        }
+    }
+
+    /// Ends the operation by a result.
+    pub fn finish_with<T, E>(self, result: &Result<T, E>)
+    where
+        C: Classify<E>,
+    {
+        match result {
+            Ok(_) => self.finish(),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    pub(crate) fn is_inside(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.inside == Some(true))
+    }
+
+    /// Ends an operation that was over after `elapsed`.
+    pub(crate) fn finish_after<T, E>(mut self, elapsed: Duration, result: &Result<T, E>)
+    where
+        C: Classify<E>,
+    {
+        if let Some(live) = self.live.take() {
+            let failure = result
+                .as_ref()
+                .err()
+                .map(|error| contain(|| C::classify(error)).unwrap_or_default());
+            live.end(failure, elapsed);
+        }
+    }
+
+    /// Tells whether the call's own code runs right now, for [`Drop`].
+    pub(crate) fn set_inside(&mut self, inside: bool) {
+        if let Some(live) = &mut self.live {
+            live.inside = Some(inside);
+        }
+    }
+}
+
+/// Ends what was neither finished nor failed: as cancelled, or as panicked when the call's own code
+/// was left by a panic.
+impl<C> Drop for Operation<C> {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.take() {
+            let elapsed = live.clock.elapsed();
+            let failure = if live.inside.unwrap_or_else(std::thread::panicking) {
+                Failure::panicked()
+            } else {
+                Failure::cancelled(live.cancelled_is_error)
+            };
+            live.end(Some(failure), elapsed);
+        }
+    }
+}
+
+impl<C> fmt::Debug for Operation<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Operation")
+            .field("is_recording", &self.is_recording())
+            .finish_non_exhaustive()
+    }
+}

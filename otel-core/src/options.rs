@@ -1,0 +1,251 @@
+//! Options under one name for all crates, and the environment variables that set them.
+
+use std::borrow::Cow;
+use std::env;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use opentelemetry::otel_warn;
+
+use crate::contain::contain;
+
+/// What becomes of the text of a query.
+///
+/// Comments are removed in every setting but [`Verbatim`](Self::Verbatim). A text that cannot be
+/// analysed safely is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueryText {
+    /// The default: a text whose values were bound as it is, any other with `?` for its literals.
+    #[default]
+    Auto,
+    /// Every text with `?` for its literals, also where values were bound.
+    Sanitized,
+    /// Every text as the application wrote it: literals and comments are exported.
+    Verbatim,
+    /// No text; the summary stays.
+    Off,
+}
+
+impl FromStr for QueryText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "sanitized" => Ok(Self::Sanitized),
+            "verbatim" => Ok(Self::Verbatim),
+            "off" => Ok(Self::Off),
+            _ => Err("auto, sanitized, verbatim or off".to_owned()),
+        }
+    }
+}
+
+/// A hook that names a query: gets its text, answers the summary or `None` for the usual one.
+pub(crate) type SummaryHook = Arc<dyn Fn(&str) -> Option<Cow<'static, str>> + Send + Sync>;
+/// A hook that drops spans: gets the span's name, answers whether the span is wanted.
+pub(crate) type SpanFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// The common options, as set by the environment and then in code.
+#[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, each with a name of its own"
+)]
+pub(crate) struct Options {
+    /// In code: `None` leaves it to the client's own variable.
+    pub(crate) enabled: Option<bool>,
+    pub(crate) query_text: QueryText,
+    pub(crate) require_parent: bool,
+    pub(crate) returned_rows: bool,
+    pub(crate) cancelled_is_error: bool,
+    pub(crate) pool_wait_spans: bool,
+    pub(crate) transaction_spans: bool,
+    pub(crate) prepare_spans: bool,
+    pub(crate) summary: Option<SummaryHook>,
+    pub(crate) filter: Option<SpanFilter>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            query_text: QueryText::Auto,
+            require_parent: false,
+            returned_rows: false,
+            cancelled_is_error: true,
+            pool_wait_spans: false,
+            transaction_spans: false,
+            prepare_spans: false,
+            summary: None,
+            filter: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("enabled", &self.enabled)
+            .field("query_text", &self.query_text)
+            .field("require_parent", &self.require_parent)
+            .field("returned_rows", &self.returned_rows)
+            .field("cancelled_is_error", &self.cancelled_is_error)
+            .field("pool_wait_spans", &self.pool_wait_spans)
+            .field("transaction_spans", &self.transaction_spans)
+            .field("prepare_spans", &self.prepare_spans)
+            .field("summary", &self.summary.is_some())
+            .field("filter", &self.filter.is_some())
+            .finish()
+    }
+}
+
+impl Options {
+    /// The defaults with the environment's word, read once per process.
+    pub(crate) fn from_environment() -> Self {
+        static READ: LazyLock<Options> =
+            LazyLock::new(|| Options::read(|name| env::var(name).ok()));
+        READ.clone()
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let common = |option: &str| {
+            let name = format!("OTEL_INSTRUMENTATION_COMMON_{option}");
+            let value = variable(&name)?;
+            Some((name, value))
+        };
+        let mut options = Self::default();
+        let mut flag = |option: &str, place: fn(&mut Self) -> &mut bool| {
+            if let Some((name, value)) = common(option) {
+                let place = place(&mut options);
+                *place = parse_flag(&name, &value, *place);
+            }
+        };
+        flag("REQUIRE_PARENT", |options| &mut options.require_parent);
+        flag("RETURNED_ROWS", |options| &mut options.returned_rows);
+        flag("CANCELLED_IS_ERROR", |options| {
+            &mut options.cancelled_is_error
+        });
+        flag("POOL_WAIT_SPANS", |options| &mut options.pool_wait_spans);
+        flag("TRANSACTION_SPANS", |options| {
+            &mut options.transaction_spans
+        });
+        flag("PREPARE_SPANS", |options| &mut options.prepare_spans);
+        if let Some((name, value)) = common("QUERY_TEXT") {
+            match value.trim().parse() {
+                Ok(parsed) => options.query_text = parsed,
+                Err(known) => warn(&name, &value, &known, "auto"),
+            }
+        }
+        options
+    }
+
+    /// Whether a client emits anything: the word in code, else the client's variable, else yes.
+    pub(crate) fn enabled_for(&self, client: &str) -> bool {
+        self.enabled.unwrap_or_else(|| {
+            let name = enabled_variable(client);
+            env::var(&name).map_or(true, |value| parse_flag(&name, &value, true))
+        })
+    }
+
+    /// The user's own summary of a text, if the hook is set and gives one.
+    pub(crate) fn summarize(&self, text: &str) -> Option<Cow<'static, str>> {
+        let hook = self.summary.as_ref()?;
+        contain(|| hook(text)).flatten()
+    }
+
+    /// Whether a span of this name is wanted; a filter that panics drops nothing.
+    pub(crate) fn wants_span(&self, name: &str) -> bool {
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| contain(|| filter(name)).unwrap_or(true))
+    }
+}
+
+/// `otel-sqlx` is switched by `OTEL_INSTRUMENTATION_SQLX_ENABLED`.
+fn enabled_variable(client: &str) -> String {
+    let client = client.strip_prefix("otel-").unwrap_or(client);
+    let client = client.to_ascii_uppercase().replace('-', "_");
+    format!("OTEL_INSTRUMENTATION_{client}_ENABLED")
+}
+
+fn parse_flag(name: &str, value: &str, default: bool) -> bool {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "" => default,
+        "true" | "1" => true,
+        "false" | "0" => false,
+        _ => {
+            warn(
+                name,
+                value,
+                "true or false",
+                if default { "true" } else { "false" },
+            );
+            default
+        }
+    }
+}
+
+/// One line per bad value: it is read once per process.
+fn warn(name: &str, value: &str, known: &str, default: &str) {
+    otel_warn!(
+        name: "Instrumentation.UnknownOption",
+        message = format!("{name}={value:?} is not known; set it to {known}. It counts as {default}.")
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Options {
+        Options::read(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn each_variable_sets_its_option() {
+        let options = read(&[
+            ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT", "off"),
+            ("OTEL_INSTRUMENTATION_COMMON_REQUIRE_PARENT", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_RETURNED_ROWS", "1"),
+            ("OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR", "FALSE"),
+            ("OTEL_INSTRUMENTATION_COMMON_POOL_WAIT_SPANS", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_TRANSACTION_SPANS", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_PREPARE_SPANS", " true "),
+        ]);
+        assert_eq!(options.query_text, QueryText::Off);
+        assert!(options.require_parent);
+        assert!(options.returned_rows);
+        assert!(!options.cancelled_is_error);
+        assert!(options.pool_wait_spans);
+        assert!(options.transaction_spans);
+        assert!(options.prepare_spans);
+    }
+
+    #[test]
+    fn an_unknown_value_counts_as_the_default() {
+        let options = read(&[
+            ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT", "everything"),
+            ("OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR", "perhaps"),
+            ("OTEL_INSTRUMENTATION_COMMON_REQUIRE_PARENT", ""),
+        ]);
+        assert_eq!(options.query_text, QueryText::Auto);
+        assert!(options.cancelled_is_error);
+        assert!(!options.require_parent);
+    }
+
+    #[test]
+    fn the_client_variable_carries_the_name_of_the_crate() {
+        assert_eq!(
+            enabled_variable("otel-sea-orm"),
+            "OTEL_INSTRUMENTATION_SEA_ORM_ENABLED"
+        );
+    }
+}

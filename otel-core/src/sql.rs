@@ -1,0 +1,254 @@
+//! What a SQL text says without what it must not say: `db.query.text` and `db.query.summary`.
+//!
+//! [`analyze`] replaces literals, removes comments and names operations and targets, in one pass
+//! over the bytes of the text. The rules are those of the [conventions page for database
+//! spans][page]; where the page is silent the summary follows the analyser of the Java
+//! instrumentation. Where a token may be a literal or a name it is a literal, unless the grammar
+//! admits only a name; where a text can be read in two ways that differ in what is quoted, it is
+//! left out.
+//!
+//! [page]: https://opentelemetry.io/docs/specs/semconv/database/database-spans/
+
+mod dialect;
+mod keyword;
+mod lexer;
+mod summary;
+mod walk;
+mod words;
+
+pub use dialect::{Dialect, UnknownDialect};
+
+use lexer::{Kind, Lexer, Token};
+use std::borrow::Cow;
+use walk::{Role, Walker};
+
+/// The longest text in bytes; a longer one is cut between two tokens.
+const MAX_TEXT: usize = 4096;
+
+/// What becomes of the literals of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Literals {
+    /// Each is replaced by `?`.
+    Replace,
+    /// They stay, as the conventions advise for a text whose values were bound: its author told
+    /// data from text. Passwords of accounts do not stay.
+    Keep,
+}
+
+/// What [`analyze`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis<'a> {
+    /// The value of `db.query.text`, borrowed if nothing had to change. None if the text ends
+    /// inside a quote or a comment, or cannot be told apart safely.
+    pub text: Option<Cow<'a, str>>,
+    /// The value of `db.query.summary`: operations and targets in order, as they are written, at
+    /// most 255 characters. None if no operation was recognized.
+    pub summary: Option<String>,
+}
+
+/// Analyses one text, which may hold several statements.
+///
+/// Of the text, white space stays as it is; a list of literals after `IN` becomes `(?)`; the sign
+/// of a number is part of it unless it directly follows a name or a closing parenthesis; `TRUE` and
+/// `FALSE` are literals except in `IS TRUE`, `NULL` is not.
+///
+/// ```
+/// use otel_core::sql::{Dialect, Literals, analyze};
+///
+/// let text = "SELECT name FROM users WHERE id = 7 -- by hand";
+/// let analysis = analyze(text, Dialect::PostgreSql, Literals::Replace);
+/// assert_eq!(analysis.text.as_deref(), Some("SELECT name FROM users WHERE id = ? "));
+/// assert_eq!(analysis.summary.as_deref(), Some("SELECT users"));
+/// ```
+pub fn analyze(text: &str, dialect: Dialect, literals: Literals) -> Analysis<'_> {
+    let mut lexer = Lexer::new(text, dialect);
+    let mut walker = Walker::new(text, dialect);
+    let mut output = Output::new(text);
+    loop {
+        let token = lexer.next(walker.only_a_name());
+        match token.kind {
+            Kind::End => break,
+            Kind::Unsafe => {
+                return Analysis {
+                    text: None,
+                    summary: walker.into_summary(),
+                };
+            }
+            Kind::Comment => output.comment(token),
+            kind => {
+                let after_in = walker.after_in();
+                match walker.token(token) {
+                    Role::Secret => output.hide(token),
+                    Role::Literal if literals == Literals::Replace => output.literal(token),
+                    _ => output.token(token, kind, after_in),
+                }
+            }
+        }
+    }
+    Analysis {
+        text: Some(output.finish()),
+        summary: walker.into_summary(),
+    }
+}
+
+/// The text to be emitted: what stays is copied only when something before it changed.
+struct Output<'a> {
+    source: &'a str,
+    buffer: String,
+    /// Everything before is in `buffer`, or left out.
+    copied: usize,
+    /// Where the last token ended.
+    seen: usize,
+    /// Where the text is cut, once it is too long.
+    cut: Option<usize>,
+    /// A secret has been replaced; what follows in its statement is removed.
+    hiding: bool,
+    list: List,
+}
+
+/// A list after `IN`, as long as it holds nothing but literals.
+#[derive(Clone, Copy)]
+enum List {
+    None,
+    /// Open, and nothing but white space yet. Where it begins in the source.
+    Empty(usize),
+    /// Where it begins in `buffer`, and whether more than one literal has been seen.
+    Literals(usize, bool),
+}
+
+impl<'a> Output<'a> {
+    fn new(source: &'a str) -> Self {
+        let (buffer, list) = (String::new(), List::None);
+        Output {
+            source,
+            buffer,
+            copied: 0,
+            cut: None,
+            hiding: false,
+            list,
+        }
+    }
+
+    fn keep(&mut self, token: Token) {
+        if self.cut.is_none() && self.buffer.len() + token.end - self.copied > MAX_TEXT {
+            self.cut = Some(self.seen);
+        }
+        self.seen = token.end;
+    }
+
+    /// Anything that stays and is no literal.
+    fn token(&mut self, token: Token, kind: Kind, after_in: bool) {
+        match kind {
+            Kind::Symbol(b'(') if after_in => self.list = List::Empty(token.end),
+            Kind::Symbol(b',') => {}
+            Kind::Symbol(b')') => {
+                if let List::Literals(from, true) = self.list {
+                    self.buffer.truncate(from);
+                    self.buffer.push('?');
+                    self.copied = token.start;
+                    self.cut = None;
+                }
+                self.list = List::None;
+            }
+            Kind::Symbol(b';') => {
+                self.hiding = false;
+                self.list = List::None;
+            }
+            _ => self.list = List::None,
+        }
+        self.keep(token);
+    }
+
+    fn literal(&mut self, token: Token) {
+        self.replace(token, "?");
+        self.list = match self.list {
+            List::Empty(from) if self.cut.is_none() => {
+                // The place in the buffer: what stands between has just been copied.
+                List::Literals(
+                    self.buffer.len() - 1 - token.start.saturating_sub(from),
+                    false,
+                )
+            }
+            List::Literals(from, _) => List::Literals(from, true),
+            _ => List::None,
+        };
+    }
+
+    /// Replaces the first token of a secret, removes the others.
+    fn hide(&mut self, token: Token) {
+        if !self.hiding {
+            self.replace(token, "?");
+        }
+        self.hiding = true;
+        self.list = List::None;
+        self.skip(token);
+    }
+
+    /// White space around a comment stays; where there is none, the comment was it.
+    fn comment(&mut self, token: Token) {
+        if self.hiding {
+            return self.skip(token);
+        }
+        let before = match token.start == self.copied {
+            true => self.buffer.as_bytes().last(),
+            false => self.source.as_bytes().get(token.start.wrapping_sub(1)),
+        };
+        let after = self.source.as_bytes().get(token.end);
+        let spaced = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
+        self.replace(
+            token,
+            if spaced(before) || spaced(after) {
+                ""
+            } else {
+                " "
+            },
+        );
+    }
+
+    fn replace(&mut self, token: Token, replacement: &str) {
+        let length = self.buffer.len() + token.start - self.copied + replacement.len();
+        if self.cut.is_none() && length > MAX_TEXT {
+            self.cut = Some(self.seen);
+        }
+        if self.cut.is_none() {
+            self.push(
+                self.source
+                    .get(self.copied..token.start)
+                    .unwrap_or_default(),
+            );
+            self.push(replacement);
+            self.skip(token);
+        }
+        self.seen = token.end;
+    }
+
+    /// Leaves out everything up to the end of a token.
+    fn skip(&mut self, token: Token) {
+        if self.cut.is_none() {
+            self.copied = token.end;
+        }
+        self.seen = token.end;
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.buffer.is_empty() && !text.is_empty() {
+            self.buffer.reserve(self.source.len().min(MAX_TEXT));
+        }
+        self.buffer.push_str(text);
+    }
+
+    fn finish(mut self) -> Cow<'a, str> {
+        self.keep(Token {
+            kind: Kind::End,
+            start: self.source.len(),
+            end: self.source.len(),
+        });
+        let until = self.cut.unwrap_or(self.source.len());
+        let rest = self.source.get(self.copied..until).unwrap_or_default();
+        if self.buffer.is_empty() {
+            return Cow::Borrowed(rest);
+        }
+        self.buffer.push_str(rest);
+        Cow::Owned(self.buffer)
+    }
+}

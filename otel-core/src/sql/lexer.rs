@@ -1,0 +1,437 @@
+//! Cuts a text into tokens, byte by byte, once.
+//!
+//! Every byte a token begins or ends at is ASCII or the first of a character, so that tokens are
+//! always valid slices of the text. Where two readings of a text exist and differ in what is
+//! quoted, the lexer stops with [`Kind::Unsafe`].
+
+use super::dialect::{Backslash, Dialect};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Comment,
+    /// A keyword or an unquoted name.
+    Word,
+    /// A quoted token that is a name wherever it stands.
+    Name,
+    /// A quoted token that is a literal or a name, depending on where it stands.
+    Quoted,
+    Literal,
+    Parameter,
+    Symbol(u8),
+    /// From here on the text is not understood, or ends inside a quote or a comment.
+    Unsafe,
+    End,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// No `]` is awaited.
+const NO_BRACKET: usize = usize::MAX;
+
+pub(crate) struct Lexer<'a> {
+    bytes: &'a [u8],
+    position: usize,
+    dialect: Dialect,
+    /// The previous token ends an operand and nothing stands between: `-` is an operator then, not
+    /// a sign, and `.` no decimal point.
+    after_operand: bool,
+    /// The previous token was PostgreSQL's `E'…'`: a string that continues it has escapes too.
+    continues_escaped: bool,
+    /// The first `]` after a `[` that may have opened a name.
+    bracket: usize,
+}
+
+impl<'a> Lexer<'a> {
+    pub(crate) fn new(text: &'a str, dialect: Dialect) -> Self {
+        Lexer {
+            bytes: text.as_bytes(),
+            position: 0,
+            dialect,
+            after_operand: false,
+            continues_escaped: false,
+            bracket: NO_BRACKET,
+        }
+    }
+
+    /// The next token, white space skipped. `only_a_name` tells that the grammar admits nothing but a name here.
+    pub(crate) fn next(&mut self, only_a_name: bool) -> Token {
+        let start = self.skip(self.position, is_space);
+        self.after_operand &= start == self.position;
+        let (mut kind, end) = self.scan(start, only_a_name);
+        if end > self.bracket {
+            // Something that opened between `[` and `]` goes on behind it: whoever reads the
+            // brackets as a quoted name disagrees about everything that follows.
+            if start < self.bracket {
+                kind = Kind::Unsafe;
+            }
+            self.bracket = NO_BRACKET;
+        }
+        self.position = end;
+        self.after_operand = match kind {
+            Kind::Word | Kind::Name | Kind::Parameter => true,
+            Kind::Symbol(symbol) => matches!(symbol, b')' | b']'),
+            _ => false,
+        };
+        self.continues_escaped = match kind {
+            Kind::Literal => self.at(start) | 0x20 == b'e',
+            Kind::Quoted | Kind::Comment => self.continues_escaped,
+            _ => false,
+        };
+        Token { kind, start, end }
+    }
+
+    fn scan(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
+        let Some(&byte) = self.bytes.get(start) else {
+            return (Kind::End, start);
+        };
+        let next = self.at(start + 1);
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => self.word(start),
+            b'0'..=b'9' => self.number(start, only_a_name),
+            b'\'' if self.continues_escaped => self.quoted(Kind::Quoted, start, Backslash::Escapes),
+            b'"' if self.dialect == Dialect::PostgreSql => {
+                self.quoted(Kind::Name, start, Backslash::Plain)
+            }
+            b'\'' | b'"' => self.quoted(Kind::Quoted, start, self.dialect.backslash()),
+            b'`' if self.dialect != Dialect::PostgreSql => {
+                self.quoted(Kind::Name, start, Backslash::Plain)
+            }
+            b'[' => self.bracket(start, only_a_name),
+            b'-' if next == b'-' => self.line_comment(start),
+            b'/' if next == b'*' => self.block_comment(start),
+            b'-' | b'+' if !self.after_operand && self.begins_number(start + 1) => {
+                (Kind::Literal, self.number_end(start + 1))
+            }
+            b'.' if !self.after_operand && next.is_ascii_digit() => {
+                (Kind::Literal, self.number_end(start))
+            }
+            b'#' if self.dialect.is_mysql() => (Kind::Comment, self.line_end(start)),
+            // A comment in MySQL, an operator in PostgreSQL.
+            b'#' if self.dialect == Dialect::Generic => self.unsafe_from_here(),
+            b'$' => self.dollar(start, next),
+            b'?' | b':' | b'@' | b'#' => self.parameter(start, byte, next),
+            // The text of SQLite ends here, others refuse it.
+            0 => self.unsafe_from_here(),
+            _ => (Kind::Symbol(byte), start + 1),
+        }
+    }
+
+    /// A keyword, a name, or the prefix of a string (`E'…'`, `X'…'`, `_utf8'…'`, `U&"…"`).
+    fn word(&self, start: usize) -> (Kind, usize) {
+        let end = self.skip(start + 1, is_name);
+        let next = self.at(end);
+        if !matches!(next, b'\'' | b'&') {
+            return (Kind::Word, end);
+        }
+        let mysql = self.dialect.is_mysql();
+        let word = self.bytes.get(start..end).unwrap_or_default();
+        match (word, next) {
+            (b"U" | b"u", b'&') if !mysql => match self.at(end + 1) {
+                b'\'' => self.quoted(Kind::Literal, end + 1, self.dialect.backslash()),
+                b'"' if self.dialect == Dialect::PostgreSql => {
+                    self.quoted(Kind::Name, end + 1, Backslash::Plain)
+                }
+                b'"' => self.quoted(Kind::Quoted, end + 1, self.dialect.backslash()),
+                _ => (Kind::Word, end),
+            },
+            (b"E" | b"e", b'\'') if self.dialect == Dialect::PostgreSql => {
+                self.quoted(Kind::Literal, end, Backslash::Escapes)
+            }
+            // Oracle's `q'[it's]'` ends at a character of its own choice.
+            (b"Q" | b"q" | b"NQ" | b"nq" | b"Nq" | b"nQ", b'\'')
+                if self.dialect == Dialect::Generic =>
+            {
+                self.unsafe_from_here()
+            }
+            (b"N" | b"n" | b"X" | b"x" | b"B" | b"b" | b"E" | b"e", b'\'') => {
+                self.quoted(Kind::Literal, end, self.dialect.backslash())
+            }
+            ([b'_', ..], b'\'') if mysql => self.quoted(Kind::Literal, end, Backslash::Escapes),
+            _ => (Kind::Word, end),
+        }
+    }
+
+    /// A token from the quote at `open` to the one that closes it; a doubled quote does not.
+    fn quoted(&self, kind: Kind, open: usize, backslash: Backslash) -> (Kind, usize) {
+        let quote = self.at(open);
+        let mut index = open + 1;
+        while let Some(&byte) = self.bytes.get(index) {
+            if byte == quote {
+                if self.at(index + 1) != quote {
+                    return (kind, index + 1);
+                }
+                index += 2;
+            } else if byte == b'\\' && backslash != Backslash::Plain {
+                if backslash == Backslash::Unknown && self.at(index + 1) == quote {
+                    return self.unsafe_from_here();
+                }
+                index += 2;
+            } else {
+                index += 1;
+            }
+        }
+        self.unsafe_from_here()
+    }
+
+    /// `[name]`, or the `[` of an array.
+    fn bracket(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
+        let symbol = (Kind::Symbol(b'['), start + 1);
+        if !matches!(self.dialect, Dialect::Sqlite | Dialect::Generic) || self.bracket != NO_BRACKET
+        {
+            return symbol;
+        }
+        let rest = self.bytes.get(start + 1..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|&byte| byte == b']') else {
+            // Without its end it is no name. (Looked for once: the next `[` would look again.)
+            self.bracket = self.bytes.len() + 1;
+            return match self.dialect {
+                Dialect::Sqlite => self.unsafe_from_here(),
+                _ => symbol,
+            };
+        };
+        let close = start + 1 + length;
+        let words = || {
+            let inside = rest.get(..length).unwrap_or_default();
+            let mut words = inside.split(|byte| *byte == b' ');
+            words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
+        };
+        if self.dialect == Dialect::Sqlite || only_a_name || (!self.after_operand && words()) {
+            return (Kind::Name, close + 1);
+        }
+        self.bracket = close;
+        symbol
+    }
+
+    fn line_comment(&self, start: usize) -> (Kind, usize) {
+        let next = self.at(start + 2);
+        let spaced = next <= b' ' || next == 0x7f;
+        if self.dialect.is_mysql() && !spaced {
+            return match next {
+                // Without a comment there `--` would begin one.
+                b'#' | b'/' | b'-' => self.unsafe_from_here(),
+                _ => (Kind::Symbol(b'-'), start + 1),
+            };
+        }
+        let end = self.line_end(start);
+        let comment = self.bytes.get(start..end).unwrap_or_default();
+        if self.dialect == Dialect::Generic {
+            // Not spaced it is code in MySQL; a carriage return ends it in PostgreSQL alone.
+            let carries_on = !spaced && comment.iter().any(|byte| b"'\"`/".contains(byte));
+            let returns = comment.iter().rposition(|&byte| byte == b'\r');
+            if carries_on || returns.is_some_and(|index| index + 1 < comment.len()) {
+                return self.unsafe_from_here();
+            }
+        }
+        (Kind::Comment, end)
+    }
+
+    fn line_end(&self, start: usize) -> usize {
+        let returns = self.dialect == Dialect::PostgreSql;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
+        start + length.unwrap_or(rest.len())
+    }
+
+    fn block_comment(&self, start: usize) -> (Kind, usize) {
+        let mut index = start + 2;
+        // What MySQL executes may hold quotes and comments that hide the end of the comment.
+        let executed = !matches!(self.dialect, Dialect::PostgreSql | Dialect::Sqlite)
+            && (self.at(index) == b'!' || (self.at(index) == b'M' && self.at(index + 1) == b'!'));
+        let mut depth = 1;
+        while let Some(&byte) = self.bytes.get(index) {
+            match (byte, self.at(index + 1)) {
+                (b'*', b'/') if depth == 1 => return (Kind::Comment, index + 2),
+                (b'*', b'/') => {
+                    depth -= 1;
+                    index += 2;
+                }
+                (b'/', b'*') if self.dialect == Dialect::PostgreSql => {
+                    depth += 1;
+                    index += 2;
+                }
+                (b'/', b'*') if executed || self.dialect == Dialect::Generic => break,
+                (b'\'' | b'"' | b'`' | b'#', _) | (b'-', b'-') if executed => break,
+                _ => index += 1,
+            }
+        }
+        self.unsafe_from_here()
+    }
+
+    /// A number, or a name that begins with a digit, which MySQL has.
+    fn number(&self, start: usize, only_a_name: bool) -> (Kind, usize) {
+        if only_a_name
+            && matches!(
+                self.dialect,
+                Dialect::Generic | Dialect::MySql | Dialect::MariaDb
+            )
+        {
+            let end = self.skip(start, is_name);
+            let word = self.bytes.get(start..end).unwrap_or_default();
+            if !word.iter().all(u8::is_ascii_digit) {
+                return (Kind::Word, end);
+            }
+        }
+        (Kind::Literal, self.number_end(start))
+    }
+
+    fn begins_number(&self, index: usize) -> bool {
+        match self.at(index) {
+            b'0'..=b'9' => true,
+            b'.' => self.at(index + 1).is_ascii_digit(),
+            _ => false,
+        }
+    }
+
+    /// Letters are part of a number, whatever they mean: they may be a literal's.
+    fn number_end(&self, start: usize) -> usize {
+        let prefixed = matches!(self.at(start + 1) | 0x20, b'x' | b'b' | b'o');
+        let mut point = prefixed;
+        let mut index = start;
+        loop {
+            match self.at(index) {
+                b'e' | b'E' if !prefixed && matches!(self.at(index + 1), b'+' | b'-') => {
+                    index += if self.at(index + 2).is_ascii_digit() {
+                        2
+                    } else {
+                        1
+                    };
+                }
+                b'.' if !point && self.at(index + 1) != b'.' => {
+                    point = true;
+                    index += 1;
+                }
+                byte if is_name(byte) => index += 1,
+                _ => return index,
+            }
+        }
+    }
+
+    /// `$1`, `$name`, or a string between two `$tag$`.
+    fn dollar(&self, start: usize, next: u8) -> (Kind, usize) {
+        let end = self.skip(start + 1, |byte| is_name(byte) && byte != b'$');
+        if self.dialect.is_mysql() {
+            return (Kind::Word, self.skip(end, is_name));
+        }
+        if next.is_ascii_digit() {
+            return (Kind::Parameter, end);
+        }
+        let dollar_quotes = matches!(self.dialect, Dialect::PostgreSql | Dialect::Generic);
+        if !dollar_quotes || self.at(end) != b'$' {
+            return match end - start {
+                1 => (Kind::Symbol(b'$'), end),
+                _ => self.named_parameter(end),
+            };
+        }
+        let tag = self.bytes.get(start..=end).unwrap_or_default();
+        let mut index = end + 1;
+        while let Some(&byte) = self.bytes.get(index) {
+            match (byte, self.at(index + 1)) {
+                (b'$', _)
+                    if self
+                        .bytes
+                        .get(index..)
+                        .is_some_and(|rest| rest.starts_with(tag)) =>
+                {
+                    return (Kind::Literal, index + tag.len());
+                }
+                // Where `$tag$` is a name, this opens something that may end beyond the second.
+                (b'\'' | b'"' | b'`' | b'[' | b'#', _) | (b'-', b'-') | (b'/', b'*')
+                    if self.dialect == Dialect::Generic =>
+                {
+                    break;
+                }
+                _ => index += 1,
+            }
+        }
+        self.unsafe_from_here()
+    }
+
+    /// `?`, `?1`, `:name`, `@name`, or an operator.
+    fn parameter(&self, start: usize, byte: u8, next: u8) -> (Kind, usize) {
+        let named = match (self.dialect, byte) {
+            (Dialect::PostgreSql, _) => false,
+            (_, b'?') => {
+                return (
+                    Kind::Parameter,
+                    self.skip(start + 1, |byte| byte.is_ascii_digit()),
+                );
+            }
+            (Dialect::Sqlite, b':') => is_name(next),
+            // Digits are of an array's slice (`a[1:2]`).
+            (_, b':') => is_name(next) && !next.is_ascii_digit(),
+            (Dialect::Sqlite, _) => is_name(next),
+            _ => next == b'@' || (is_name(next) && !next.is_ascii_digit()),
+        };
+        if named {
+            return self.named_parameter(self.skip(start + 2, is_name));
+        }
+        let double = byte == b':' && next == b':';
+        (Kind::Symbol(byte), start + 1 + usize::from(double))
+    }
+
+    /// The rest of a parameter: SQLite's go on with `::` and with anything in parentheses.
+    fn named_parameter(&self, mut end: usize) -> (Kind, usize) {
+        while self.dialect == Dialect::Sqlite && self.at(end) == b':' && self.at(end + 1) == b':' {
+            end = self.skip(end + 2, is_name);
+        }
+        match (self.dialect, self.at(end)) {
+            (Dialect::Sqlite, b'(') => {
+                let close = self.skip(end + 1, |byte| byte != b')' && !is_space(byte));
+                match self.at(close) {
+                    b')' => (Kind::Parameter, close + 1),
+                    _ => self.unsafe_from_here(),
+                }
+            }
+            (Dialect::Generic, b'(') => self.unsafe_from_here(),
+            _ => (Kind::Parameter, end),
+        }
+    }
+
+    fn unsafe_from_here(&self) -> (Kind, usize) {
+        (Kind::Unsafe, self.bytes.len())
+    }
+
+    fn at(&self, index: usize) -> u8 {
+        self.bytes.get(index).copied().unwrap_or(0)
+    }
+
+    fn skip(&self, from: usize, accept: impl Fn(u8) -> bool) -> usize {
+        let mut index = from;
+        while self.bytes.get(index).is_some_and(|&byte| accept(byte)) {
+            index += 1;
+        }
+        index
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+fn is_name(byte: u8) -> bool {
+    // A table: this is asked of most bytes of a text.
+    const NAME: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0_u8;
+        loop {
+            table[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
+            if byte == u8::MAX {
+                break table;
+            }
+            byte += 1;
+        }
+    };
+    NAME[usize::from(byte)]
+}
+
+fn starts_with_digit(word: &[u8]) -> bool {
+    word.first().is_some_and(u8::is_ascii_digit)
+}

@@ -1,0 +1,413 @@
+//! Walks through the tokens of a text: names its operations and targets in order, and tells
+//! literals from names.
+//!
+//! The walk knows as much grammar as it needs to tell what may stand where. What it does not know
+//! it leaves out of the summary, and takes for a literal.
+
+use super::dialect::Dialect;
+use super::keyword::Keyword;
+use super::lexer::{Kind, Token};
+use super::summary::{Expressions, NO_EXPRESSION, Summary};
+
+/// Parentheses nested deeper than this are read for their literals only.
+const DEPTH: usize = 32;
+
+/// What to do with a token of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Keep,
+    Literal,
+    /// Part of a password or of what follows it, whatever it looks like.
+    Secret,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    None,
+    Select,
+    Insert,
+    /// `UPDATE`, `DELETE`, `MERGE`.
+    Modify,
+    With,
+    Explain,
+    Create,
+    /// May name several objects.
+    Drop,
+    /// Nothing more is named.
+    Alone,
+}
+
+/// What is expected next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A statement.
+    Begin,
+    /// After `(`: a subquery or anything else.
+    Parenthesis,
+    /// After `(` where a table is expected: that, or a subquery.
+    Inner,
+    /// A name and nothing else.
+    Name,
+    /// A name, but what is quoted may be a literal.
+    MaybeName,
+    /// `TABLE` or a name.
+    TableOrName,
+    /// After the `.` of a name.
+    Part,
+    AfterName,
+    /// After `AS` in a `FROM` clause.
+    Alias,
+    AfterAlias,
+    /// Within the condition of a join.
+    Condition,
+    /// The columns of an `INSERT`.
+    Columns,
+    /// The left side of an assignment in `SET`.
+    Assignment,
+    /// The kind of object a `CREATE` creates.
+    Object,
+    /// `TRANSACTION`.
+    Transaction,
+    /// The name of a common table expression, its `AS`, its body, and `,` or the statement.
+    Expression,
+    ExpressionAs,
+    ExpressionBody,
+    AfterExpression,
+    Other,
+}
+
+/// What a pair of parentheses, or the text, is about.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) verb: Verb,
+    pub(super) place: Place,
+    /// Commas separate the tables of a `FROM`, or the assignments of a `SET`.
+    pub(super) listing: bool,
+    pub(super) from_seen: bool,
+    /// The common table expression whose body may follow.
+    expression: u8,
+}
+
+impl Frame {
+    const fn new(place: Place) -> Self {
+        Frame {
+            verb: Verb::None,
+            place,
+            listing: false,
+            from_seen: false,
+            expression: NO_EXPRESSION,
+        }
+    }
+}
+
+/// The last token but comments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Previous {
+    Other,
+    Word(Keyword),
+    Symbol(u8),
+}
+
+/// Where an unquoted word may be a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sensitive {
+    No,
+    /// After `PASSWORD` or `IDENTIFIED … BY`.
+    Account,
+    /// After `IDENTIFIED … BY`; `PASSWORD` may be a table or a column.
+    Grant,
+    /// After `KEY`.
+    Attach,
+    /// Anything after the name of the pragma, if that is a key's.
+    Pragma,
+    PragmaKey,
+}
+
+pub(crate) struct Walker<'a> {
+    pub(super) source: &'a str,
+    dialect: Dialect,
+    pub(super) summary: Summary,
+    pub(super) frame: Frame,
+    outer: [Frame; DEPTH],
+    pub(super) depth: usize,
+    /// Open parentheses beyond `DEPTH`.
+    pub(super) muted: usize,
+    pub(super) previous: Previous,
+    pub(super) sensitive: Sensitive,
+    pub(super) identified: bool,
+    pub(super) secret: bool,
+    pub(super) expressions: Expressions<'a>,
+    /// A name of an expression that was left out, unless a `.` follows.
+    held: Option<Token>,
+    dots: usize,
+}
+
+impl<'a> Walker<'a> {
+    pub(crate) fn new(source: &'a str, dialect: Dialect) -> Self {
+        Walker {
+            source,
+            dialect,
+            summary: Summary::default(),
+            frame: Frame::new(Place::Begin),
+            outer: [Frame::new(Place::Other); DEPTH],
+            depth: 0,
+            muted: 0,
+            previous: Previous::Other,
+            sensitive: Sensitive::No,
+            identified: false,
+            secret: false,
+            expressions: Expressions::new(dialect),
+            held: None,
+            dots: 0,
+        }
+    }
+
+    pub(crate) fn into_summary(self) -> Option<String> {
+        self.summary.finish()
+    }
+
+    /// Whether nothing but a name can stand here, as far as quotes allow.
+    pub(crate) fn only_a_name(&self) -> bool {
+        self.muted == 0 && matches!(self.frame.place, Place::Name | Place::Inner | Place::Part)
+    }
+
+    /// Whether the last token was the word `IN`.
+    pub(crate) fn after_in(&self) -> bool {
+        self.previous == Previous::Word(Keyword::In)
+    }
+
+    /// Takes any token but comments.
+    pub(crate) fn token(&mut self, token: Token) -> Role {
+        if token.kind == Kind::Symbol(b';') {
+            self.end_statement();
+            return Role::Keep;
+        }
+        if self.secret {
+            return Role::Secret;
+        }
+        match token.kind {
+            Kind::Word => return self.word(token),
+            Kind::Symbol(symbol) => self.symbol(symbol),
+            Kind::Quoted if !self.is_name(token) => {
+                self.operand(Kind::Literal);
+                return Role::Literal;
+            }
+            Kind::Name | Kind::Quoted => self.name(token),
+            Kind::Literal => {
+                self.operand(Kind::Literal);
+                return Role::Literal;
+            }
+            _ => self.operand(token.kind),
+        }
+        Role::Keep
+    }
+
+    fn end_statement(&mut self) {
+        self.frame = Frame::new(Place::Begin);
+        self.depth = 0;
+        self.muted = 0;
+        self.previous = Previous::Other;
+        self.sensitive = Sensitive::No;
+        self.identified = false;
+        self.secret = false;
+        self.expressions.clear();
+        self.summary.separate();
+    }
+
+    pub(super) fn text(&self, token: Token) -> &'a str {
+        self.source.get(token.start..token.end).unwrap_or_default()
+    }
+
+    /// Whether a quoted token is a name. No literal is followed by a `.`, or follows one.
+    fn is_name(&self, token: Token) -> bool {
+        let double = !self.text(token).starts_with('\'');
+        if self.muted > 0 || !(double || self.dialect.single_quotes_may_name()) {
+            return false;
+        }
+        match self.frame.place {
+            Place::Name | Place::Inner | Place::Part => return true,
+            Place::Expression | Place::Columns => return double,
+            Place::Assignment if double => {
+                let rest = self.source.get(token.end..).unwrap_or_default();
+                return rest.trim_start().starts_with('=');
+            }
+            _ => {}
+        }
+        let may_be_part = double || self.dialect == Dialect::Sqlite;
+        let rest = self.source.as_bytes().get(token.end..).unwrap_or_default();
+        may_be_part && (self.previous == Previous::Symbol(b'.') || rest.first() == Some(&b'.'))
+    }
+
+    /// A literal or a parameter.
+    pub(super) fn operand(&mut self, kind: Kind) {
+        self.previous = Previous::Other;
+        self.frame.place = match self.frame.place {
+            // `{? = call name}`
+            Place::Begin if kind == Kind::Parameter => Place::Begin,
+            Place::Object => Place::Object,
+            Place::AfterName | Place::Alias => Place::AfterAlias,
+            Place::Condition => Place::Condition,
+            Place::AfterAlias => {
+                self.frame.listing = false;
+                Place::Other
+            }
+            _ => Place::Other,
+        };
+    }
+
+    /// A quoted name.
+    fn name(&mut self, token: Token) {
+        self.previous = Previous::Other;
+        match self.frame.place {
+            Place::Part => self.part(token),
+            Place::Name | Place::Inner | Place::MaybeName | Place::TableOrName => {
+                self.target(token);
+            }
+            Place::Expression => self.expression(token),
+            Place::Object | Place::Columns | Place::Condition => {}
+            Place::AfterName | Place::Alias => self.frame.place = Place::AfterAlias,
+            Place::AfterAlias => {
+                self.frame.listing = false;
+                self.frame.place = Place::Other;
+            }
+            _ => self.frame.place = Place::Other,
+        }
+    }
+
+    pub(super) fn target(&mut self, token: Token) {
+        let name = self.text(token);
+        self.frame.place = Place::AfterName;
+        self.dots = 0;
+        self.held = None;
+        if self.sensitive == Sensitive::Pragma && is_key(name) {
+            self.sensitive = Sensitive::PragmaKey;
+        }
+        if self.expressions.hide(name) {
+            self.held = Some(token);
+        } else {
+            self.summary.target(name);
+        }
+    }
+
+    /// A further part of a qualified name.
+    pub(super) fn part(&mut self, token: Token) {
+        if let Some(first) = self.held.take() {
+            self.summary.target(self.text(first));
+        }
+        let name = self.text(token);
+        self.summary.part(self.dots, name);
+        self.dots = 0;
+        self.frame.place = Place::AfterName;
+        if self.sensitive == Sensitive::Pragma && is_key(name) {
+            self.sensitive = Sensitive::PragmaKey;
+        }
+    }
+
+    pub(super) fn expression(&mut self, token: Token) {
+        self.frame.expression = self.expressions.add(self.text(token));
+        self.frame.place = Place::ExpressionAs;
+    }
+
+    fn symbol(&mut self, symbol: u8) {
+        let previous = std::mem::replace(&mut self.previous, Previous::Symbol(symbol));
+        if self.sensitive == Sensitive::PragmaKey {
+            self.secret = symbol != b'.';
+        }
+        match symbol {
+            b'(' => self.open(),
+            b')' => self.close(),
+            _ if self.muted > 0 => {}
+            b',' => self.comma(),
+            b'.' => match self.frame.place {
+                Place::AfterName if previous != Previous::Symbol(b')') => {
+                    self.frame.place = Place::Part;
+                    self.dots = 1;
+                }
+                Place::Part => self.dots += 1,
+                _ => {}
+            },
+            // `{call name}`, `{? = call name}`, `EXPLAIN FORMAT = JSON`
+            b'{' | b'=' if self.frame.place == Place::Begin => {}
+            _ => match self.frame.place {
+                Place::Object | Place::Condition | Place::AfterExpression => {}
+                Place::AfterName | Place::AfterAlias | Place::Alias => {
+                    self.frame.place = Place::Condition;
+                }
+                _ => self.frame.place = Place::Other,
+            },
+        }
+    }
+
+    fn open(&mut self) {
+        let Some(outer) = self.outer.get_mut(self.depth).filter(|_| self.muted == 0) else {
+            self.muted += 1;
+            return;
+        };
+        let verb = self.frame.verb;
+        let (stay, inside) = match self.frame.place {
+            Place::Begin if verb == Verb::Explain => (Place::Begin, Place::Begin),
+            Place::Begin => (Place::Other, Place::Begin),
+            Place::Name | Place::Inner if verb == Verb::Select => (Place::AfterName, Place::Inner),
+            Place::MaybeName if verb == Verb::Select => (Place::AfterName, Place::Parenthesis),
+            Place::ExpressionBody => (Place::ExpressionBody, Place::Begin),
+            Place::AfterName if verb == Verb::Insert => (Place::Other, Place::Columns),
+            place @ (Place::AfterName
+            | Place::AfterAlias
+            | Place::Condition
+            | Place::Object
+            | Place::ExpressionAs
+            | Place::AfterExpression) => (place, Place::Parenthesis),
+            Place::Alias => (Place::AfterAlias, Place::Parenthesis),
+            _ => (Place::Other, Place::Parenthesis),
+        };
+        self.frame.place = stay;
+        *outer = self.frame;
+        self.depth += 1;
+        self.frame = Frame::new(inside);
+        if inside == Place::Inner {
+            self.frame.verb = Verb::Select;
+            self.frame.listing = true;
+            self.frame.from_seen = true;
+        }
+    }
+
+    fn close(&mut self) {
+        if self.muted > 0 {
+            self.muted -= 1;
+            return;
+        }
+        let Some(depth) = self.depth.checked_sub(1) else {
+            self.frame.place = Place::Other;
+            return;
+        };
+        self.depth = depth;
+        self.frame = self.outer.get(depth).copied().unwrap_or(self.frame);
+        if self.frame.place == Place::ExpressionBody {
+            self.frame.place = Place::AfterExpression;
+            self.expressions.show(self.frame.expression);
+        }
+    }
+
+    fn comma(&mut self) {
+        let Frame { verb, listing, .. } = self.frame;
+        self.frame.place = match self.frame.place {
+            Place::AfterName | Place::AfterAlias if verb == Verb::Select && listing => Place::Name,
+            Place::AfterName if verb == Verb::Drop => Place::Name,
+            // The end of the condition is not always known.
+            Place::Condition if verb == Verb::Select && listing => Place::MaybeName,
+            Place::AfterExpression => Place::Expression,
+            place @ (Place::Columns | Place::Object) => place,
+            _ if verb == Verb::Modify && listing => Place::Assignment,
+            _ => Place::Other,
+        };
+    }
+}
+
+/// Whether the pragma of this name takes an encryption key (`key`, `rekey`, `hexkey`).
+fn is_key(pragma: &str) -> bool {
+    let tail = pragma
+        .len()
+        .checked_sub(3)
+        .and_then(|from| pragma.get(from..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case("key"))
+}

@@ -1,0 +1,306 @@
+//! Where telemetry goes: one value for all crates, and the only reader of the global providers.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider};
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{Context, InstrumentationScope};
+
+use crate::contain::contain;
+use crate::late::Scope;
+use crate::options::{Options, QueryText};
+use crate::{Client, attribute};
+
+/// Where the telemetry of the instrumented clients goes, and how much of it: the same value for all
+/// crates. A clone is another handle of the same value.
+///
+/// [`Telemetry::global`] (what a wrapper's `new` uses) goes by the global providers, also when they
+/// are set after the client was wrapped, and by the environment's options.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+struct Inner {
+    tracer_provider: Option<Box<dyn ObjectSafeTracerProvider + Send + Sync>>,
+    meter_provider: Option<Box<dyn MeterProvider + Send + Sync>>,
+    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    options: Arc<Options>,
+    scopes: Mutex<HashMap<&'static str, Arc<Scope>>>,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Telemetry")
+            .field("global_tracer_provider", &self.0.tracer_provider.is_none())
+            .field("global_meter_provider", &self.0.meter_provider.is_none())
+            .field("global_propagator", &self.0.propagator.is_none())
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::global()
+    }
+}
+
+impl Telemetry {
+    /// Goes by the global providers and propagator, and by the environment's options.
+    pub fn global() -> Self {
+        static GLOBAL: LazyLock<Telemetry> = LazyLock::new(|| Telemetry::builder().build());
+        GLOBAL.clone()
+    }
+
+    /// Starts from [`Telemetry::global`]; what is set wins over it.
+    pub fn builder() -> TelemetryBuilder {
+        TelemetryBuilder {
+            tracer_provider: None,
+            meter_provider: None,
+            propagator: None,
+            options: Options::from_environment(),
+        }
+    }
+
+    /// Writes a context into the headers of a message, with the propagator of this value.
+    ///
+    /// Independent of the tracer provider: without one the ambient context still travels.
+    pub fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
+        contain(|| match &self.0.propagator {
+            Some(propagator) => propagator.inject_context(context, carrier),
+            None => global::get_text_map_propagator(|propagator| {
+                propagator.inject_context(context, carrier);
+            }),
+        });
+    }
+
+    /// Reads the context out of the headers of a message; what is broken in them is as if it were
+    /// not there.
+    pub fn extract(&self, carrier: &dyn Extractor) -> Context {
+        let root = Context::new();
+        contain(|| match &self.0.propagator {
+            Some(propagator) => propagator.extract_with_context(&root, carrier),
+            None => global::get_text_map_propagator(|propagator| {
+                // The no-op propagator answers the ambient context, which the message did not carry.
+                match propagator.fields().next() {
+                    Some(_) => propagator.extract_with_context(&root, carrier),
+                    None => root.clone(),
+                }
+            }),
+        })
+        .unwrap_or(root)
+    }
+
+    pub(crate) fn options(&self) -> &Arc<Options> {
+        &self.0.options
+    }
+
+    /// The scope of a client: its tracer and instruments, shared by all of that client's handles.
+    pub(crate) fn scope<C: Client>(&self) -> Arc<Scope> {
+        let mut scopes = self.0.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(scopes.entry(C::NAME).or_insert_with(|| {
+            let scope = InstrumentationScope::builder(C::NAME)
+                .with_version(C::VERSION)
+                .with_schema_url(attribute::SCHEMA_URL)
+                .build();
+            Scope::new(scope, C::NAME, C::VERSION, self)
+        }))
+    }
+
+    /// The tracer of a given provider, or what a global one hands out.
+    pub(crate) fn tracer(&self, scope: &InstrumentationScope) -> (BoxedTracer, Source) {
+        match &self.0.tracer_provider {
+            Some(provider) => (
+                BoxedTracer::new(provider.boxed_tracer(scope.clone())),
+                Source::Given,
+            ),
+            None => (
+                global::tracer_provider().tracer_with_scope(scope.clone()),
+                Source::Global,
+            ),
+        }
+    }
+
+    /// The meter of a given provider, or of a global one unless that is the no-op.
+    pub(crate) fn meter(&self, scope: &InstrumentationScope) -> Option<Meter> {
+        if let Some(provider) = &self.0.meter_provider {
+            return Some(provider.meter_with_scope(scope.clone()));
+        }
+        let provider = global::meter_provider();
+        // The no-op provider is a type without size; the SDK's is not. A provider of no size that
+        // reports through statics would be missed, and can be given in code.
+        (size_of_val(&*provider) != 0).then(|| provider.meter_with_scope(scope.clone()))
+    }
+
+    pub(crate) fn waits_for_globals(&self) -> bool {
+        self.0.tracer_provider.is_none() && self.0.meter_provider.is_none()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakTelemetry {
+        WeakTelemetry(Arc::downgrade(&self.0))
+    }
+}
+
+/// What a scope keeps of its telemetry: a strong handle would be a cycle.
+#[derive(Clone)]
+pub(crate) struct WeakTelemetry(std::sync::Weak<Inner>);
+
+impl WeakTelemetry {
+    pub(crate) fn upgrade(&self) -> Option<Telemetry> {
+        self.0.upgrade().map(Telemetry)
+    }
+}
+
+/// Where a tracer came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Given,
+    Global,
+}
+
+/// Builds a [`Telemetry`]: providers, propagator and options.
+///
+/// Each option has an environment variable `OTEL_INSTRUMENTATION_COMMON_<OPTION>`; the word in code
+/// wins over it.
+#[must_use]
+pub struct TelemetryBuilder {
+    tracer_provider: Option<Box<dyn ObjectSafeTracerProvider + Send + Sync>>,
+    meter_provider: Option<Box<dyn MeterProvider + Send + Sync>>,
+    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    options: Options,
+}
+
+impl fmt::Debug for TelemetryBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TelemetryBuilder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TelemetryBuilder {
+    /// Default: the global provider, also one that is set later.
+    pub fn tracer_provider(
+        mut self,
+        provider: impl ObjectSafeTracerProvider + Send + Sync + 'static,
+    ) -> Self {
+        self.tracer_provider = Some(Box::new(provider));
+        self
+    }
+
+    /// Default: the global provider, also one that is set later.
+    pub fn meter_provider(mut self, provider: impl MeterProvider + Send + Sync + 'static) -> Self {
+        self.meter_provider = Some(Box::new(provider));
+        self
+    }
+
+    /// Default: the global propagator, asked at each use.
+    pub fn propagator(
+        mut self,
+        propagator: impl TextMapPropagator + Send + Sync + 'static,
+    ) -> Self {
+        self.propagator = Some(Box::new(propagator));
+        self
+    }
+
+    /// Default: true. False drops spans and metrics; propagation goes on.
+    ///
+    /// Per client: `OTEL_INSTRUMENTATION_<CLIENT>_ENABLED`, for example
+    /// `OTEL_INSTRUMENTATION_SQLX_ENABLED`.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.options.enabled = Some(enabled);
+        self
+    }
+
+    /// Default: [`QueryText::Auto`]. What becomes of the text of a query.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT` = `auto`, `sanitized`, `verbatim` or `off`.
+    pub fn query_text(mut self, query_text: QueryText) -> Self {
+        self.options.query_text = query_text;
+        self
+    }
+
+    /// Default: false. True drops a span that would have no parent; metrics and propagation go on.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_REQUIRE_PARENT` = `true` or `false`.
+    pub fn require_parent(mut self, required: bool) -> Self {
+        self.options.require_parent = required;
+        self
+    }
+
+    /// Default: false. True puts the number of returned rows on spans (`db.response.returned_rows`);
+    /// the metric of that number is recorded either way.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_RETURNED_ROWS` = `true` or `false`.
+    pub fn returned_rows(mut self, on_spans: bool) -> Self {
+        self.options.returned_rows = on_spans;
+        self
+    }
+
+    /// Default: true. False leaves the status of a cancelled call unset; its `error.type` stays.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR` = `true` or `false`.
+    pub fn cancelled_is_error(mut self, is_error: bool) -> Self {
+        self.options.cancelled_is_error = is_error;
+        self
+    }
+
+    /// Default: false. True adds a child span for the time that a call waits for a connection.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_POOL_WAIT_SPANS` = `true` or `false`.
+    pub fn pool_wait_spans(mut self, wanted: bool) -> Self {
+        self.options.pool_wait_spans = wanted;
+        self
+    }
+
+    /// Default: false. True adds a span over each whole transaction, parent of what runs in it.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_TRANSACTION_SPANS` = `true` or `false`.
+    pub fn transaction_spans(mut self, wanted: bool) -> Self {
+        self.options.transaction_spans = wanted;
+        self
+    }
+
+    /// Default: false. True adds a span for each explicit preparation of a statement.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_PREPARE_SPANS` = `true` or `false`.
+    pub fn prepare_spans(mut self, wanted: bool) -> Self {
+        self.options.prepare_spans = wanted;
+        self
+    }
+
+    /// Default: none. Names a query: gets its text, answers the summary (which is also the span's
+    /// name), or `None` for the usual one. Keep the number of different answers low.
+    ///
+    /// It is asked once per text while the text stays in the client's cache.
+    pub fn query_summary(
+        mut self,
+        hook: impl Fn(&str) -> Option<Cow<'static, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.summary = Some(Arc::new(hook));
+        self
+    }
+
+    /// Default: none. Drops the spans of whose name it answers false; metrics and propagation go on.
+    pub fn span_filter(mut self, filter: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.options.filter = Some(Arc::new(filter));
+        self
+    }
+
+    /// Builds the value.
+    pub fn build(self) -> Telemetry {
+        Telemetry(Arc::new(Inner {
+            tracer_provider: self.tracer_provider,
+            meter_provider: self.meter_provider,
+            propagator: self.propagator,
+            options: Arc::new(self.options),
+            scopes: Mutex::default(),
+        }))
+    }
+}

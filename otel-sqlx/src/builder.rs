@@ -1,0 +1,101 @@
+//! The crate's own options, and facts that the driver hides.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use otel_core::{Db, DbServer, Telemetry};
+
+use crate::connection::{Connection, Raw};
+use crate::driver::Database;
+use crate::pool::{Gauges, Pool};
+
+/// A connection that belongs to no pool, as a [`Builder`] holds it.
+pub struct Single<DB: Database>(pub(crate) DB::Connection);
+
+impl<DB: Database> fmt::Debug for Single<DB> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Single").finish_non_exhaustive()
+    }
+}
+
+/// Instruments a handle with more than [`Pool::new`] or [`Connection::new`] can tell.
+#[must_use]
+pub struct Builder<H> {
+    handle: H,
+    server: DbServer,
+    telemetry: Telemetry,
+    pool_name: Option<Cow<'static, str>>,
+}
+
+impl<H> fmt::Debug for Builder<H> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Builder")
+            .field("server", &self.server)
+            .field("telemetry", &self.telemetry)
+            .field("pool_name", &self.pool_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<H> Builder<H> {
+    pub(crate) fn of(handle: H, server: DbServer) -> Self {
+        Self {
+            handle,
+            server,
+            telemetry: Telemetry::global(),
+            pool_name: None,
+        }
+    }
+
+    /// Default: [`Telemetry::global`].
+    pub fn telemetry(mut self, telemetry: &Telemetry) -> Self {
+        self.telemetry = telemetry.clone();
+        self
+    }
+
+    /// Default: `postgresql`, `mysql` or `sqlite`, as the driver is; for `Any` by its URL. Give
+    /// `mariadb` where the MySQL driver speaks to MariaDB, which it does not tell.
+    pub fn system(mut self, system: &'static str) -> Self {
+        self.server = self.server.with_system(system);
+        self
+    }
+
+    /// Default: what the connect options name. The namespace that the connections work in, where an
+    /// `after_connect` hook changes it.
+    pub fn namespace(mut self, namespace: impl Into<Cow<'static, str>>) -> Self {
+        self.server = self.server.namespace(namespace);
+        self
+    }
+
+    /// Default: `address:port/namespace`, as far as these are known. The name of the pool in its
+    /// metrics; keep it unique in the process.
+    pub fn pool_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.pool_name = Some(name.into());
+        self
+    }
+}
+
+impl<DB: Database> Builder<sqlx::Pool<DB>> {
+    /// Makes the instrumented pool.
+    pub fn build(self) -> Pool<DB> {
+        let name = self
+            .pool_name
+            .unwrap_or_else(|| self.server.pool_name().into());
+        let db = Db::new(&self.telemetry, self.server);
+        let gauges = Arc::new(Gauges(self.handle));
+        let metrics = db.pool(name, &gauges);
+        Pool::from_parts(gauges, db, metrics)
+    }
+}
+
+impl<DB: Database> Builder<Single<DB>> {
+    /// Makes the instrumented connection.
+    pub fn build(self) -> Connection<DB> {
+        Connection::from_parts(
+            Raw::Own(self.handle.0),
+            Db::new(&self.telemetry, self.server),
+        )
+    }
+}

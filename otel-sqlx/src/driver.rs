@@ -1,0 +1,293 @@
+//! The only file that knows sqlx's vocabulary: its servers, its transactions and its errors.
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use otel_core::{Classify, Client, DbCall, DbServer, Failure};
+use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::{Either, Execute, Executor as _, SqlStr};
+use sqlx_core::connection::Connection;
+
+/// Names this crate as the source of what it emits.
+#[derive(Debug)]
+pub(crate) enum Sqlx {}
+
+impl Client for Sqlx {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+}
+
+pub(crate) type Options<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
+
+pub(crate) type ManyOf<'e, DB> = BoxStream<
+    'e,
+    Result<Either<<DB as sqlx::Database>::QueryResult, <DB as sqlx::Database>::Row>, sqlx::Error>,
+>;
+pub(crate) type OptionalOf<'e, DB> =
+    BoxFuture<'e, Result<Option<<DB as sqlx::Database>::Row>, sqlx::Error>>;
+
+/// A database of sqlx that this crate instruments: `Postgres`, `MySql`, `Sqlite` and `Any`, each
+/// behind the feature of its name.
+pub trait Database: sqlx::Database {
+    /// The server that connect options point to; nothing is asked from it.
+    #[doc(hidden)]
+    fn server(options: &Options<Self>) -> DbServer;
+
+    #[doc(hidden)]
+    fn fetch_many<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+        connection: &'e mut Self::Connection,
+        query: E,
+    ) -> ManyOf<'e, Self>;
+
+    #[doc(hidden)]
+    fn fetch_optional<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+        connection: &'e mut Self::Connection,
+        query: E,
+    ) -> OptionalOf<'e, Self>;
+
+    #[doc(hidden)]
+    fn prepare_with<'e>(
+        connection: &'e mut Self::Connection,
+        sql: SqlStr,
+        parameters: &'e [Self::TypeInfo],
+    ) -> BoxFuture<'e, Result<Self::Statement, sqlx::Error>>;
+
+    #[doc(hidden)]
+    fn describe(
+        connection: &mut Self::Connection,
+        sql: SqlStr,
+    ) -> BoxFuture<'_, Result<sqlx::Describe<Self>, sqlx::Error>>;
+
+    #[doc(hidden)]
+    fn pool_fetch_many<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+        pool: &sqlx::Pool<Self>,
+        query: E,
+    ) -> ManyOf<'e, Self>;
+
+    #[doc(hidden)]
+    fn pool_fetch_optional<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+        pool: &sqlx::Pool<Self>,
+        query: E,
+    ) -> OptionalOf<'e, Self>;
+}
+
+/// Writes what every implementation of [`Database`] forwards: per database, because a bound
+/// `for<'c> &'c mut DB::Connection: Executor<'c>` sends the compiler into a loop.
+macro_rules! forward {
+    () => {
+        fn fetch_many<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+            connection: &'e mut Self::Connection,
+            query: E,
+        ) -> ManyOf<'e, Self> {
+            connection.fetch_many(query)
+        }
+
+        fn fetch_optional<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+            connection: &'e mut Self::Connection,
+            query: E,
+        ) -> OptionalOf<'e, Self> {
+            connection.fetch_optional(query)
+        }
+
+        fn prepare_with<'e>(
+            connection: &'e mut Self::Connection,
+            sql: SqlStr,
+            parameters: &'e [Self::TypeInfo],
+        ) -> BoxFuture<'e, Result<Self::Statement, sqlx::Error>> {
+            connection.prepare_with(sql, parameters)
+        }
+
+        fn describe(
+            connection: &mut Self::Connection,
+            sql: SqlStr,
+        ) -> BoxFuture<'_, Result<sqlx::Describe<Self>, sqlx::Error>> {
+            connection.describe(sql)
+        }
+
+        fn pool_fetch_many<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+            pool: &sqlx::Pool<Self>,
+            query: E,
+        ) -> ManyOf<'e, Self> {
+            pool.fetch_many(query)
+        }
+
+        fn pool_fetch_optional<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
+            pool: &sqlx::Pool<Self>,
+            query: E,
+        ) -> OptionalOf<'e, Self> {
+            pool.fetch_optional(query)
+        }
+    };
+}
+
+#[cfg(feature = "postgres")]
+impl Database for sqlx::Postgres {
+    forward!();
+
+    fn server(options: &Options<Self>) -> DbServer {
+        let server = DbServer::new("postgresql");
+        let server = match options.get_socket() {
+            Some(socket) => server.address(socket.display().to_string(), None),
+            None => server.address(options.get_host().to_owned(), Some(options.get_port())),
+        };
+        // The server takes the user's name for a database that is not named.
+        let database = options
+            .get_database()
+            .unwrap_or_else(|| options.get_username());
+        let schema = options
+            .get_options()
+            .and_then(otel_core::address::search_path);
+        server.namespace(match schema {
+            Some(schema) => format!("{database}|{schema}"),
+            None => database.to_owned(),
+        })
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl Database for sqlx::MySql {
+    forward!();
+
+    fn server(options: &Options<Self>) -> DbServer {
+        let server = DbServer::new("mysql");
+        let server = match options.get_socket() {
+            Some(socket) => server.address(socket.display().to_string(), None),
+            None => server.address(options.get_host().to_owned(), Some(options.get_port())),
+        };
+        match options.get_database() {
+            Some(database) => server.namespace(database.to_owned()),
+            None => server,
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Database for sqlx::Sqlite {
+    forward!();
+
+    fn server(options: &Options<Self>) -> DbServer {
+        let file = options.get_filename();
+        let name = file
+            .file_name()
+            .unwrap_or(file.as_os_str())
+            .to_string_lossy();
+        // What sqlx names a database in memory, so that several connections may share it.
+        let in_memory = name == ":memory:" || name.starts_with("file:sqlx-in-memory-");
+        let name = if in_memory {
+            ":memory:".into()
+        } else {
+            name.into_owned()
+        };
+        DbServer::new("sqlite").namespace(name)
+    }
+}
+
+#[cfg(feature = "any")]
+impl Database for sqlx::Any {
+    forward!();
+
+    fn server(options: &Options<Self>) -> DbServer {
+        from_url(options.database_url.as_str())
+    }
+}
+
+/// The server of a connection URL, where there are no options that know better.
+#[cfg(feature = "any")]
+fn from_url(url: &str) -> DbServer {
+    let known = otel_core::address::Address::parse(url);
+    let mut server = DbServer::new(known.system.unwrap_or("other_sql"));
+    if let Some(address) = known.address {
+        server = server.address(address, known.port);
+    }
+    if let Some(namespace) = known.namespace {
+        server = server.namespace(namespace);
+    }
+    server
+}
+
+/// What is sent to begin a transaction at a depth: the user's own statement, or sqlx's.
+pub(crate) fn begin(statement: Option<&SqlStr>, depth: usize) -> DbCall<'_> {
+    match statement {
+        Some(statement) => DbCall::statement(statement.as_str(), false),
+        None => DbCall::new().operation(if depth == 0 { "BEGIN" } else { "SAVEPOINT" }),
+    }
+}
+
+/// What sqlx sends to commit the transaction at a depth.
+pub(crate) fn commit(depth: usize) -> DbCall<'static> {
+    DbCall::new().operation(if depth <= 1 {
+        "COMMIT"
+    } else {
+        "RELEASE SAVEPOINT"
+    })
+}
+
+/// What sqlx sends to roll back the transaction at a depth.
+pub(crate) fn rollback(depth: usize) -> DbCall<'static> {
+    DbCall::new().operation(if depth <= 1 {
+        "ROLLBACK"
+    } else {
+        "ROLLBACK TO SAVEPOINT"
+    })
+}
+
+/// What is told of a statement that is only prepared.
+pub(crate) fn prepare(sql: &SqlStr) -> DbCall<'_> {
+    DbCall::statement(sql.as_str(), true).prefix("PREPARE")
+}
+
+impl Classify<sqlx::Error> for Sqlx {
+    /// Texts of errors may quote data (`invalid input syntax for type integer: "…"`), so none is
+    /// shown.
+    fn classify(error: &sqlx::Error) -> Failure {
+        use sqlx::Error;
+        Failure::new(match error {
+            Error::Database(error) => return of_server(&**error),
+            // The kind says more than `Io` would, and is of low cardinality too.
+            Error::Io(error) => return Failure::new(format!("{:?}", error.kind())),
+            Error::AnyDriverError(_) => "AnyDriverError",
+            Error::BeginFailed => "BeginFailed",
+            Error::ColumnDecode { .. } => "ColumnDecode",
+            Error::ColumnIndexOutOfBounds { .. } => "ColumnIndexOutOfBounds",
+            Error::ColumnNotFound(_) => "ColumnNotFound",
+            Error::ConfigFile(_) => "ConfigFile",
+            Error::Configuration(_) => "Configuration",
+            Error::Decode(_) => "Decode",
+            Error::Encode(_) => "Encode",
+            Error::InvalidArgument(_) => "InvalidArgument",
+            Error::InvalidSavePointStatement => "InvalidSavePointStatement",
+            Error::PoolClosed => "PoolClosed",
+            Error::PoolTimedOut => "PoolTimedOut",
+            Error::Protocol(_) => "Protocol",
+            Error::RowNotFound => "RowNotFound",
+            Error::Tls(_) => "Tls",
+            Error::TypeNotFound { .. } => "TypeNotFound",
+            Error::WorkerCrashed => "WorkerCrashed",
+            _ => return Failure::default(),
+        })
+    }
+}
+
+/// SQLSTATE of PostgreSQL, number of MySQL and MariaDB, extended result code of SQLite.
+fn of_server(error: &dyn DatabaseError) -> Failure {
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return Failure::code(error.number().to_string()).description(kind(error.kind()));
+    }
+    match error.code() {
+        Some(code) => Failure::code(code.into_owned()),
+        None => Failure::new("Database"),
+    }
+    .description(kind(error.kind()))
+}
+
+/// The one thing that sqlx tells of a server's error which cannot quote data.
+fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::CheckViolation => "check violation",
+        ErrorKind::ExclusionViolation => "exclusion violation",
+        ErrorKind::ForeignKeyViolation => "foreign key violation",
+        ErrorKind::NotNullViolation => "not null violation",
+        ErrorKind::UniqueViolation => "unique violation",
+        _ => "",
+    }
+}

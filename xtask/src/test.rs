@@ -1,0 +1,175 @@
+//! `test`: the tests, with every server that can be started here.
+
+use std::ffi::OsString;
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use duct::cmd;
+use native::{Server, Services};
+
+use crate::services;
+use crate::workspace::{Crate, Workspace};
+
+/// Which tests.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only what needs no server
+    #[arg(long, conflicts_with = "live")]
+    unit: bool,
+    /// Only what needs servers: `integration-tests`, and `tests/live*` of the crates
+    #[arg(long)]
+    live: bool,
+    /// Crates to test, all by default
+    crates: Vec<String>,
+}
+
+/// One call of cargo: its arguments after `cargo test`.
+type Run = Vec<OsString>;
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    let crates: Vec<&Crate> = if options.crates.is_empty() {
+        workspace.crates.iter().collect()
+    } else {
+        options
+            .crates
+            .iter()
+            .map(|name| workspace.named(name))
+            .collect::<Result<_>>()?
+    };
+    let runs = runs(workspace, options, &crates)?;
+    if options.unit {
+        return cargo_test(workspace, &runs, None);
+    }
+    let services = services::open()?;
+    let mut started = Vec::new();
+    let mut missing = Vec::new();
+    for (server, result) in services::up(&services, Server::all()) {
+        match result {
+            Ok(true) => started.push(server),
+            Ok(false) => {}
+            // Brought along by whoever set this, so it is no loss.
+            Err(_) if set(&format!("OTEL_TEST_{}", server.key())).is_some() => {}
+            Err(error) => {
+                eprintln!(
+                    "warning: tests of {} are skipped: {error:#}",
+                    server.title()
+                );
+                missing.push(server);
+            }
+        }
+    }
+    let result = match missing.iter().find(|server| is_required(server)) {
+        None => cargo_test(workspace, &runs, Some(&services)),
+        Some(server) => Err(anyhow::anyhow!(
+            "{} could not be started (see above) and OTEL_TEST_REQUIRE demands it; install it, or \
+             set OTEL_TEST_{} to the URL of a running one",
+            server.title(),
+            server.key()
+        )),
+    };
+    // Also after a failure everything is as it was before.
+    for server in started {
+        services.down(server)?;
+    }
+    result
+}
+
+fn runs(workspace: &Workspace, options: &Options, crates: &[&Crate]) -> Result<Vec<Run>> {
+    let package = |one: &&Crate| ["--package".into(), one.name.clone().into()];
+    let everything = |some: Vec<&Crate>| -> Run {
+        some.iter()
+            .flat_map(package)
+            .chain(["--all-features".into()])
+            .collect()
+    };
+    let (live, rest): (Vec<&Crate>, Vec<&Crate>) = crates
+        .iter()
+        .partition(|one| one.folder.starts_with("integration-tests"));
+    let runs: Vec<Run> = if options.unit {
+        if rest.is_empty() {
+            Vec::new()
+        } else {
+            vec![everything(rest)]
+        }
+    } else if options.live {
+        let with_live = rest
+            .into_iter()
+            .filter(|one| has_live_tests(workspace, one));
+        let runs = with_live.map(|one| {
+            let mut run = everything(vec![one]);
+            run.extend(["--test".into(), "live*".into()]);
+            run
+        });
+        let whole = if live.is_empty() {
+            None
+        } else {
+            Some(everything(live))
+        };
+        whole.into_iter().chain(runs).collect()
+    } else {
+        vec![everything(crates.to_vec())]
+    };
+    if runs.is_empty() {
+        let (kind, other) = if options.live {
+            ("live", "--live")
+        } else {
+            ("unit", "--unit")
+        };
+        bail!(
+            "there are no {kind} tests in {}; leave out {other}",
+            options.crates.join(", ")
+        );
+    }
+    Ok(runs)
+}
+
+/// In cargo's layout: `tests/live*.rs`, or a folder of this name.
+fn has_live_tests(workspace: &Workspace, one: &Crate) -> bool {
+    let tests = fs::read_dir(workspace.root.join(&one.folder).join("tests"));
+    let mut names = tests
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().starts_with("live"))
+}
+
+/// Every run, also after one has failed; cargo says which.
+fn cargo_test(
+    workspace: &Workspace,
+    runs: &[Run],
+    services: Option<&Services>,
+) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for run in runs {
+        let start = ["test", "--no-fail-fast"].map(OsString::from);
+        let mut cargo = cmd("cargo", start.into_iter().chain(run.clone()));
+        if let Some(services) = services {
+            cargo = cargo.env("OTEL_SERVICES_HOME", services.home());
+        }
+        if !cargo
+            .dir(&workspace.root)
+            .unchecked()
+            .run()?
+            .status
+            .success()
+        {
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+fn is_required(server: &Server) -> bool {
+    let required = set("OTEL_TEST_REQUIRE").unwrap_or_default().to_lowercase();
+    required
+        .split(',')
+        .map(str::trim)
+        .any(|name| name == "all" || name == server.name())
+}
+
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

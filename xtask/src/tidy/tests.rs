@@ -1,0 +1,260 @@
+//! Each rule is broken once, in a workspace that breaks no other.
+
+use std::fs;
+use std::path::Path;
+
+use super::check;
+use crate::workspace::Workspace;
+
+const PACKAGE: &str = "edition.workspace = true\nlicense.workspace = true\nversion = \"0.1.0\"\n\
+                       rust-version = \"1.88\"\n[lints]\nworkspace = true\n";
+const README: &str = "# x\n## Quick start\n## What is emitted\n## Options\n## Errors\n## Limits\n\
+                      ## Versions\n[up](../ARCHITECTURE.md#what-is-where)\n";
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// A workspace of a core, an adapter and an xtask that breaks no rule.
+fn clean() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let members = "members = [\"otel-core\", \"otel-x\", \"xtask\"]";
+    write(root, "Cargo.toml", &format!("[workspace]\n{members}\n"));
+    write(
+        root,
+        "ARCHITECTURE.md",
+        "# What is where\n`otel-core`, `otel-x` and xtask/\n",
+    );
+    for name in ["otel-core", "otel-x", "xtask"] {
+        let private = if name == "xtask" {
+            "publish = false\n"
+        } else {
+            ""
+        };
+        let manifest = format!("[package]\nname = \"{name}\"\n{private}{PACKAGE}");
+        write(root, &format!("{name}/Cargo.toml"), &manifest);
+        write(root, &format!("{name}/src/lib.rs"), "//! A crate.\n");
+        write(root, &format!("{name}/README.md"), README);
+        write(root, &format!("{name}/CHANGELOG.md"), "# Changes\n");
+    }
+    write(root, "otel-x/src/driver.rs", "//! The driver.\n");
+    write(
+        root,
+        "otel-core/src/telemetry.rs",
+        "//! A.\nfn a() { global::tracer(1) }\n",
+    );
+    write(
+        root,
+        "otel-core/src/instrument.rs",
+        "//! A.\nfn a() { context.attach(); span.end() }\n",
+    );
+    folder
+}
+
+fn findings(root: &Path) -> Vec<String> {
+    let findings = check(&Workspace::at(root).unwrap()).unwrap();
+    findings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_clean_workspace_has_no_findings() {
+    assert_eq!(findings(clean().path()), Vec::<String>::new());
+}
+
+/// What stands in which file, and the finding it must lead to.
+type Case = (&'static str, String, &'static str);
+
+fn each_is_found(cases: Vec<Case>) {
+    for (path, text, expected) in cases {
+        let folder = clean();
+        write(folder.path(), path, &text);
+        let found = findings(folder.path());
+        // A file of 800 lines breaks two rules.
+        let count = if expected.contains("800") { 2 } else { 1 };
+        assert!(
+            found.len() == count && found.concat().contains(expected),
+            "{path}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_manifest_that_repeats_or_lacks_something_is_found() {
+    let case = |old: &str, new: &str, expected| {
+        let text = format!("[package]\nname = \"otel-x\"\n{PACKAGE}").replace(old, new);
+        ("otel-x/Cargo.toml", text, expected)
+    };
+    let nix = "[target.'cfg(unix)'.dev-dependencies]\nnix = { version = \"1\" }\n[lints]";
+    each_is_found(vec![
+        case(
+            "[lints]\nworkspace = true",
+            "",
+            "otel-x/Cargo.toml:1: write `[lints]`",
+        ),
+        case(
+            "edition.workspace = true",
+            "edition = \"2024\"",
+            "Cargo.toml:3: write `edition.",
+        ),
+        case(
+            "license.workspace = true",
+            "",
+            "write `license.workspace = true`",
+        ),
+        case(
+            "version = \"0.1.0\"",
+            "version.workspace = true",
+            "crate's own `version = ",
+        ),
+        case(
+            "rust-version = \"1.88\"\n",
+            "",
+            "crate's own `rust-version = ",
+        ),
+        case(
+            "[lints]",
+            "[dependencies]\na = \"1\"\n[lints]",
+            "Cargo.toml:8: write `a.workspace",
+        ),
+        case("[lints]", nix, "Cargo.toml:8: write `nix.workspace = true`"),
+    ]);
+}
+
+#[test]
+fn a_page_that_misleads_is_found() {
+    let case = |path, text: &str, expected| (path, text.to_string(), expected);
+    let short = README.replace("## Limits\n", "");
+    each_is_found(vec![
+        case(
+            "otel-x/README.md",
+            &short,
+            "README.md:1: write the section `## Limits`",
+        ),
+        case(
+            "a.md",
+            "\nsee [b](b.md)",
+            "a.md:2: the link to `b.md` leads nowhere",
+        ),
+        case(
+            "a.md",
+            "[x](ARCHITECTURE.md#no)",
+            "a.md:1: the link to `ARCHITECTURE.md#no` leads",
+        ),
+        case(
+            "ARCHITECTURE.md",
+            "# What is where\notel-core, otel-x-y, xtask",
+            "the crate `otel-x`",
+        ),
+        case("stray/a.txt", "", "stray:1: unknown folder"),
+    ]);
+}
+
+#[test]
+fn source_in_the_wrong_place_is_found() {
+    let case = |path, code: &str, expected| (path, format!("//! A.\n{code}\n"), expected);
+    let adapter = |code, expected| case("otel-x/src/a.rs", code, expected);
+    let long = |lines: usize| "fn a() {}\n".repeat(lines);
+    each_is_found(vec![
+        case(
+            "otel-x/src/a.rs",
+            &long(401),
+            "otel-x/src/a.rs:1: 401 lines of code, 400",
+        ),
+        adapter(
+            &long(800),
+            "otel-x/src:1: 800 lines of code, 600 are allowed",
+        ),
+        (
+            "otel-x/src/a.rs",
+            "fn a() {}\n".into(),
+            "otel-x/src/a.rs:1: starts without `//!`",
+        ),
+        adapter(
+            "const A: &str = \"db.system\";",
+            "a.rs:2: a name of the conventions",
+        ),
+        adapter(
+            "use opentelemetry::global;",
+            "a.rs:2: reads a global provider",
+        ),
+        adapter(
+            "fn a() { global::meter(1) }",
+            "a.rs:2: reads a global provider",
+        ),
+        case(
+            "otel-core/src/a.rs",
+            "fn a() { global::meter(1) }",
+            "a.rs:2: reads a global provider",
+        ),
+        adapter(
+            "fn a() { context.attach() }",
+            "a.rs:2: makes a context current",
+        ),
+        adapter(
+            "fn a() { std::time::Instant::now() }",
+            "a.rs:2: reads a clock",
+        ),
+        adapter(
+            "fn a() { span.end() }",
+            "a.rs:2: reads a clock or ends a span",
+        ),
+        adapter("fn a() { todo!() }", "a.rs:2: unfinished"),
+        case(
+            "xtask/tests/a.rs",
+            "#[ignore = \"a\"]",
+            "xtask/tests/a.rs:2: an ignored test",
+        ),
+    ]);
+}
+
+#[test]
+fn a_missing_file_of_a_crate_is_found() {
+    for path in [
+        "otel-x/src/driver.rs",
+        "otel-x/README.md",
+        "otel-core/CHANGELOG.md",
+    ] {
+        let folder = clean();
+        fs::remove_file(folder.path().join(path)).unwrap();
+        assert_eq!(
+            findings(folder.path()),
+            [format!(
+                "{path}:1: missing; each crate of this kind has one"
+            )]
+        );
+    }
+}
+
+#[test]
+fn core_and_xtask_have_budgets_and_the_analyser_none() {
+    for (name, is_over) in [
+        ("otel-core/src", true),
+        ("xtask/src", true),
+        ("otel-core/src/sql", false),
+    ] {
+        let folder = clean();
+        for number in 0..10 {
+            let text = format!("//! A.\n{}", "fn a() {}\n".repeat(399));
+            write(folder.path(), &format!("{name}/a{number}.rs"), &text);
+        }
+        let found = findings(folder.path());
+        assert_eq!(found.len(), usize::from(is_over), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_violation_is_none() {
+    let folder = clean();
+    let text = "//! A, not \"db.x\".\n// span.end()\nfn a() { b(\"global::x todo!()\"); meter_global::a() }\nuse global::BoxedTracer;\n\
+                #[cfg(test)]\nmod tests {\n    fn a() { c(\"db.x\"); Instant::now() }\n}\n";
+    write(folder.path(), "otel-x/src/a.rs", text);
+    write(
+        folder.path(),
+        "a.md",
+        "`[a](b)` [c](otel-x/) [`d`](a.md)\n```\n[e](f)\n```\n[g](https://h)\n",
+    );
+    assert_eq!(findings(folder.path()), Vec::<String>::new());
+}

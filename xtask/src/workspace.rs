@@ -1,0 +1,118 @@
+//! The workspace as its manifests describe it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use toml::Table;
+
+/// The folder of the workspace and its crates.
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    pub(crate) crates: Vec<Crate>,
+}
+
+/// A member of the workspace.
+pub(crate) struct Crate {
+    pub(crate) name: String,
+    /// Relative to the root, with `/`.
+    pub(crate) folder: String,
+    pub(crate) manifest: Table,
+}
+
+impl Workspace {
+    /// The one that the current folder is in.
+    pub(crate) fn find() -> Result<Self> {
+        let here = std::env::current_dir().context("the current folder is gone")?;
+        let is_root = |folder: &&Path| folder.join("Cargo.toml").exists() && has_members(folder);
+        match here.ancestors().find(is_root) {
+            Some(root) => Self::at(root),
+            None => bail!(
+                "{} is not in the workspace; change to its folder",
+                here.display()
+            ),
+        }
+    }
+
+    pub(crate) fn at(root: &Path) -> Result<Self> {
+        let manifest = read_toml(&root.join("Cargo.toml"))?;
+        let crates = members(&manifest)
+            .map(|folder| {
+                let manifest = read_toml(&root.join(folder).join("Cargo.toml"))?;
+                let name = manifest
+                    .get("package")
+                    .and_then(|package| package.get("name"));
+                let name = name
+                    .and_then(toml::Value::as_str)
+                    .context("a package has a name")?;
+                Ok(Crate {
+                    name: name.to_string(),
+                    folder: folder.to_string(),
+                    manifest,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            root: root.to_path_buf(),
+            crates,
+        })
+    }
+
+    /// The crate of this name; the error names the known ones.
+    pub(crate) fn named(&self, name: &str) -> Result<&Crate> {
+        self.crates
+            .iter()
+            .find(|known| known.name == name)
+            .with_context(|| {
+                let known: Vec<&str> = self
+                    .crates
+                    .iter()
+                    .map(|known| known.name.as_str())
+                    .collect();
+                format!(
+                    "there is no crate named `{name}`; use one of: {}",
+                    known.join(", ")
+                )
+            })
+    }
+}
+
+impl Crate {
+    /// What users depend on.
+    pub(crate) fn is_published(&self) -> bool {
+        let package = self.manifest.get("package");
+        package.and_then(|package| package.get("publish")) != Some(&toml::Value::Boolean(false))
+    }
+
+    /// Instruments one client.
+    pub(crate) fn is_adapter(&self) -> bool {
+        let others = ["otel-core", "otel-testing", "otel-setup"];
+        self.name.starts_with("otel-") && !others.contains(&self.name.as_str())
+    }
+
+    /// The core and the adapters: what runs in a user's service beside the user's own code.
+    pub(crate) fn is_library(&self) -> bool {
+        self.name == "otel-core" || self.is_adapter()
+    }
+}
+
+fn has_members(folder: &Path) -> bool {
+    read_toml(&folder.join("Cargo.toml")).is_ok_and(|manifest| members(&manifest).next().is_some())
+}
+
+fn members(manifest: &Table) -> impl Iterator<Item = &str> {
+    let members = manifest
+        .get("workspace")
+        .and_then(|workspace| workspace.get("members"));
+    let members = members
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten();
+    members.filter_map(toml::Value::as_str)
+}
+
+fn read_toml(path: &Path) -> Result<Table> {
+    let text = fs::read_to_string(path).with_context(|| format!("no {}", path.display()))?;
+    text.parse()
+        .with_context(|| format!("cannot parse {}", path.display()))
+}
