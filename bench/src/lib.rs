@@ -1,1 +1,147 @@
-//! Under construction.
+//! How costs are measured: time, allocations and instructions of one call. `bench/peers` measures
+//! with the same code.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::hint::black_box;
+use std::io::ErrorKind;
+use std::pin::pin;
+use std::process::{Command, Stdio};
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+/// First argument of a program of this folder that runs as a child of itself.
+pub const CHILD: &str = "child";
+/// The names of all measurements: each program knows the others' and leaves them to them.
+const NAMES: [&str; 2] = ["stub", "sqlite"];
+
+/// Whether a program that measures `own` was asked to do so; an error if the name is nobody's.
+pub fn wanted(own: &str, arguments: &[String]) -> Result<bool> {
+    match arguments {
+        [] => Ok(true),
+        [name] if NAMES.contains(&name.as_str()) => Ok(name == own),
+        _ => bail!("give no name, to measure all, or one of: {}", NAMES.join(", ")),
+    }
+}
+
+/// Polls a future that is ready at once.
+pub fn poll_once<F: Future>(future: F) {
+    let _ = black_box(pin!(future).poll(&mut Context::from_waker(Waker::noop())));
+}
+
+/// The number of allocations that the code makes on this thread.
+pub fn allocations(code: impl FnOnce()) -> u64 {
+    allocation_counter::measure(code).count_total
+}
+
+/// Runs the code with the counting of allocations out of its way, as far as it can be.
+pub fn uncounted(code: impl FnOnce()) {
+    let mut code = Some(code);
+    allocation_counter::opt_out(|| code.take().into_iter().for_each(|code| code()));
+}
+
+/// Nanoseconds per call of each contender: the median of `rounds`, in each of which all of them
+/// run `calls` times, one after the other.
+pub fn nanoseconds(rounds: usize, calls: u32, contenders: &[&dyn Fn(u32)]) -> Vec<f64> {
+    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
+    for _ in 0..rounds {
+        for (times, run) in times.iter_mut().zip(contenders) {
+            let start = Instant::now();
+            uncounted(|| run(calls));
+            times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
+        }
+    }
+    times.into_iter().map(median).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Instructions per call on the main thread and on all threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Instructions {
+    /// Those of the main thread.
+    pub main: f64,
+    /// Those of the main thread and of the driver's.
+    pub all: f64,
+}
+
+/// Instructions per call: this program, as its own child under callgrind, told to make `calls` and
+/// then twice as many. The difference is free of start and warm-up. None without valgrind.
+pub fn instructions(case: &[&str], calls: u32) -> Result<Option<Instructions>> {
+    let (Some(once), Some(twice)) = (callgrind(case, calls)?, callgrind(case, 2 * calls)?) else {
+        return Ok(None);
+    };
+    let per_call = |count: fn(&BTreeMap<String, f64>) -> f64| {
+        (count(&twice) - count(&once)) / f64::from(calls)
+    };
+    let main = per_call(|threads| threads.first_key_value().map_or(f64::NAN, |(_, count)| *count));
+    Ok(Some(Instructions { main, all: per_call(|threads| threads.values().sum()) }))
+}
+
+/// Instructions by thread, in the order in which the threads were started.
+fn callgrind(case: &[&str], calls: u32) -> Result<Option<BTreeMap<String, f64>>> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("thread");
+    let child = Command::new("valgrind")
+        .args(["--quiet", "--tool=callgrind", "--separate-threads=yes"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(env::current_exe()?)
+        .arg(CHILD)
+        .args(case)
+        .arg(calls.to_string())
+        .stdout(Stdio::null())
+        .output();
+    let child = match child {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        child => child.context("cannot start valgrind")?,
+    };
+    if !child.status.success() {
+        bail!("callgrind on {case:?}: {}", String::from_utf8_lossy(&child.stderr).trim());
+    }
+    let mut threads = BTreeMap::new();
+    for file in fs::read_dir(folder.path())? {
+        let file = file?;
+        let text = fs::read_to_string(file.path())?;
+        let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+        if let Some(total) = total {
+            let total = total.trim().parse().context("totals of callgrind")?;
+            threads.insert(file.file_name().to_string_lossy().into_owned(), total);
+        }
+    }
+    Ok(Some(threads))
+}
+
+/// A number for a table: none where it was not measured.
+pub fn cell(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// Prints a table, with a title above it.
+#[expect(clippy::print_stdout, reason = "it is what the program is for")]
+pub fn table(title: &str, head: &[&str], rows: &[Vec<String>]) {
+    let widths: Vec<usize> = (head.iter().enumerate())
+        .map(|(at, head)| {
+            rows.iter().filter_map(|row| row.get(at)).map(String::len).fold(head.len(), usize::max)
+        })
+        .collect();
+    let line = |cells: &[String]| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:>width$} "));
+        println!("|{}|", cells.collect::<Vec<_>>().join("|"));
+    };
+    println!("\n{title}\n");
+    line(&head.iter().map(ToString::to_string).collect::<Vec<_>>());
+    line(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>());
+    rows.iter().for_each(|row| line(row));
+}
+
+/// Says that there are no instruction counts, and how to get them.
+#[expect(clippy::print_stdout, reason = "it belongs to the tables")]
+pub fn say_without_valgrind() {
+    println!("\nvalgrind is not installed: no instructions are counted, times only.");
+}

@@ -87,10 +87,7 @@ impl Address {
         let Some(system) = system_of(scheme) else {
             return Address::default();
         };
-        let mut address = Address {
-            system: Some(system),
-            ..Address::default()
-        };
+        let mut address = Address { system: Some(system), ..Address::default() };
         if system == "sqlite" {
             address.namespace = sqlite_file(rest.strip_prefix("//").unwrap_or(rest));
         } else if let Some(url) = rest.strip_prefix("//").and_then(Parts::split) {
@@ -105,10 +102,7 @@ impl Address {
         let mut namespace = name(url.path);
         match self.system {
             Some("postgresql") => {
-                namespace = url
-                    .parameter("dbname")
-                    .and_then(|value| name(&value))
-                    .or(namespace);
+                namespace = url.parameter("dbname").and_then(|value| name(&value)).or(namespace);
                 namespace = with_schema(namespace, url.schema());
                 if let Some(value) = url.parameter("host").or_else(|| url.parameter("hostaddr")) {
                     host = value;
@@ -131,11 +125,7 @@ impl Address {
         }
         self.namespace = namespace;
         self.address = address(first(&host));
-        if self
-            .address
-            .as_ref()
-            .is_some_and(|address| !address.starts_with('/'))
-        {
+        if self.address.as_ref().is_some_and(|address| !address.starts_with('/')) {
             self.port = port;
         }
     }
@@ -160,27 +150,17 @@ impl<'a> Parts<'a> {
         if tail.contains('@') {
             return None;
         }
-        let hosts = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, hosts)| hosts);
+        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
         let (host, port) = host_and_port(first(hosts))?;
         let tail = tail.split_once('#').map_or(tail, |(tail, _)| tail);
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
         let path = path.strip_prefix('/').unwrap_or(path);
-        Some(Parts {
-            host,
-            port,
-            path,
-            query,
-        })
+        Some(Parts { host, port, path, query })
     }
 
     /// The decoded value of a parameter.
     fn parameter(&self, key: &str) -> Option<Cow<'a, str>> {
-        let pairs = self
-            .query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='));
+        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.into_iter().find(|(name, _)| {
             decode(name, true).is_some_and(|name| name.eq_ignore_ascii_case(key))
         })?;
@@ -190,10 +170,8 @@ impl<'a> Parts<'a> {
     /// The first schema of the search path a PostgreSQL URL chooses.
     fn schema(&self) -> Option<String> {
         let direct = ["currentSchema", "search_path", "options[search_path]"];
-        let direct = direct
-            .iter()
-            .find_map(|key| self.parameter(key))
-            .map(|path| first_schema(&path));
+        let direct =
+            direct.iter().find_map(|key| self.parameter(key)).map(|path| first_schema(&path));
         direct.unwrap_or_else(|| search_path(&self.parameter("options")?))
     }
 }
@@ -238,9 +216,7 @@ fn address(host: &str) -> Option<String> {
     let plain = |character: char| character.is_alphanumeric() || "._-".contains(character);
     let valid = if host.starts_with('/') {
         host.len() > 1
-            && host
-                .chars()
-                .all(|character| plain(character) || "/+~ ".contains(character))
+            && host.chars().all(|character| plain(character) || "/+~ ".contains(character))
     } else if before_zone.contains(':') {
         before_zone.parse::<Ipv6Addr>().is_ok() && zone.chars().all(plain)
     } else {
@@ -272,9 +248,7 @@ fn with_schema(database: Option<String>, schema: Option<String>) -> Option<Strin
 fn sqlite_file(text: &str) -> Option<String> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let path = decode(path, false)?;
-    let in_memory = query
-        .split('&')
-        .any(|pair| pair.eq_ignore_ascii_case("mode=memory"));
+    let in_memory = query.split('&').any(|pair| pair.eq_ignore_ascii_case("mode=memory"));
     if in_memory || path.ends_with(":memory:") {
         return Some(":memory:".to_owned());
     }
@@ -309,7 +283,5 @@ fn decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }

@@ -77,7 +77,6 @@ pub mod metric {
     pub(crate) const DURATION_BOUNDARIES: &[f64] =
         &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
     /// Buckets that the metrics page advises for [`DB_CLIENT_RESPONSE_RETURNED_ROWS`].
-    pub(crate) const ROWS_BOUNDARIES: &[f64] = &[
-        1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0,
-    ];
+    pub(crate) const ROWS_BOUNDARIES: &[f64] =
+        &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];
 }

@@ -68,10 +68,7 @@ impl<C> Clone for Db<C> {
 
 impl<C> fmt::Debug for Db<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Db")
-            .field("server", &self.shared.server)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Db").field("server", &self.shared.server).finish_non_exhaustive()
     }
 }
 
@@ -84,11 +81,7 @@ impl<C: Client> Db<C> {
             server,
             texts: Texts::default(),
         };
-        Self {
-            shared: Arc::new(shared),
-            enclosing: None,
-            client: PhantomData,
-        }
+        Self { shared: Arc::new(shared), enclosing: None, client: PhantomData }
     }
 
     /// The server, as it was given.
@@ -136,20 +129,10 @@ impl<C: Client> Db<C> {
         }
         let parent = self.parent();
         let ambient = Context::map_current(|context| context.span().span_context().span_id());
-        let operation = self.start_at(Clock::start(), &parent, Told::Inside, || {
-            DbCall::new().operation(name)
-        });
-        let enclosing = Enclosing {
-            context: operation.context(),
-            ambient,
-        };
-        (
-            operation,
-            Self {
-                enclosing: Some(Arc::new(enclosing)),
-                ..self.clone()
-            },
-        )
+        let operation =
+            self.start_at(Clock::start(), &parent, Told::Inside, || DbCall::new().operation(name));
+        let enclosing = Enclosing { context: operation.context(), ambient };
+        (operation, Self { enclosing: Some(Arc::new(enclosing)), ..self.clone() })
     }
 
     /// A span for the time that a call waits for a connection, if the user asked for one (see
@@ -319,11 +302,7 @@ impl Shared {
             .instruments
             .filter(|_| told == Told::Call)
             .map(|_| Measure::new(Arc::clone(self), call.identity()));
-        let kind = if told == Told::Inside {
-            SpanKind::Internal
-        } else {
-            SpanKind::Client
-        };
+        let kind = if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client };
         let wanted = !options.require_parent || parent.span().span_context().is_valid();
         let span = found.tracer.filter(|_| wanted).and_then(|tracer| {
             let name = call.span_name(&self.server);

@@ -32,10 +32,7 @@ impl Failure {
     /// A failure told by the code that the server returned: it is the error type as well.
     pub fn code(code: impl Into<StringValue>) -> Self {
         let code = code.into();
-        Self {
-            status_code: Some(code.clone()),
-            ..Self::new(code)
-        }
+        Self { status_code: Some(code.clone()), ..Self::new(code) }
     }
 
     /// The status code that goes with an error type of another name.
@@ -51,10 +48,7 @@ impl Failure {
     }
 
     pub(crate) fn cancelled(is_error: bool) -> Self {
-        Self {
-            is_error,
-            ..Self::new(attribute::CANCELLED)
-        }
+        Self { is_error, ..Self::new(attribute::CANCELLED) }
     }
 
     pub(crate) fn panicked() -> Self {

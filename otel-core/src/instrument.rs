@@ -39,10 +39,7 @@ impl<C> Operation<C> {
         I: FnOnce(&T, &mut Self),
     {
         self.set_inside(false);
-        Run {
-            future,
-            ending: Some((self, inspect)),
-        }
+        Run { future, ending: Some((self, inspect)) }
     }
 
     /// Drives a stream: the operation's context is current while it is polled, and the operation
@@ -66,11 +63,7 @@ impl<C> Operation<C> {
         self.set_inside(false);
         Rows {
             stream,
-            operation: EndedByItems {
-                operation: Some(self),
-                items: 0,
-                rows: 0,
-            },
+            operation: EndedByItems { operation: Some(self), items: 0, rows: 0 },
             is_row,
         }
     }
@@ -111,24 +104,17 @@ where
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some((operation, _)) = this
-            .ending
-            .as_mut()
-            .filter(|(operation, _)| !operation.is_empty())
+        let Some((operation, _)) =
+            this.ending.as_mut().filter(|(operation, _)| !operation.is_empty())
         else {
             return this.future.poll(task);
         };
         operation.set_inside(true);
         let polled = within(operation.context(), || this.future.poll(task));
         operation.set_inside(false);
-        if let (Poll::Ready(result), Some((mut operation, inspect))) = (
-            &polled,
-            if polled.is_ready() {
-                this.ending.take()
-            } else {
-                None
-            },
-        ) {
+        if let (Poll::Ready(result), Some((mut operation, inspect))) =
+            (&polled, if polled.is_ready() { this.ending.take() } else { None })
+        {
             if let Ok(value) = result {
                 crate::contain::contain(|| inspect(value, &mut operation));
             }
@@ -141,10 +127,7 @@ where
 impl<F, C, I> fmt::Debug for Run<F, C, I> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operation = self.ending.as_ref().map(|(operation, _)| operation);
-        formatter
-            .debug_struct("Run")
-            .field("operation", &operation)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Run").field("operation", &operation).finish_non_exhaustive()
     }
 }
 
@@ -170,9 +153,8 @@ struct EndedByItems<C> {
 
 impl<C> Drop for EndedByItems<C> {
     fn drop(&mut self) {
-        if let Some(mut operation) = self
-            .operation
-            .take_if(|operation| self.items > 0 && !operation.is_inside())
+        if let Some(mut operation) =
+            self.operation.take_if(|operation| self.items > 0 && !operation.is_inside())
         {
             operation.rows(self.rows);
             operation.finish();
@@ -191,10 +173,7 @@ where
     fn poll_next(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
         let ended = this.operation;
-        let Some(operation) = ended
-            .operation
-            .as_mut()
-            .filter(|operation| !operation.is_empty())
+        let Some(operation) = ended.operation.as_mut().filter(|operation| !operation.is_empty())
         else {
             return this.stream.poll_next(task);
         };

@@ -77,10 +77,7 @@ impl Scope {
 
     /// What there is to report to; looks for what is missing when it is time to.
     pub(crate) fn found(&self) -> Found<'_> {
-        let mut found = Found {
-            tracer: self.tracer.get(),
-            instruments: self.instruments.get(),
-        };
+        let mut found = Found { tracer: self.tracer.get(), instruments: self.instruments.get() };
         if self.enabled && (found.tracer.is_none() || found.instruments.is_none()) {
             let count = self.asks.count();
             if count <= EACH_OF_THE_FIRST || count.is_multiple_of(THEN_EVERY) {
@@ -111,17 +108,13 @@ impl Scope {
                 && let Some(meter) = telemetry.meter(&self.instrumentation)
             {
                 // One thread makes the instruments: observable ones cannot be unregistered.
-                self.instruments
-                    .get_or_init(|| Instruments::new(&meter, &self.pools));
+                self.instruments.get_or_init(|| Instruments::new(&meter, &self.pools));
             }
         });
     }
 
     fn explain_silence(&self) {
-        let waits = self
-            .telemetry
-            .upgrade()
-            .is_some_and(|telemetry| telemetry.waits_for_globals());
+        let waits = self.telemetry.upgrade().is_some_and(|telemetry| telemetry.waits_for_globals());
         if waits && !self.said.swap(true, Ordering::Relaxed) {
             otel_warn!(name: "Instrumentation.NoProvider", message = self.silence());
         }
@@ -148,9 +141,7 @@ fn is_noop(tracer: &BoxedTracer) -> bool {
             true,
             TraceState::NONE,
         );
-        Context::new()
-            .with_remote_span_context(parent)
-            .with_telemetry_suppressed()
+        Context::new().with_remote_span_context(parent).with_telemetry_suppressed()
     });
     let span = tracer.build_with_context(SpanBuilder::default(), &KNOWN);
     span.span_context().span_id() == KNOWN.span().span_context().span_id()
@@ -176,19 +167,13 @@ impl Asks {
         }
         let shard = &self.0[SHARD.with(|shard| *shard)].0;
         // Two plain accesses: a lost count costs nothing, a locked one would.
-        let count = shard
-            .load(Ordering::Relaxed)
-            .checked_add(1)
-            .unwrap_or(EACH_OF_THE_FIRST + 1);
+        let count = shard.load(Ordering::Relaxed).checked_add(1).unwrap_or(EACH_OF_THE_FIRST + 1);
         shard.store(count, Ordering::Relaxed);
         count
     }
 
     fn sum(&self) -> u64 {
-        self.0
-            .iter()
-            .map(|shard| u64::from(shard.0.load(Ordering::Relaxed)))
-            .sum()
+        self.0.iter().map(|shard| u64::from(shard.0.load(Ordering::Relaxed))).sum()
     }
 }
 
@@ -210,10 +195,7 @@ pub fn diagnostics() -> Diagnostics {
             silence: scope.said.load(Ordering::Relaxed).then(|| scope.silence()),
         })
         .collect();
-    Diagnostics {
-        opentelemetry: OPENTELEMETRY_MINOR,
-        clients,
-    }
+    Diagnostics { opentelemetry: OPENTELEMETRY_MINOR, clients }
 }
 
 /// Answer of [`diagnostics`].
@@ -256,11 +238,7 @@ impl fmt::Display for Diagnostics {
                 "\n{} {}: {}, tracer provider {}, meter provider {}",
                 client.name,
                 client.version,
-                if client.enabled {
-                    "enabled"
-                } else {
-                    "disabled"
-                },
+                if client.enabled { "enabled" } else { "disabled" },
                 found(client.has_tracer),
                 found(client.has_meter),
             )?;

@@ -54,10 +54,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self {
-            time: SystemTime::now(),
-            steady: Instant::now(),
-        }
+        Self { time: SystemTime::now(), steady: Instant::now() }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -138,17 +135,11 @@ impl Live {
 
 impl<C> Operation<C> {
     pub(crate) fn empty() -> Self {
-        Self {
-            live: None,
-            client: PhantomData,
-        }
+        Self { live: None, client: PhantomData }
     }
 
     pub(crate) fn live(live: Live) -> Self {
-        Self {
-            live: Some(live),
-            client: PhantomData,
-        }
+        Self { live: Some(live), client: PhantomData }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -158,16 +149,12 @@ impl<C> Operation<C> {
     /// The context that work belonging to this call runs in; the current one if the call is not
     /// traced.
     pub fn context(&self) -> Context {
-        self.live
-            .as_ref()
-            .map_or_else(Context::current, |live| live.context.clone())
+        self.live.as_ref().map_or_else(Context::current, |live| live.context.clone())
     }
 
     /// Whether the span takes attributes; false as well when there is none.
     pub fn is_recording(&self) -> bool {
-        self.live
-            .as_ref()
-            .is_some_and(|live| live.span == SpanState::Recording)
+        self.live.as_ref().is_some_and(|live| live.span == SpanState::Recording)
     }
 
     /// Sets the server, for clients that learn it only during the call. The port is left out where
@@ -249,9 +236,7 @@ impl<C> Operation<C> {
     }
 
     pub(crate) fn is_inside(&self) -> bool {
-        self.live
-            .as_ref()
-            .is_some_and(|live| live.inside == Some(true))
+        self.live.as_ref().is_some_and(|live| live.inside == Some(true))
     }
 
     /// Ends an operation that was over after `elapsed`.

@@ -125,13 +125,9 @@ impl Options {
         };
         flag("REQUIRE_PARENT", |options| &mut options.require_parent);
         flag("RETURNED_ROWS", |options| &mut options.returned_rows);
-        flag("CANCELLED_IS_ERROR", |options| {
-            &mut options.cancelled_is_error
-        });
+        flag("CANCELLED_IS_ERROR", |options| &mut options.cancelled_is_error);
         flag("POOL_WAIT_SPANS", |options| &mut options.pool_wait_spans);
-        flag("TRANSACTION_SPANS", |options| {
-            &mut options.transaction_spans
-        });
+        flag("TRANSACTION_SPANS", |options| &mut options.transaction_spans);
         flag("PREPARE_SPANS", |options| &mut options.prepare_spans);
         if let Some((name, value)) = common("QUERY_TEXT") {
             match value.trim().parse() {
@@ -158,9 +154,7 @@ impl Options {
 
     /// Whether a span of this name is wanted; a filter that panics drops nothing.
     pub(crate) fn wants_span(&self, name: &str) -> bool {
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| contain(|| filter(name)).unwrap_or(true))
+        self.filter.as_ref().is_none_or(|filter| contain(|| filter(name)).unwrap_or(true))
     }
 }
 
@@ -177,12 +171,7 @@ fn parse_flag(name: &str, value: &str, default: bool) -> bool {
         "true" | "1" => true,
         "false" | "0" => false,
         _ => {
-            warn(
-                name,
-                value,
-                "true or false",
-                if default { "true" } else { "false" },
-            );
+            warn(name, value, "true or false", if default { "true" } else { "false" });
             default
         }
     }
@@ -202,10 +191,7 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Options {
         Options::read(|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -243,9 +229,6 @@ mod tests {
 
     #[test]
     fn the_client_variable_carries_the_name_of_the_crate() {
-        assert_eq!(
-            enabled_variable("otel-sea-orm"),
-            "OTEL_INSTRUMENTATION_SEA_ORM_ENABLED"
-        );
+        assert_eq!(enabled_variable("otel-sea-orm"), "OTEL_INSTRUMENTATION_SEA_ORM_ENABLED");
     }
 }

@@ -26,15 +26,8 @@ struct State<K, T> {
 impl<K: Hash + Eq + Clone, T> Pending<K, T> {
     /// Keeps up to `capacity` entries, at least one.
     pub fn new(capacity: usize) -> Self {
-        let state = State {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            next: 0,
-        };
-        Self {
-            capacity: capacity.max(1),
-            state: Mutex::new(state),
-        }
+        let state = State { entries: HashMap::new(), order: VecDeque::new(), next: 0 };
+        Self { capacity: capacity.max(1), state: Mutex::new(state) }
     }
 
     /// Keeps an entry until its key is taken. One that had the same key is dropped.
@@ -92,11 +85,8 @@ impl<K, T> Pending<K, T> {
 impl<K: Hash + Eq, T> State<K, T> {
     fn compact(&mut self) {
         let entries = &self.entries;
-        self.order.retain(|(number, key)| {
-            entries
-                .get(key)
-                .is_some_and(|(current, _)| current == number)
-        });
+        self.order
+            .retain(|(number, key)| entries.get(key).is_some_and(|(current, _)| current == number));
     }
 }
 

@@ -38,9 +38,7 @@ impl<S: BuildHasher> StringHeaders for HashMap<String, String, S> {
     fn value(&self, name: &str) -> Option<&str> {
         let exact = self.get(name);
         let found = exact.or_else(|| {
-            self.iter()
-                .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value)
+            self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         found.map(String::as_str)
     }
@@ -59,9 +57,7 @@ impl StringHeaders for BTreeMap<String, String> {
     fn value(&self, name: &str) -> Option<&str> {
         let exact = self.get(name);
         let found = exact.or_else(|| {
-            self.iter()
-                .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value)
+            self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         found.map(String::as_str)
     }
@@ -83,9 +79,7 @@ impl<H: StringHeaders> Injector for StringCarrier<&mut H> {
 
 impl<H: StringHeaders> Extractor for StringCarrier<&H> {
     fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .value(name)
-            .filter(|value| value.len() <= LONGEST_VALUE)
+        self.0.value(name).filter(|value| value.len() <= LONGEST_VALUE)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -113,8 +107,7 @@ impl ByteHeaders for Vec<(String, Vec<u8>)> {
     }
 
     fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.iter()
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
+        self.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 }
 

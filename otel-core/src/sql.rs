@@ -18,7 +18,7 @@ mod words;
 
 pub use dialect::{Dialect, UnknownDialect};
 
-use lexer::{Kind, Lexer, Token};
+use lexer::{Kind, Lexer, Span};
 use std::borrow::Cow;
 use walk::{Role, Walker};
 
@@ -65,30 +65,25 @@ pub fn analyze(text: &str, dialect: Dialect, literals: Literals) -> Analysis<'_>
     let mut walker = Walker::new(text, dialect);
     let mut output = Output::new(text);
     loop {
-        let token = lexer.next(walker.only_a_name());
-        match token.kind {
+        let kind = lexer.next(walker.only_a_name());
+        let span = lexer.span();
+        match kind {
             Kind::End => break,
             Kind::Unsafe => {
-                return Analysis {
-                    text: None,
-                    summary: walker.into_summary(),
-                };
+                return Analysis { text: None, summary: walker.into_summary() };
             }
-            Kind::Comment => output.comment(token),
-            kind => {
+            Kind::Comment => output.comment(span),
+            _ => {
                 let after_in = walker.after_in();
-                match walker.token(token) {
-                    Role::Secret => output.hide(token),
-                    Role::Literal if literals == Literals::Replace => output.literal(token),
-                    _ => output.token(token, kind, after_in),
+                match walker.token(kind, span) {
+                    Role::Secret => output.hide(span),
+                    Role::Literal if literals == Literals::Replace => output.literal(span),
+                    _ => output.token(span, kind, after_in),
                 }
             }
         }
     }
-    Analysis {
-        text: Some(output.finish()),
-        summary: walker.into_summary(),
-    }
+    Analysis { text: Some(output.finish()), summary: walker.into_summary() }
 }
 
 /// The text to be emitted: what stays is copied only when something before it changed.
@@ -119,33 +114,26 @@ enum List {
 impl<'a> Output<'a> {
     fn new(source: &'a str) -> Self {
         let (buffer, list) = (String::new(), List::None);
-        Output {
-            source,
-            buffer,
-            copied: 0,
-            cut: None,
-            hiding: false,
-            list,
-        }
+        Output { source, buffer, copied: 0, seen: 0, cut: None, hiding: false, list }
     }
 
-    fn keep(&mut self, token: Token) {
-        if self.cut.is_none() && self.buffer.len() + token.end - self.copied > MAX_TEXT {
+    fn keep(&mut self, span: Span) {
+        if self.cut.is_none() && self.buffer.len() + span.end - self.copied > MAX_TEXT {
             self.cut = Some(self.seen);
         }
-        self.seen = token.end;
+        self.seen = span.end;
     }
 
     /// Anything that stays and is no literal.
-    fn token(&mut self, token: Token, kind: Kind, after_in: bool) {
+    fn token(&mut self, span: Span, kind: Kind, after_in: bool) {
         match kind {
-            Kind::Symbol(b'(') if after_in => self.list = List::Empty(token.end),
+            Kind::Symbol(b'(') if after_in => self.list = List::Empty(span.end),
             Kind::Symbol(b',') => {}
             Kind::Symbol(b')') => {
                 if let List::Literals(from, true) = self.list {
                     self.buffer.truncate(from);
                     self.buffer.push('?');
-                    self.copied = token.start;
+                    self.copied = span.start;
                     self.cut = None;
                 }
                 self.list = List::None;
@@ -156,18 +144,15 @@ impl<'a> Output<'a> {
             }
             _ => self.list = List::None,
         }
-        self.keep(token);
+        self.keep(span);
     }
 
-    fn literal(&mut self, token: Token) {
-        self.replace(token, "?");
+    fn literal(&mut self, span: Span) {
+        self.replace(span, "?");
         self.list = match self.list {
             List::Empty(from) if self.cut.is_none() => {
                 // The place in the buffer: what stands between has just been copied.
-                List::Literals(
-                    self.buffer.len() - 1 - token.start.saturating_sub(from),
-                    false,
-                )
+                List::Literals(self.buffer.len() - 1 - span.start.saturating_sub(from), false)
             }
             List::Literals(from, _) => List::Literals(from, true),
             _ => List::None,
@@ -175,59 +160,48 @@ impl<'a> Output<'a> {
     }
 
     /// Replaces the first token of a secret, removes the others.
-    fn hide(&mut self, token: Token) {
+    fn hide(&mut self, span: Span) {
         if !self.hiding {
-            self.replace(token, "?");
+            self.replace(span, "?");
         }
         self.hiding = true;
         self.list = List::None;
-        self.skip(token);
+        self.skip(span);
     }
 
     /// White space around a comment stays; where there is none, the comment was it.
-    fn comment(&mut self, token: Token) {
+    fn comment(&mut self, span: Span) {
         if self.hiding {
-            return self.skip(token);
+            return self.skip(span);
         }
-        let before = match token.start == self.copied {
+        let before = match span.start == self.copied {
             true => self.buffer.as_bytes().last(),
-            false => self.source.as_bytes().get(token.start.wrapping_sub(1)),
+            false => self.source.as_bytes().get(span.start.wrapping_sub(1)),
         };
-        let after = self.source.as_bytes().get(token.end);
+        let after = self.source.as_bytes().get(span.end);
         let spaced = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
-        self.replace(
-            token,
-            if spaced(before) || spaced(after) {
-                ""
-            } else {
-                " "
-            },
-        );
+        self.replace(span, if spaced(before) || spaced(after) { "" } else { " " });
     }
 
-    fn replace(&mut self, token: Token, replacement: &str) {
-        let length = self.buffer.len() + token.start - self.copied + replacement.len();
+    fn replace(&mut self, span: Span, replacement: &str) {
+        let length = self.buffer.len() + span.start - self.copied + replacement.len();
         if self.cut.is_none() && length > MAX_TEXT {
             self.cut = Some(self.seen);
         }
         if self.cut.is_none() {
-            self.push(
-                self.source
-                    .get(self.copied..token.start)
-                    .unwrap_or_default(),
-            );
+            self.push(self.source.get(self.copied..span.start).unwrap_or_default());
             self.push(replacement);
-            self.skip(token);
+            self.skip(span);
         }
-        self.seen = token.end;
+        self.seen = span.end;
     }
 
     /// Leaves out everything up to the end of a token.
-    fn skip(&mut self, token: Token) {
+    fn skip(&mut self, span: Span) {
         if self.cut.is_none() {
-            self.copied = token.end;
+            self.copied = span.end;
         }
-        self.seen = token.end;
+        self.seen = span.end;
     }
 
     fn push(&mut self, text: &str) {
@@ -238,11 +212,7 @@ impl<'a> Output<'a> {
     }
 
     fn finish(mut self) -> Cow<'a, str> {
-        self.keep(Token {
-            kind: Kind::End,
-            start: self.source.len(),
-            end: self.source.len(),
-        });
+        self.keep(Span { start: self.source.len(), end: self.source.len() });
         let until = self.cut.unwrap_or(self.source.len());
         let rest = self.source.get(self.copied..until).unwrap_or_default();
         if self.buffer.is_empty() {

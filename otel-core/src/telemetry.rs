@@ -115,14 +115,10 @@ impl Telemetry {
     /// The tracer of a given provider, or what a global one hands out.
     pub(crate) fn tracer(&self, scope: &InstrumentationScope) -> (BoxedTracer, Source) {
         match &self.0.tracer_provider {
-            Some(provider) => (
-                BoxedTracer::new(provider.boxed_tracer(scope.clone())),
-                Source::Given,
-            ),
-            None => (
-                global::tracer_provider().tracer_with_scope(scope.clone()),
-                Source::Global,
-            ),
+            Some(provider) => {
+                (BoxedTracer::new(provider.boxed_tracer(scope.clone())), Source::Given)
+            }
+            None => (global::tracer_provider().tracer_with_scope(scope.clone()), Source::Global),
         }
     }
 

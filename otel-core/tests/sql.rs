@@ -41,23 +41,15 @@ fn generic() -> String {
 const FILES: [(&str, &str); 7] = [
     ("published", include_str!("../testdata/sql_published.toml")),
     ("generic", include_str!("../testdata/sql_generic.toml")),
-    (
-        "postgresql",
-        include_str!("../testdata/sql_postgresql.toml"),
-    ),
+    ("postgresql", include_str!("../testdata/sql_postgresql.toml")),
     ("mysql", include_str!("../testdata/sql_mysql.toml")),
     ("mariadb", include_str!("../testdata/sql_mariadb.toml")),
     ("sqlite", include_str!("../testdata/sql_sqlite.toml")),
     ("summary", include_str!("../testdata/sql_summary.toml")),
 ];
 
-const DIALECTS: [Dialect; 5] = [
-    Dialect::Generic,
-    Dialect::PostgreSql,
-    Dialect::MySql,
-    Dialect::MariaDb,
-    Dialect::Sqlite,
-];
+const DIALECTS: [Dialect; 5] =
+    [Dialect::Generic, Dialect::PostgreSql, Dialect::MySql, Dialect::MariaDb, Dialect::Sqlite];
 
 fn cases() -> Vec<(&'static str, Dialect, Literals, Case)> {
     let mut all = Vec::new();
@@ -65,17 +57,8 @@ fn cases() -> Vec<(&'static str, Dialect, Literals, Case)> {
         let cases: Cases =
             toml::from_str(content).unwrap_or_else(|error| panic!("{file}: {error}"));
         for case in cases.case {
-            let dialect = case
-                .dialect
-                .as_ref()
-                .unwrap_or(&cases.dialect)
-                .parse()
-                .unwrap();
-            let literals = if case.parameterized {
-                Literals::Keep
-            } else {
-                Literals::Replace
-            };
+            let dialect = case.dialect.as_ref().unwrap_or(&cases.dialect).parse().unwrap();
+            let literals = if case.parameterized { Literals::Keep } else { Literals::Replace };
             all.push((file, dialect, literals, case));
         }
     }
@@ -87,11 +70,7 @@ fn every_case_has_its_text_and_summary() {
     let mut failures = Vec::new();
     let mut names = HashSet::new();
     for (file, dialect, literals, case) in cases() {
-        assert!(
-            names.insert((file, case.name.clone())),
-            "{file}: two cases {}",
-            case.name
-        );
+        assert!(names.insert((file, case.name.clone())), "{file}: two cases {}", case.name);
         let Analysis { text, summary } = analyze(&case.input, dialect, literals);
         let expected = match &case.text {
             _ if case.text_none => None,
@@ -104,18 +83,10 @@ fn every_case_has_its_text_and_summary() {
                 case.name, case.input, case.summary
             ));
         } else if case.text.is_none() && !case.text_none && matches!(text, Some(Cow::Owned(_))) {
-            failures.push(format!(
-                "{file}: {}: copied though nothing changed",
-                case.name
-            ));
+            failures.push(format!("{file}: {}: copied though nothing changed", case.name));
         }
     }
-    assert!(
-        failures.is_empty(),
-        "{} cases:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]
@@ -138,11 +109,7 @@ fn a_summary_holds_only_words_of_the_text() {
             };
             assert!(summary.chars().count() <= 255, "{file}: {}", case.name);
             for word in summary.split([' ', ';', '.']) {
-                assert!(
-                    case.input.contains(word),
-                    "{file}: {}: {word} of {summary}",
-                    case.name
-                );
+                assert!(case.input.contains(word), "{file}: {}: {word} of {summary}", case.name);
             }
         }
     }
@@ -158,11 +125,7 @@ fn every_beginning_of_every_case_is_survived() {
             };
             for dialect in DIALECTS {
                 let analysis = analyze(beginning, dialect, literals);
-                assert!(
-                    analysis
-                        .text
-                        .is_none_or(|text| text.len() <= beginning.len() + 2)
-                );
+                assert!(analysis.text.is_none_or(|text| text.len() <= beginning.len() + 2));
             }
         }
     }
@@ -273,10 +236,7 @@ fn assert_no_secret(analysis: &Analysis<'_>, input: &str, dialect: Dialect) {
     let summary = analysis.summary.as_deref().unwrap_or_default();
     for byte in SECRET.chars() {
         assert!(!text.contains(byte), "{dialect}: {input}\ntext {text}");
-        assert!(
-            !summary.contains(byte),
-            "{dialect}: {input}\nsummary {summary}"
-        );
+        assert!(!summary.contains(byte), "{dialect}: {input}\nsummary {summary}");
     }
 }
 
@@ -286,9 +246,8 @@ fn no_byte_of_a_literal_survives() {
         for (literal, only) in LITERALS {
             let literal = literal.replace('%', SECRET);
             let input = position.replace('%', &literal);
-            for dialect in DIALECTS
-                .into_iter()
-                .filter(|dialect| only.is_none_or(|only| only == *dialect))
+            for dialect in
+                DIALECTS.into_iter().filter(|dialect| only.is_none_or(|only| only == *dialect))
             {
                 let analysis = analyze(&input, dialect, Literals::Replace);
                 assert_no_secret(&analysis, &input, dialect);
@@ -306,9 +265,8 @@ fn no_byte_of_a_cut_literal_survives() {
     for position in POSITIONS {
         for (literal, only) in LITERALS {
             let input = position.replace('%', &literal.replace('%', SECRET));
-            for dialect in DIALECTS
-                .into_iter()
-                .filter(|dialect| only.is_none_or(|only| only == *dialect))
+            for dialect in
+                DIALECTS.into_iter().filter(|dialect| only.is_none_or(|only| only == *dialect))
             {
                 for end in 0..input.len() {
                     let analysis = analyze(&input[..end], dialect, Literals::Replace);
@@ -335,15 +293,7 @@ fn generic_never_leaks_what_one_dialect_hides() {
 
 #[test]
 fn no_number_survives() {
-    for number in [
-        "918273",
-        "-918273",
-        "+91.8273",
-        "0x918273",
-        ".918273",
-        "9_1827e-3",
-        "918273n",
-    ] {
+    for number in ["918273", "-918273", "+91.8273", "0x918273", ".918273", "9_1827e-3", "918273n"] {
         for position in POSITIONS {
             let input = position.replace('%', number);
             for dialect in DIALECTS {
@@ -361,18 +311,10 @@ fn no_number_survives() {
 
 #[test]
 fn no_comment_survives() {
-    let comments = [
-        "/* zqjz */",
-        "-- zqjz\n",
-        "/* ' zqjz */",
-        "-- ' zqjz\n",
-        "/* zqjz -- */",
-    ];
+    let comments = ["/* zqjz */", "-- zqjz\n", "/* ' zqjz */", "-- ' zqjz\n", "/* zqjz -- */"];
     for comment in comments {
         for position in POSITIONS {
-            let input = position
-                .replace('%', "1")
-                .replace(' ', &format!(" {comment} "));
+            let input = position.replace('%', "1").replace(' ', &format!(" {comment} "));
             for dialect in DIALECTS {
                 for literals in [Literals::Keep, Literals::Replace] {
                     assert_no_secret(&analyze(&input, dialect, literals), &input, dialect);
@@ -404,15 +346,7 @@ fn no_password_survives() {
         "SELECT 1; CREATE USER bob IDENTIFIED BY /* a */ % -- b",
     ];
     for statement in statements {
-        for secret in [
-            "zqjz",
-            "'zqjz'",
-            "\"zqjz\"",
-            "`zqjz`",
-            "zq-jz",
-            "zq.jz, jz",
-            "(zq (jz))",
-        ] {
+        for secret in ["zqjz", "'zqjz'", "\"zqjz\"", "`zqjz`", "zq-jz", "zq.jz, jz", "(zq (jz))"] {
             let input = statement.replace('%', secret);
             for dialect in DIALECTS {
                 for literals in [Literals::Keep, Literals::Replace] {
@@ -431,16 +365,11 @@ fn a_long_text_is_cut_between_tokens() {
         let text = text.unwrap();
         assert!((4080..=4096).contains(&text.len()), "{}", text.len());
         let tail = text.trim_end().rsplit(' ').next().unwrap();
-        assert!(
-            ["überlang", "überlang,", "?", "?,"].contains(&tail),
-            "{tail}"
-        );
+        assert!(["überlang", "überlang,", "?", "?,"].contains(&tail), "{tail}");
         assert_eq!(summary.as_deref(), Some("SELECT t"));
     }
     let quiet = "a, ".repeat(3000);
-    let text = analyze(&quiet, Dialect::Generic, Literals::Replace)
-        .text
-        .unwrap();
+    let text = analyze(&quiet, Dialect::Generic, Literals::Replace).text.unwrap();
     assert!(matches!(text, Cow::Borrowed(_)));
     assert_eq!(text.len(), 4096);
 }
@@ -449,28 +378,18 @@ fn a_long_text_is_cut_between_tokens() {
 fn a_long_list_is_no_long_text() {
     let list = "'one', ".repeat(5000);
     let input = format!("SELECT a FROM t WHERE b IN ({list}'last') AND c = 1");
-    let text = analyze(&input, Dialect::PostgreSql, Literals::Replace)
-        .text
-        .unwrap();
+    let text = analyze(&input, Dialect::PostgreSql, Literals::Replace).text.unwrap();
     assert_eq!(text, "SELECT a FROM t WHERE b IN (?) AND c = ?");
 }
 
 #[test]
 fn a_summary_is_cut_at_255_characters_between_names() {
-    let names: Vec<_> = (0..50)
-        .map(|number| format!("ein_längerer_name_{number:02}"))
-        .collect();
+    let names: Vec<_> = (0..50).map(|number| format!("ein_längerer_name_{number:02}")).collect();
     let input = format!("SELECT * FROM {}", names.join(", "));
-    let summary = analyze(&input, Dialect::Generic, Literals::Replace)
-        .summary
-        .unwrap();
+    let summary = analyze(&input, Dialect::Generic, Literals::Replace).summary.unwrap();
     let whole = format!("SELECT {}", names.join(" "));
     assert!(whole.starts_with(&summary));
-    assert!(
-        (235..=255).contains(&summary.chars().count()),
-        "{}",
-        summary.len()
-    );
+    assert!((235..=255).contains(&summary.chars().count()), "{}", summary.len());
     assert_eq!(whole.as_bytes()[summary.len()], b' ');
     let qualified = format!("SELECT * FROM t, {0}.{0}", "x".repeat(200));
     let summary = analyze(&qualified, Dialect::Generic, Literals::Replace).summary;
@@ -480,11 +399,7 @@ fn a_summary_is_cut_at_255_characters_between_names() {
 #[test]
 fn nesting_is_no_danger() {
     for depth in [31, 32, 33, 1000, 100_000] {
-        let input = format!(
-            "{}SELECT 'zqjz' FROM t{}",
-            "(".repeat(depth),
-            ")".repeat(depth)
-        );
+        let input = format!("{}SELECT 'zqjz' FROM t{}", "(".repeat(depth), ")".repeat(depth));
         let analysis = analyze(&input, Dialect::PostgreSql, Literals::Replace);
         assert_no_secret(&analysis, &input, Dialect::PostgreSql);
     }
@@ -598,11 +513,7 @@ fn noise_is_survived() {
                     continue;
                 };
                 let twice = analyze(&once, dialect, literals).text;
-                assert_eq!(
-                    twice.as_deref(),
-                    Some(&*once),
-                    "{dialect} {literals:?}: {input:?}"
-                );
+                assert_eq!(twice.as_deref(), Some(&*once), "{dialect} {literals:?}: {input:?}");
             }
         }
     }
@@ -616,8 +527,5 @@ fn dialects_have_names() {
     assert_eq!(Dialect::from_system("mariadb"), Dialect::MariaDb);
     assert_eq!(Dialect::from_system("other_sql"), Dialect::Generic);
     let error = "oracle".parse::<Dialect>().unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite"
-    );
+    assert_eq!(error, "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite");
 }

@@ -41,12 +41,7 @@ impl<H> fmt::Debug for Builder<H> {
 
 impl<H> Builder<H> {
     pub(crate) fn of(handle: H, server: DbServer) -> Self {
-        Self {
-            handle,
-            server,
-            telemetry: Telemetry::global(),
-            pool_name: None,
-        }
+        Self { handle, server, telemetry: Telemetry::global(), pool_name: None }
     }
 
     /// Default: [`Telemetry::global`].
@@ -80,9 +75,7 @@ impl<H> Builder<H> {
 impl<DB: Database> Builder<sqlx::Pool<DB>> {
     /// Makes the instrumented pool.
     pub fn build(self) -> Pool<DB> {
-        let name = self
-            .pool_name
-            .unwrap_or_else(|| self.server.pool_name().into());
+        let name = self.pool_name.unwrap_or_else(|| self.server.pool_name().into());
         let db = Db::new(&self.telemetry, self.server);
         let gauges = Arc::new(Gauges(self.handle));
         let metrics = db.pool(name, &gauges);
@@ -93,9 +86,6 @@ impl<DB: Database> Builder<sqlx::Pool<DB>> {
 impl<DB: Database> Builder<Single<DB>> {
     /// Makes the instrumented connection.
     pub fn build(self) -> Connection<DB> {
-        Connection::from_parts(
-            Raw::Own(self.handle.0),
-            Db::new(&self.telemetry, self.server),
-        )
+        Connection::from_parts(Raw::Own(self.handle.0), Db::new(&self.telemetry, self.server))
     }
 }

@@ -40,9 +40,7 @@ impl<DB: Database> Connection<DB> {
 
     /// Instruments a connection that was made with these options, reporting to `telemetry`.
     pub fn with(connection: DB::Connection, options: &Options<DB>, telemetry: &Telemetry) -> Self {
-        Self::builder(connection, options)
-            .telemetry(telemetry)
-            .build()
+        Self::builder(connection, options).telemetry(telemetry).build()
     }
 
     /// Instruments a connection, with facts that its options do not tell.
@@ -203,12 +201,7 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
             return DB::fetch_many(raw, query);
         }
         let query = Query::take(query);
-        Box::pin(db.stream(
-            query,
-            Query::call,
-            |q| DB::fetch_many(raw, q),
-            Either::is_right,
-        ))
+        Box::pin(db.stream(query, Query::call, |q| DB::fetch_many(raw, q), Either::is_right))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(
@@ -245,9 +238,7 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
         if db.is_off() || !db.wants_prepare_spans() {
             return DB::prepare_with(raw, sql, parameters);
         }
-        Box::pin(db.run(sql, driver::prepare, |sql| {
-            DB::prepare_with(raw, sql, parameters)
-        }))
+        Box::pin(db.run(sql, driver::prepare, |sql| DB::prepare_with(raw, sql, parameters)))
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<DB>, Error>>

@@ -130,12 +130,8 @@ impl Database for sqlx::Postgres {
             None => server.address(options.get_host().to_owned(), Some(options.get_port())),
         };
         // The server takes the user's name for a database that is not named.
-        let database = options
-            .get_database()
-            .unwrap_or_else(|| options.get_username());
-        let schema = options
-            .get_options()
-            .and_then(otel_core::address::search_path);
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        let schema = options.get_options().and_then(otel_core::address::search_path);
         server.namespace(match schema {
             Some(schema) => format!("{database}|{schema}"),
             None => database.to_owned(),
@@ -166,17 +162,10 @@ impl Database for sqlx::Sqlite {
 
     fn server(options: &Options<Self>) -> DbServer {
         let file = options.get_filename();
-        let name = file
-            .file_name()
-            .unwrap_or(file.as_os_str())
-            .to_string_lossy();
+        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
         // What sqlx names a database in memory, so that several connections may share it.
         let in_memory = name == ":memory:" || name.starts_with("file:sqlx-in-memory-");
-        let name = if in_memory {
-            ":memory:".into()
-        } else {
-            name.into_owned()
-        };
+        let name = if in_memory { ":memory:".into() } else { name.into_owned() };
         DbServer::new("sqlite").namespace(name)
     }
 }
@@ -214,20 +203,12 @@ pub(crate) fn begin(statement: Option<&SqlStr>, depth: usize) -> DbCall<'_> {
 
 /// What sqlx sends to commit the transaction at a depth.
 pub(crate) fn commit(depth: usize) -> DbCall<'static> {
-    DbCall::new().operation(if depth <= 1 {
-        "COMMIT"
-    } else {
-        "RELEASE SAVEPOINT"
-    })
+    DbCall::new().operation(if depth <= 1 { "COMMIT" } else { "RELEASE SAVEPOINT" })
 }
 
 /// What sqlx sends to roll back the transaction at a depth.
 pub(crate) fn rollback(depth: usize) -> DbCall<'static> {
-    DbCall::new().operation(if depth <= 1 {
-        "ROLLBACK"
-    } else {
-        "ROLLBACK TO SAVEPOINT"
-    })
+    DbCall::new().operation(if depth <= 1 { "ROLLBACK" } else { "ROLLBACK TO SAVEPOINT" })
 }
 
 /// What is told of a statement that is only prepared.

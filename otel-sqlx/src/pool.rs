@@ -76,11 +76,7 @@ impl<DB: Database> Pool<DB> {
     }
 
     pub(crate) fn from_parts(gauges: Arc<Gauges<DB>>, db: Db<Sqlx>, metrics: Metrics) -> Self {
-        Self {
-            gauges,
-            db,
-            metrics,
-        }
+        Self { gauges, db, metrics }
     }
 
     /// As sqlx's `Pool::connect`.
@@ -145,9 +141,7 @@ impl<DB: Database> Pool<DB> {
         let Some(connection) = self.try_acquire() else {
             return Ok(None);
         };
-        Transaction::begin(Source::Pooled(connection), None)
-            .await
-            .map(Some)
+        Transaction::begin(Source::Pooled(connection), None).await.map(Some)
     }
 
     /// As sqlx's `Pool::try_begin_with`; traced by the statement.
@@ -274,10 +268,7 @@ impl<'c, DB: Database> Executor<'c> for &'_ Pool<DB> {
                 Ok(())
             })
         };
-        Box::pin(
-            self.db
-                .stream(Query::take(query), Query::call, rows, Either::is_right),
-        )
+        Box::pin(self.db.stream(Query::take(query), Query::call, rows, Either::is_right))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(
@@ -393,9 +384,6 @@ impl<DB: Database> AsMut<Connection<DB>> for PoolConnection<DB> {
 
 impl<DB: Database> fmt::Debug for PoolConnection<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("PoolConnection")
-            .field("held", &self.held)
-            .finish_non_exhaustive()
+        formatter.debug_struct("PoolConnection").field("held", &self.held).finish_non_exhaustive()
     }
 }

@@ -20,12 +20,7 @@ impl<DB: sqlx::Database> Query<DB> {
         let statement = query.statement().cloned();
         let arguments = query.take_arguments();
         let persistent = query.persistent();
-        Self {
-            statement,
-            arguments,
-            persistent,
-            sql: query.sql(),
-        }
+        Self { statement, arguments, persistent, sql: query.sql() }
     }
 
     /// Its values count as bound when there is at least one: `query("… WHERE id = 7")` has an empty

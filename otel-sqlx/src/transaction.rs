@@ -85,12 +85,8 @@ impl<'c, DB: Database> Transaction<'c, DB> {
             let mut connection = source.take().await?;
             connection.db = db.clone();
             // Made before the server is asked, so that it is rolled back if that is cancelled.
-            let mut transaction = Self {
-                connection,
-                outside,
-                whole: None,
-                state: State::Beginning,
-            };
+            let mut transaction =
+                Self { connection, outside, whole: None, state: State::Beginning };
             DB::TransactionManager::begin(transaction.raw_mut(), statement).await?;
             transaction.state = State::Open;
             Ok(transaction)
@@ -112,13 +108,7 @@ impl<'c, DB: Database> Transaction<'c, DB> {
     pub async fn commit(mut self) -> Result<(), Error> {
         let (db, depth) = (self.db.clone(), self.depth());
         let raw = self.raw_mut();
-        let ended = db
-            .run(
-                raw,
-                |_| driver::commit(depth),
-                DB::TransactionManager::commit,
-            )
-            .await;
+        let ended = db.run(raw, |_| driver::commit(depth), DB::TransactionManager::commit).await;
         self.end(ended)
     }
 
@@ -127,13 +117,8 @@ impl<'c, DB: Database> Transaction<'c, DB> {
     pub async fn rollback(mut self) -> Result<(), Error> {
         let (db, depth) = (self.db.clone(), self.depth());
         let raw = self.raw_mut();
-        let ended = db
-            .run(
-                raw,
-                |_| driver::rollback(depth),
-                DB::TransactionManager::rollback,
-            )
-            .await;
+        let ended =
+            db.run(raw, |_| driver::rollback(depth), DB::TransactionManager::rollback).await;
         self.end(ended)
     }
 
@@ -158,10 +143,7 @@ impl<DB: Database> Drop for Transaction<'_, DB> {
                 None
             };
             DB::TransactionManager::start_rollback(self.raw_mut());
-            rollback
-                .into_iter()
-                .chain(self.whole.take())
-                .for_each(Operation::finish);
+            rollback.into_iter().chain(self.whole.take()).for_each(Operation::finish);
         }
         self.connection.db = self.outside.clone();
     }
@@ -209,8 +191,6 @@ impl<DB: Database> AsMut<Connection<DB>> for Transaction<'_, DB> {
 
 impl<DB: Database> fmt::Debug for Transaction<'_, DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Transaction")
-            .finish_non_exhaustive()
+        formatter.debug_struct("Transaction").finish_non_exhaustive()
     }
 }

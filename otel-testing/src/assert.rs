@@ -74,39 +74,22 @@ impl Capture {
             .flat_map(|metric| &metric.points)
             .map(|point| format!("  {:?} with {}", point.value, show_all(&point.attributes)))
             .collect();
-        assert!(
-            points.is_empty(),
-            "no metric {name} expected, captured:\n{}",
-            points.join("\n")
-        );
+        assert!(points.is_empty(), "no metric {name} expected, captured:\n{}", points.join("\n"));
     }
 
     /// Panics if anything was captured: span, metric or log record.
     #[track_caller]
     pub fn assert_silent(&self) {
         self.assert_no_spans();
-        let metrics: Vec<String> = self
-            .metrics()
-            .into_iter()
-            .map(|metric| metric.name)
-            .collect();
-        assert!(
-            metrics.is_empty(),
-            "no metric expected, captured {}",
-            metrics.join(", ")
-        );
+        let metrics: Vec<String> = self.metrics().into_iter().map(|metric| metric.name).collect();
+        assert!(metrics.is_empty(), "no metric expected, captured {}", metrics.join(", "));
         let logs = self.logs();
-        assert!(
-            logs.is_empty(),
-            "no log record expected, captured {logs:#?}"
-        );
+        assert!(logs.is_empty(), "no log record expected, captured {logs:#?}");
     }
 
     /// Spans that have ended come first: a name may stand for both.
     fn known(&self, captured: &[SpanData]) -> Known {
-        let ended = captured
-            .iter()
-            .map(|span| (span.name.to_string(), span.span_context.clone()));
+        let ended = captured.iter().map(|span| (span.name.to_string(), span.span_context.clone()));
         Known(ended.chain(self.ledger().open_spans()).collect())
     }
 }
@@ -137,11 +120,7 @@ fn compare(expected: &[ExpectedSpan], captured: &[SpanData], known: &Known) -> R
         let (mark, title, lines) = match pair {
             (Some(expected), Some(captured)) => {
                 let lines = expected.differences(captured, known);
-                (
-                    if lines.is_empty() { ' ' } else { '!' },
-                    captured.name.to_string(),
-                    lines,
-                )
+                (if lines.is_empty() { ' ' } else { '!' }, captured.name.to_string(), lines)
             }
             (Some(expected), None) => ('-', format!("{} is missing", expected.title()), vec![]),
             (None, Some(span)) => {

@@ -53,10 +53,7 @@ impl ExpectedAttributes {
     /// All in one line.
     pub(crate) fn show(&self) -> String {
         let texts = self.0.iter().map(|(key, value)| {
-            format!(
-                "{key} = {}",
-                value.as_ref().map_or_else(|| "any value".to_owned(), show)
-            )
+            format!("{key} = {}", value.as_ref().map_or_else(|| "any value".to_owned(), show))
         });
         join(texts.collect())
     }
@@ -77,22 +74,14 @@ impl ExpectedAttributes {
                 _ => {}
             }
             for again in values {
-                lines.push(format!(
-                    "attribute {key}: set again, to {}",
-                    show(&again.value)
-                ));
+                lines.push(format!("attribute {key}: set again, to {}", show(&again.value)));
             }
         }
-        let mut unexpected: Vec<&KeyValue> = captured
-            .iter()
-            .filter(|found| !self.has(&found.key))
-            .collect();
+        let mut unexpected: Vec<&KeyValue> =
+            captured.iter().filter(|found| !self.has(&found.key)).collect();
         for (key, expected) in missing {
             let expected_text = expected.map_or_else(|| "any value".to_owned(), show);
-            match unexpected
-                .iter()
-                .position(|found| is_near(key, expected, found))
-            {
+            match unexpected.iter().position(|found| is_near(key, expected, found)) {
                 Some(position) => {
                     let found = unexpected.remove(position);
                     lines.push(format!(
@@ -101,17 +90,11 @@ impl ExpectedAttributes {
                         show(&found.value)
                     ));
                 }
-                None => lines.push(format!(
-                    "attribute {key}: missing, expected {expected_text}"
-                )),
+                None => lines.push(format!("attribute {key}: missing, expected {expected_text}")),
             }
         }
         lines.extend(unexpected.iter().map(|found| {
-            format!(
-                "attribute {}: unexpected, captured {}",
-                found.key,
-                show(&found.value)
-            )
+            format!("attribute {}: unexpected, captured {}", found.key, show(&found.value))
         }));
         lines
     }
@@ -146,11 +129,7 @@ pub(crate) fn show_all(attributes: &[KeyValue]) -> String {
 
 fn join(mut texts: Vec<String>) -> String {
     texts.sort_unstable();
-    if texts.is_empty() {
-        "no attributes".to_owned()
-    } else {
-        texts.join(", ")
-    }
+    if texts.is_empty() { "no attributes".to_owned() } else { texts.join(", ") }
 }
 
 #[cfg(test)]
@@ -168,10 +147,7 @@ mod tests {
     #[test]
     fn order_does_not_count() {
         let captured = [KeyValue::new("b", "2"), KeyValue::new("a", "1")];
-        assert_eq!(
-            expected([("a", "1"), ("b", "2")]).differences(&captured),
-            [""; 0]
-        );
+        assert_eq!(expected([("a", "1"), ("b", "2")]).differences(&captured), [""; 0]);
     }
 
     #[test]
@@ -196,10 +172,7 @@ mod tests {
 
     #[test]
     fn near_matches_stand_side_by_side() {
-        let captured = [
-            KeyValue::new("db.system", "sqlite"),
-            KeyValue::new("other", true),
-        ];
+        let captured = [KeyValue::new("db.system", "sqlite"), KeyValue::new("other", true)];
         assert_eq!(
             expected([("db.system.name", "sqlite")]).differences(&captured),
             [
@@ -214,9 +187,6 @@ mod tests {
         let mut expected = ExpectedAttributes::default();
         expected.set(Key::new("id"), None);
         assert_eq!(expected.differences(&[KeyValue::new("id", 7)]), [""; 0]);
-        assert_eq!(
-            expected.differences(&[]),
-            ["attribute id: missing, expected any value"]
-        );
+        assert_eq!(expected.differences(&[]), ["attribute id: missing, expected any value"]);
     }
 }

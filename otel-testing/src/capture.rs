@@ -70,10 +70,7 @@ impl Capture {
 
     /// For another sampler, or to leave out the check on drop.
     pub fn builder() -> CaptureBuilder {
-        CaptureBuilder {
-            sampler: Box::new(Sampler::AlwaysOn),
-            check_on_drop: true,
-        }
+        CaptureBuilder { sampler: Box::new(Sampler::AlwaysOn), check_on_drop: true }
     }
 
     /// Telemetry that goes here, with the default options.
@@ -120,10 +117,7 @@ impl Capture {
 
     /// The sampled spans of one name, in order of ending.
     pub fn spans_named(&self, name: &str) -> Vec<SpanData> {
-        self.spans()
-            .into_iter()
-            .filter(|span| span.name == name)
-            .collect()
+        self.spans().into_iter().filter(|span| span.name == name).collect()
     }
 
     /// The metrics since the last [`clear`](Self::clear), in order of their names.
@@ -131,10 +125,7 @@ impl Capture {
     /// Sums that go up and down, and gauges, tell a state: `clear` leaves them.
     pub fn metrics(&self) -> Vec<Metric> {
         let before = self.metrics_before.lock();
-        self.read_metrics()
-            .into_iter()
-            .filter_map(|metric| metric.since(&before))
-            .collect()
+        self.read_metrics().into_iter().filter_map(|metric| metric.since(&before)).collect()
     }
 
     /// The log records, in order of emission.
@@ -165,11 +156,7 @@ impl Capture {
     #[track_caller]
     pub fn check(&self) {
         let faults = self.faults();
-        assert!(
-            faults.is_empty(),
-            "faults in the use of telemetry:\n  {}",
-            faults.join("\n  ")
-        );
+        assert!(faults.is_empty(), "faults in the use of telemetry:\n  {}", faults.join("\n  "));
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -232,15 +219,11 @@ impl CaptureBuilder {
             .with_span_processor(spans.clone())
             .build();
         // Metrics are read on demand; the thread of the reader must not export in between.
-        let reader = PeriodicReader::builder(metrics.clone())
-            .with_interval(NEVER)
-            .build();
+        let reader = PeriodicReader::builder(metrics.clone()).with_interval(NEVER).build();
         Capture {
             tracer_provider: CaptureTracerProvider::new(tracer_provider),
             meter_provider: SdkMeterProvider::builder().with_reader(reader).build(),
-            logger_provider: SdkLoggerProvider::builder()
-                .with_log_processor(logs.clone())
-                .build(),
+            logger_provider: SdkLoggerProvider::builder().with_log_processor(logs.clone()).build(),
             spans,
             metrics,
             logs,
@@ -326,10 +309,7 @@ impl PushMetricExporter for Kept<Metric> {
 
 impl LogProcessor for Kept<Log> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.lock().push(Log {
-            record: record.clone(),
-            scope: scope.clone(),
-        });
+        self.lock().push(Log { record: record.clone(), scope: scope.clone() });
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -13,10 +13,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn here() -> Self {
-        Self {
-            thread: thread::current().id(),
-            context: attached(),
-        }
+        Self { thread: thread::current().id(), context: attached() }
     }
 
     /// The context that is attached now, if it is another one. Without one, or on another thread,

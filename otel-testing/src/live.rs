@@ -96,9 +96,7 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
         match (self.variable)(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-            Some(Err(_)) => Err(format!(
-                "{name} is not valid Unicode: set it again or unset it"
-            )),
+            Some(Err(_)) => Err(format!("{name} is not valid Unicode: set it again or unset it")),
         }
     }
 
@@ -132,10 +130,7 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
     fn source(&self, name: &str) -> Result<Source, String> {
         let variable = format!("OTEL_TEST_{}", name.to_uppercase().replace('-', "_"));
         if let Some(url) = self.text(&variable)? {
-            return Ok(Source {
-                shown: variable,
-                url: Some(url),
-            });
+            return Ok(Source { shown: variable, url: Some(url) });
         }
         let folder = self
             .folder
@@ -146,23 +141,14 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
             return Ok(Source { shown, url: None });
         };
         let shown = file.display().to_string();
-        let url = read(&file)?
-            .into_iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name));
-        Ok(Source {
-            shown,
-            url: url.map(|(_, url)| url),
-        })
+        let url = read(&file)?.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        Ok(Source { shown, url: url.map(|(_, url)| url) })
     }
 
     /// The file of addresses; `None` without a target folder.
     fn file(&self, folder: &Path) -> Result<Option<PathBuf>, String> {
-        let nearest = |path: &str| {
-            folder
-                .ancestors()
-                .map(|up| up.join(path))
-                .find(|up| up.is_dir())
-        };
+        let nearest =
+            |path: &str| folder.ancestors().map(|up| up.join(path)).find(|up| up.is_dir());
         // A relative path was meant from where cargo was called, at or above the crate.
         let given = |path: String| nearest(&path).unwrap_or_else(|| folder.join(path));
         let services = match self.text("OTEL_SERVICES_HOME")? {
@@ -184,9 +170,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, String>, String> {
             format!("{shown} is not a JSON object of names and URLs: remove it and {START} again")
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(format!(
-            "{shown} cannot be read ({error}): make it readable"
-        )),
+        Err(error) => Err(format!("{shown} cannot be read ({error}): make it readable")),
     }
 }
 
@@ -220,9 +204,7 @@ impl<'a> Server<'a> {
     fn of(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let hosts = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, hosts)| hosts);
+        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
         let first = hosts.split(',').next().unwrap_or_default();
         let (host, port) = match first.rsplit_once(':') {
             // The colons of `[::1]` are no port's.

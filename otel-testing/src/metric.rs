@@ -91,10 +91,7 @@ impl Point {
 
     /// The value of one attribute.
     pub fn attribute(&self, key: &str) -> Option<&Value> {
-        self.attributes
-            .iter()
-            .find(|found| found.key.as_str() == key)
-            .map(|found| &found.value)
+        self.attributes.iter().find(|found| found.key.as_str() == key).map(|found| &found.value)
     }
 
     /// What came after an earlier reading of the same counter, if anything did.
@@ -103,12 +100,7 @@ impl Point {
             (PointValue::I64(now), Some(PointValue::I64(before))) => *now -= before,
             (PointValue::F64(now), Some(PointValue::F64(before))) => *now -= before,
             (
-                PointValue::Histogram {
-                    count,
-                    sum,
-                    bucket_counts,
-                    ..
-                },
+                PointValue::Histogram { count, sum, bucket_counts, .. },
                 Some(PointValue::Histogram {
                     count: count_before,
                     sum: sum_before,
@@ -160,9 +152,9 @@ pub(crate) fn flatten(metrics: &ResourceMetrics) -> Vec<Metric> {
         let (kind, points) = match metric.data() {
             AggregatedMetrics::F64(data) => read(data, PointValue::F64),
             AggregatedMetrics::I64(data) => read(data, PointValue::I64),
-            AggregatedMetrics::U64(data) => read(data, |value| {
-                PointValue::I64(value.try_into().unwrap_or(i64::MAX))
-            }),
+            AggregatedMetrics::U64(data) => {
+                read(data, |value| PointValue::I64(value.try_into().unwrap_or(i64::MAX)))
+            }
         };
         Metric {
             scope: scope.scope().name().to_owned(),
@@ -184,13 +176,7 @@ fn read<T: Copy>(
     single: impl Fn(T) -> PointValue,
 ) -> (MetricKind, Vec<Point>) {
     let point = |attributes: Vec<KeyValue>, value| Point { attributes, value };
-    let sum_of = |value| {
-        Point {
-            attributes: Vec::new(),
-            value: single(value),
-        }
-        .sum()
-    };
+    let sum_of = |value| Point { attributes: Vec::new(), value: single(value) }.sum();
     match data {
         MetricData::Gauge(gauge) => (
             MetricKind::Gauge,
@@ -200,11 +186,7 @@ fn read<T: Copy>(
                 .collect(),
         ),
         MetricData::Sum(sum) => (
-            if sum.is_monotonic() {
-                MetricKind::Counter
-            } else {
-                MetricKind::UpDownCounter
-            },
+            if sum.is_monotonic() { MetricKind::Counter } else { MetricKind::UpDownCounter },
             sum.data_points()
                 .map(|from| point(from.attributes().cloned().collect(), single(from.value())))
                 .collect(),

@@ -42,10 +42,7 @@ impl Skipped {
 
     /// The client does not declare what the scenario is about.
     fn lacks<C>(capability: Capability) -> Self {
-        Self(format!(
-            "{} does not declare Capability::{capability:?}",
-            type_name::<C>()
-        ))
+        Self(format!("{} does not declare Capability::{capability:?}", type_name::<C>()))
     }
 }
 
@@ -61,9 +58,7 @@ impl std::error::Error for Skipped {}
 ///
 /// The runtime has one thread, so that a context left attached is on the thread that looks for it.
 pub fn execute(scenario: impl Future<Output = Outcome>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the scenario: {error}"));
     if let Err(skipped) = runtime.block_on(scenario) {
         println!("skipped: {skipped}");

@@ -19,10 +19,7 @@ pub struct CaptureTracerProvider {
 
 impl CaptureTracerProvider {
     pub(crate) fn new(inner: SdkTracerProvider) -> Self {
-        Self {
-            inner,
-            ledger: Arc::default(),
-        }
+        Self { inner, ledger: Arc::default() }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -55,13 +52,7 @@ impl Tracer for CaptureTracer {
         let name = builder.name.clone();
         let inner = self.inner.build_with_context(builder, parent);
         let number = self.ledger.open(&name, inner.span_context());
-        CaptureSpan {
-            inner,
-            ledger: Arc::clone(&self.ledger),
-            number,
-            name,
-            ended: false,
-        }
+        CaptureSpan { inner, ledger: Arc::clone(&self.ledger), number, name, ended: false }
     }
 }
 
@@ -79,9 +70,7 @@ impl CaptureSpan {
     fn change(&mut self, what: impl FnOnce() -> String) -> &mut opentelemetry_sdk::trace::Span {
         if self.ended {
             let (name, what) = (&self.name, what());
-            self.ledger.fault(format!(
-                "span `{name}`: {what} came after its end and was lost"
-            ));
+            self.ledger.fault(format!("span `{name}`: {what} came after its end and was lost"));
         }
         &mut self.inner
     }
@@ -96,8 +85,7 @@ impl Span for CaptureSpan {
     ) {
         let name = name.into();
         self.change(|| format!("the event `{name}`"));
-        self.inner
-            .add_event_with_timestamp(name, timestamp, attributes);
+        self.inner.add_event_with_timestamp(name, timestamp, attributes);
     }
 
     fn span_context(&self) -> &SpanContext {
@@ -109,32 +97,27 @@ impl Span for CaptureSpan {
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.change(|| format!("the attribute `{}`", attribute.key))
-            .set_attribute(attribute);
+        self.change(|| format!("the attribute `{}`", attribute.key)).set_attribute(attribute);
     }
 
     fn set_status(&mut self, status: Status) {
-        self.change(|| format!("the status {status:?}"))
-            .set_status(status);
+        self.change(|| format!("the status {status:?}")).set_status(status);
     }
 
     fn update_name<T: Into<Cow<'static, str>>>(&mut self, name: T) {
         let name = name.into();
-        self.change(|| format!("the name `{name}`"))
-            .update_name(name.clone());
+        self.change(|| format!("the name `{name}`")).update_name(name.clone());
         self.ledger.rename(self.number, &name);
         self.name = name;
     }
 
     fn add_link(&mut self, context: SpanContext, attributes: Vec<KeyValue>) {
-        self.change(|| "a link".to_owned())
-            .add_link(context, attributes);
+        self.change(|| "a link".to_owned()).add_link(context, attributes);
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
         if self.ended {
-            self.ledger
-                .fault(format!("span `{}` was ended twice", self.name));
+            self.ledger.fault(format!("span `{}` was ended twice", self.name));
         }
         self.ended = true;
         self.inner.end_with_timestamp(timestamp);
@@ -164,10 +147,7 @@ struct Entries {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Ledger")
-            .field("faults", &self.faults())
-            .finish()
+        formatter.debug_struct("Ledger").field("faults", &self.faults()).finish()
     }
 }
 
@@ -180,9 +160,7 @@ impl Ledger {
         let mut entries = self.entries();
         entries.started += 1;
         let number = entries.started;
-        entries
-            .open
-            .insert(number, (name.to_owned(), context.clone()));
+        entries.open.insert(number, (name.to_owned(), context.clone()));
         number
     }
 

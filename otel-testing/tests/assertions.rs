@@ -35,20 +35,14 @@ fn captured() -> Capture {
                 KeyValue::new("ratio", 0.5),
                 KeyValue::new("cached", true),
             ])
-            .with_links(vec![Link::new(
-                remote(),
-                vec![KeyValue::new("index", 0)],
-                0,
-            )]),
+            .with_links(vec![Link::new(remote(), vec![KeyValue::new("index", 0)], 0)]),
         &context,
     );
     query.set_status(Status::error("no such table"));
     query.end();
     context.span().end();
     let context = Context::new().with_remote_span_context(remote());
-    tracer
-        .build_with_context(SpanBuilder::from_name("process"), &context)
-        .end();
+    tracer.build_with_context(SpanBuilder::from_name("process"), &context).end();
     capture
 }
 
@@ -68,11 +62,7 @@ fn query() -> otel_testing::assert::ExpectedSpan {
 #[test]
 fn exact_spans_hold() {
     let capture = captured();
-    let all = [
-        query(),
-        span("root").root(),
-        span("process").child_of(remote()),
-    ];
+    let all = [query(), span("root").root(), span("process").child_of(remote())];
     capture.assert_spans(all.clone());
     let [one, two, three] = all;
     capture.assert_spans_in_any_order([three, one.clone(), two]);
@@ -159,17 +149,9 @@ fn a_missing_span_is_named() {
     let capture = captured();
     let missing = span("COMMIT").client();
     let message = failure(|| {
-        capture.assert_spans([
-            query(),
-            span("root"),
-            missing,
-            span("process").child_of(remote()),
-        ]);
+        capture.assert_spans([query(), span("root"), missing, span("process").child_of(remote())]);
     });
-    assert!(
-        message.contains("\n- COMMIT (CLIENT) is missing\n  process"),
-        "{message}"
-    );
+    assert!(message.contains("\n- COMMIT (CLIENT) is missing\n  process"), "{message}");
     assert!(failure(|| capture.assert_no_spans()).contains("0 expected, 3 captured"));
 }
 
@@ -190,10 +172,7 @@ fn parents_are_told_apart() {
             span("process").child_of(local),
         ]);
     });
-    assert!(
-        message.contains("parent: expected `nobody`, captured none (a root)"),
-        "{message}"
-    );
+    assert!(message.contains("parent: expected `nobody`, captured none (a root)"), "{message}");
     assert!(
         message.contains("parent: expected the local span 0000000000000002 of trace")
             && message.contains("captured the remote span 0000000000000002 of trace"),
@@ -202,10 +181,7 @@ fn parents_are_told_apart() {
     let message = failure(|| {
         capture.assert_spans([query(), span("root"), span("process").child_of("root")]);
     });
-    assert!(
-        message.contains("parent: expected `root`, captured the remote span"),
-        "{message}"
-    );
+    assert!(message.contains("parent: expected `root`, captured the remote span"), "{message}");
 }
 
 #[test]
@@ -224,14 +200,8 @@ fn a_link_too_many_is_told() {
     let message = failure(|| {
         capture.assert_spans([unlinked, span("root"), span("process").child_of(remote())]);
     });
-    assert!(
-        message.contains("link 1: unexpected, captured the remote span"),
-        "{message}"
-    );
-    assert!(
-        message.contains("status: expected Unset, captured Error"),
-        "{message}"
-    );
+    assert!(message.contains("link 1: unexpected, captured the remote span"), "{message}");
+    assert!(message.contains("status: expected Unset, captured Error"), "{message}");
 }
 
 #[test]
@@ -243,11 +213,7 @@ fn thousands_of_spans_are_compared_in_time() {
     capture.assert_spans(expected());
     capture.assert_spans_in_any_order(expected().rev());
     let message = failure(|| capture.assert_spans(expected().skip(1)));
-    assert!(
-        message.contains("+ span 4999 is unexpected"),
-        "{}",
-        message.len()
-    );
+    assert!(message.contains("+ span 4999 is unexpected"), "{}", message.len());
 }
 
 fn measured() -> Capture {
@@ -261,13 +227,7 @@ fn measured() -> Capture {
         .build();
     duration.record(0.5, &[KeyValue::new("system", "sqlite")]);
     duration.record(1.5, &[KeyValue::new("system", "sqlite")]);
-    duration.record(
-        2.0,
-        &[
-            KeyValue::new("system", "sqlite"),
-            KeyValue::new("error.type", "x"),
-        ],
-    );
+    duration.record(2.0, &[KeyValue::new("system", "sqlite"), KeyValue::new("error.type", "x")]);
     meter.i64_up_down_counter("open").build().add(2, &[]);
     capture
 }
@@ -283,14 +243,8 @@ fn exact_metrics_hold() {
             .scope("test")
             .bounds([1.0, 10.0])
             .points([
-                point()
-                    .attributes([("system", "sqlite"), ("error.type", "x")])
-                    .count(1),
-                point()
-                    .attribute("system", "sqlite")
-                    .count(2)
-                    .value(2.0)
-                    .bucket_counts([1, 1, 0]),
+                point().attributes([("system", "sqlite"), ("error.type", "x")]).count(1),
+                point().attribute("system", "sqlite").count(2).value(2.0).bucket_counts([1, 1, 0]),
             ]),
     );
     assert_eq!(duration.points.len(), 2);
@@ -303,11 +257,8 @@ fn exact_metrics_hold() {
 fn each_difference_of_a_metric_has_its_line() {
     let capture = measured();
     let message = failure(|| {
-        let first = point()
-            .attribute("system", "mysql")
-            .count(3)
-            .value(9.0)
-            .bucket_counts([3, 0, 0]);
+        let first =
+            point().attribute("system", "mysql").count(3).value(9.0).bucket_counts([3, 0, 0]);
         let second = point().attributes([("system", "sqlite"), ("error.type", "x")]);
         let third = point().any_attribute("nothing").attribute("like", "it");
         capture.assert_metric(
@@ -363,10 +314,7 @@ fn absence_is_asserted() {
     });
     assert_eq!(message, "metric other is missing; captured: duration, open");
     let message = failure(|| capture.assert_no_metric("open"));
-    assert_eq!(
-        message,
-        "no metric open expected, captured:\n  I64(2) with no attributes"
-    );
+    assert_eq!(message, "no metric open expected, captured:\n  I64(2) with no attributes");
     let message = failure(|| capture.assert_silent());
     assert_eq!(message, "no metric expected, captured duration, open");
 }
@@ -374,17 +322,9 @@ fn absence_is_asserted() {
 #[test]
 fn a_metric_of_two_scopes_is_told() {
     let capture = measured();
-    capture
-        .meter_provider()
-        .meter("other")
-        .u64_counter("open")
-        .build()
-        .add(1, &[]);
+    capture.meter_provider().meter("other").u64_counter("open").build().add(1, &[]);
     let message = failure(|| {
         capture.assert_metric("open");
     });
-    assert_eq!(
-        message,
-        r#"metric open was made 2 times, by the scopes ["other", "test"]"#
-    );
+    assert_eq!(message, r#"metric open was made 2 times, by the scopes ["other", "test"]"#);
 }

@@ -28,11 +28,7 @@ fn spans_come_in_order_of_ending() {
 fn two_captures_do_not_see_each_other() {
     let (one, other) = (Capture::new(), Capture::new());
     one.tracer("test").start("span").end();
-    one.meter_provider()
-        .meter("test")
-        .u64_counter("metric")
-        .build()
-        .add(1, &[]);
+    one.meter_provider().meter("test").u64_counter("metric").build().add(1, &[]);
     assert_eq!(one.spans().len(), 1);
     assert_eq!(one.metrics().len(), 1);
     other.assert_silent();
@@ -51,18 +47,10 @@ fn spans_survive_a_shutdown() {
 fn not_sampled_keeps_metrics_and_still_watches() {
     let capture = Capture::not_sampled();
     let mut span = capture.tracer("test").start("span");
-    capture
-        .meter_provider()
-        .meter("test")
-        .u64_counter("metric")
-        .build()
-        .add(1, &[]);
+    capture.meter_provider().meter("test").u64_counter("metric").build().add(1, &[]);
     capture.assert_no_spans();
     assert_eq!(capture.metrics().len(), 1);
-    assert_eq!(
-        capture.faults(),
-        ["span `span` was left open: it never ended"]
-    );
+    assert_eq!(capture.faults(), ["span `span` was left open: it never ended"]);
     span.end();
     capture.check();
 }
@@ -80,25 +68,17 @@ fn metrics_are_flat_and_reading_them_changes_nothing() {
         .record(1.5, &[KeyValue::new("key", "value")]);
     meter.i64_up_down_counter("open").build().add(-2, &[]);
     meter.f64_gauge("level").build().record(0.5, &[]);
-    let _observed = meter
-        .u64_observable_counter("seen")
-        .with_callback(|to| to.observe(7, &[]))
-        .build();
+    let _observed =
+        meter.u64_observable_counter("seen").with_callback(|to| to.observe(7, &[])).build();
 
     let metrics = capture.metrics();
     assert_eq!(metrics, capture.metrics());
     let named = |name: &str| metrics.iter().find(|metric| metric.name == name).unwrap();
     let duration = named("duration");
-    assert_eq!(
-        (duration.scope.as_str(), duration.unit.as_str()),
-        ("test", "s")
-    );
+    assert_eq!((duration.scope.as_str(), duration.unit.as_str()), ("test", "s"));
     assert_eq!(duration.description, "How long");
     assert_eq!(duration.kind, MetricKind::Histogram);
-    assert_eq!(
-        duration.points[0].attributes,
-        [KeyValue::new("key", "value")]
-    );
+    assert_eq!(duration.points[0].attributes, [KeyValue::new("key", "value")]);
     assert_eq!(
         duration.points[0].value,
         PointValue::Histogram {
@@ -118,10 +98,7 @@ fn metrics_are_flat_and_reading_them_changes_nothing() {
 fn clear_forgets_what_was_counted_and_keeps_what_is() {
     let capture = Capture::new();
     let meter = capture.meter_provider().meter("test");
-    let duration = meter
-        .f64_histogram("duration")
-        .with_boundaries(vec![1.0])
-        .build();
+    let duration = meter.f64_histogram("duration").with_boundaries(vec![1.0]).build();
     let calls = meter.u64_counter("calls").build();
     let open = meter.i64_up_down_counter("open").build();
     duration.record(0.25, &[]);
@@ -144,12 +121,7 @@ fn clear_forgets_what_was_counted_and_keeps_what_is() {
     assert_eq!(named("duration").points.len(), 1);
     assert_eq!(
         named("duration").points[0].value,
-        PointValue::Histogram {
-            count: 1,
-            sum: 0.5,
-            bounds: vec![1.0],
-            bucket_counts: vec![1, 0]
-        }
+        PointValue::Histogram { count: 1, sum: 0.5, bounds: vec![1.0], bucket_counts: vec![1, 0] }
     );
 }
 
@@ -257,10 +229,7 @@ fn dropping_is_a_check() {
         let capture = Capture::new();
         std::mem::forget(capture.tracer("test").start("span"));
     });
-    assert!(
-        message.ends_with("span `span` was left open: it never ended"),
-        "{message}"
-    );
+    assert!(message.ends_with("span `span` was left open: it never ended"), "{message}");
 }
 
 #[test]

@@ -47,19 +47,8 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
             })
         }
         Task::Url => answer(|url| {
-            let Address {
-                system,
-                address,
-                port,
-                namespace,
-                ..
-            } = Address::parse(url);
-            serde_json::to_string(&Url {
-                system,
-                address,
-                port,
-                namespace,
-            })
+            let Address { system, address, port, namespace, .. } = Address::parse(url);
+            serde_json::to_string(&Url { system, address, port, namespace })
         }),
     }
 }

@@ -27,10 +27,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
             continue;
         }
         let arguments = options.arguments.iter().map(String::as_str);
-        let line = ["run", "--quiet", "--release"]
-            .into_iter()
-            .chain(program)
-            .chain(["--"]);
+        let line = ["run", "--quiet", "--release"].into_iter().chain(program).chain(["--"]);
         let cargo = cmd("cargo", line.chain(arguments)).env("CARGO_TARGET_DIR", &target);
         let status = cargo.dir(&workspace.root).unchecked().run()?.status;
         if !status.success() {

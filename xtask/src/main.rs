@@ -1,11 +1,7 @@
 //! The tasks of this workspace: what CI calls and a human calls.
 //!
 //! One file per command. Programs are started through `duct`, never through a shell.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line program"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
 mod analyze;
 mod bench;
@@ -23,11 +19,7 @@ use crate::workspace::Workspace;
 
 /// The tasks of this workspace.
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    arg_required_else_help = true
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

@@ -39,11 +39,9 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Up { names } => {
             let failed =
-                up(&services, &named(names)?)
-                    .into_iter()
-                    .filter_map(|(server, result)| {
-                        Some(format!("{}: {:#}", server.name(), result.err()?))
-                    });
+                up(&services, &named(names)?).into_iter().filter_map(|(server, result)| {
+                    Some(format!("{}: {:#}", server.name(), result.err()?))
+                });
             let failed: Vec<String> = failed.collect();
             print_status(&services)?;
             if !failed.is_empty() {
@@ -53,16 +51,15 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
         Task::Down { names } => {
             for server in named(names)? {
                 let existed = services.down(server)?;
-                println!(
-                    "{}: {}",
-                    server.name(),
-                    if existed { "stopped" } else { "was not up" }
-                );
+                println!("{}: {}", server.name(), if existed { "stopped" } else { "was not up" });
             }
             services.sweep()?;
         }
         Task::Status => print_status(&services)?,
-        Task::Kill { name } => services.kill(Server::named(name)?)?,
+        Task::Kill { name } => {
+            services.kill(Server::named(name)?)?;
+            print_status(&services)?;
+        }
         Task::Restart { name } => {
             services.restart(Server::named(name)?)?;
             print_status(&services)?;
@@ -85,10 +82,7 @@ pub(crate) fn up(
         let started: Vec<_> = servers.iter().map(start).collect();
         let finish = |(server, thread): (_, thread::ScopedJoinHandle<Result<bool>>)| {
             let result = thread.join();
-            (
-                server,
-                result.unwrap_or_else(|_| bail!("the launcher panicked; please report it")),
-            )
+            (server, result.unwrap_or_else(|_| bail!("the launcher panicked; please report it")))
         };
         started.into_iter().map(finish).collect()
     })
@@ -109,10 +103,7 @@ fn print_status(services: &Services) -> Result<()> {
             State::Running { pid } => format!("running, process {pid}"),
         };
         let (name, title) = (status.server.name(), status.server.title());
-        println!(
-            "{name:10} {title:14} {state:22} {}",
-            status.url.unwrap_or_default()
-        );
+        println!("{name:10} {title:14} {state:22} {}", status.url.unwrap_or_default());
     }
     println!("addresses: {}", services.addresses().display());
     Ok(())

@@ -32,11 +32,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     let crates: Vec<&Crate> = if options.crates.is_empty() {
         workspace.crates.iter().collect()
     } else {
-        options
-            .crates
-            .iter()
-            .map(|name| workspace.named(name))
-            .collect::<Result<_>>()?
+        options.crates.iter().map(|name| workspace.named(name)).collect::<Result<_>>()?
     };
     let runs = runs(workspace, options, &crates)?;
     if options.unit {
@@ -52,10 +48,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
             // Brought along by whoever set this, so it is no loss.
             Err(_) if set(&format!("OTEL_TEST_{}", server.key())).is_some() => {}
             Err(error) => {
-                eprintln!(
-                    "warning: tests of {} are skipped: {error:#}",
-                    server.title()
-                );
+                eprintln!("warning: tests of {} are skipped: {error:#}", server.title());
                 missing.push(server);
             }
         }
@@ -79,48 +72,27 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
 fn runs(workspace: &Workspace, options: &Options, crates: &[&Crate]) -> Result<Vec<Run>> {
     let package = |one: &&Crate| ["--package".into(), one.name.clone().into()];
     let everything = |some: Vec<&Crate>| -> Run {
-        some.iter()
-            .flat_map(package)
-            .chain(["--all-features".into()])
-            .collect()
+        some.iter().flat_map(package).chain(["--all-features".into()]).collect()
     };
-    let (live, rest): (Vec<&Crate>, Vec<&Crate>) = crates
-        .iter()
-        .partition(|one| one.folder.starts_with("integration-tests"));
+    let (live, rest): (Vec<&Crate>, Vec<&Crate>) =
+        crates.iter().partition(|one| one.folder.starts_with("integration-tests"));
     let runs: Vec<Run> = if options.unit {
-        if rest.is_empty() {
-            Vec::new()
-        } else {
-            vec![everything(rest)]
-        }
+        if rest.is_empty() { Vec::new() } else { vec![everything(rest)] }
     } else if options.live {
-        let with_live = rest
-            .into_iter()
-            .filter(|one| has_live_tests(workspace, one));
+        let with_live = rest.into_iter().filter(|one| has_live_tests(workspace, one));
         let runs = with_live.map(|one| {
             let mut run = everything(vec![one]);
             run.extend(["--test".into(), "live*".into()]);
             run
         });
-        let whole = if live.is_empty() {
-            None
-        } else {
-            Some(everything(live))
-        };
+        let whole = if live.is_empty() { None } else { Some(everything(live)) };
         whole.into_iter().chain(runs).collect()
     } else {
         vec![everything(crates.to_vec())]
     };
     if runs.is_empty() {
-        let (kind, other) = if options.live {
-            ("live", "--live")
-        } else {
-            ("unit", "--unit")
-        };
-        bail!(
-            "there are no {kind} tests in {}; leave out {other}",
-            options.crates.join(", ")
-        );
+        let (kind, other) = if options.live { ("live", "--live") } else { ("unit", "--unit") };
+        bail!("there are no {kind} tests in {}; leave out {other}", options.crates.join(", "));
     }
     Ok(runs)
 }
@@ -128,11 +100,7 @@ fn runs(workspace: &Workspace, options: &Options, crates: &[&Crate]) -> Result<V
 /// In cargo's layout: `tests/live*.rs`, or a folder of this name.
 fn has_live_tests(workspace: &Workspace, one: &Crate) -> bool {
     let tests = fs::read_dir(workspace.root.join(&one.folder).join("tests"));
-    let mut names = tests
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name());
+    let mut names = tests.into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.any(|name| name.to_string_lossy().starts_with("live"))
 }
 
@@ -149,13 +117,7 @@ fn cargo_test(
         if let Some(services) = services {
             cargo = cargo.env("OTEL_SERVICES_HOME", services.home());
         }
-        if !cargo
-            .dir(&workspace.root)
-            .unchecked()
-            .run()?
-            .status
-            .success()
-        {
+        if !cargo.dir(&workspace.root).unchecked().run()?.status.success() {
             code = ExitCode::FAILURE;
         }
     }
@@ -164,12 +126,62 @@ fn cargo_test(
 
 fn is_required(server: &Server) -> bool {
     let required = set("OTEL_TEST_REQUIRE").unwrap_or_default().to_lowercase();
-    required
-        .split(',')
-        .map(str::trim)
-        .any(|name| name == "all" || name == server.name())
+    required.split(',').map(str::trim).any(|name| name == "all" || name == server.name())
 }
 
 fn set(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The runs for these arguments in a workspace of two crates with live tests and one without.
+    fn chosen(arguments: &[&str]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = ["core", "sqlx", "integration-tests"];
+        for name in folders {
+            fs::create_dir_all(folder.path().join(name).join("tests")).unwrap();
+            let manifest = format!("[package]\nname = \"{name}\"");
+            fs::write(folder.path().join(name).join("Cargo.toml"), manifest).unwrap();
+        }
+        fs::write(folder.path().join("sqlx/tests/live_faults.rs"), "").unwrap();
+        let manifest = format!("[workspace]\nmembers = {folders:?}");
+        fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+        let workspace = Workspace::at(folder.path()).unwrap();
+        let is = |flag| arguments.contains(&flag);
+        let names = arguments.iter().filter(|name| !name.starts_with("--"));
+        let crates: Vec<String> = names.map(ToString::to_string).collect();
+        let options = Options { unit: is("--unit"), live: is("--live"), crates };
+        let known = |one: &&Crate| options.crates.is_empty() || options.crates.contains(&one.name);
+        let crates: Vec<&Crate> = workspace.crates.iter().filter(known).collect();
+        match runs(&workspace, &options, &crates) {
+            Ok(runs) => {
+                runs.iter().map(|run| run.join(" ".as_ref()).into_string().unwrap()).collect()
+            }
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    #[test]
+    fn each_kind_of_test_is_run_where_it_is() {
+        let (all, live) = ("--all-features", "--all-features --test live*");
+        let integration = format!("--package integration-tests {all}");
+        for (arguments, expected) in [
+            (&[][..], &[format!("--package core --package sqlx {integration}")][..]),
+            (&["sqlx"], &[format!("--package sqlx {all}")]),
+            (&["--unit"], &[format!("--package core --package sqlx {all}")]),
+            (&["--unit", "core"], &[format!("--package core {all}")]),
+            (&["--live"], &[integration.clone(), format!("--package sqlx {live}")]),
+            (&["--live", "sqlx"], &[format!("--package sqlx {live}")]),
+            (&["--live", "core"], &["there are no live tests in core; leave out --live".into()]),
+            (
+                &["--unit", "integration-tests"],
+                &["there are no unit tests in integration-tests; leave out --unit".into()],
+            ),
+        ] {
+            assert_eq!(chosen(arguments), expected, "{arguments:?}");
+        }
+    }
 }

@@ -27,10 +27,7 @@ impl Workspace {
         let is_root = |folder: &&Path| folder.join("Cargo.toml").exists() && has_members(folder);
         match here.ancestors().find(is_root) {
             Some(root) => Self::at(root),
-            None => bail!(
-                "{} is not in the workspace; change to its folder",
-                here.display()
-            ),
+            None => bail!("{} is not in the workspace; change to its folder", here.display()),
         }
     }
 
@@ -39,41 +36,20 @@ impl Workspace {
         let crates = members(&manifest)
             .map(|folder| {
                 let manifest = read_toml(&root.join(folder).join("Cargo.toml"))?;
-                let name = manifest
-                    .get("package")
-                    .and_then(|package| package.get("name"));
-                let name = name
-                    .and_then(toml::Value::as_str)
-                    .context("a package has a name")?;
-                Ok(Crate {
-                    name: name.to_string(),
-                    folder: folder.to_string(),
-                    manifest,
-                })
+                let name = manifest.get("package").and_then(|package| package.get("name"));
+                let name = name.and_then(toml::Value::as_str).context("a package has a name")?;
+                Ok(Crate { name: name.to_string(), folder: folder.to_string(), manifest })
             })
             .collect::<Result<_>>()?;
-        Ok(Self {
-            root: root.to_path_buf(),
-            crates,
-        })
+        Ok(Self { root: root.to_path_buf(), crates })
     }
 
     /// The crate of this name; the error names the known ones.
     pub(crate) fn named(&self, name: &str) -> Result<&Crate> {
-        self.crates
-            .iter()
-            .find(|known| known.name == name)
-            .with_context(|| {
-                let known: Vec<&str> = self
-                    .crates
-                    .iter()
-                    .map(|known| known.name.as_str())
-                    .collect();
-                format!(
-                    "there is no crate named `{name}`; use one of: {}",
-                    known.join(", ")
-                )
-            })
+        self.crates.iter().find(|known| known.name == name).with_context(|| {
+            let known: Vec<&str> = self.crates.iter().map(|known| known.name.as_str()).collect();
+            format!("there is no crate named `{name}`; use one of: {}", known.join(", "))
+        })
     }
 }
 
@@ -101,18 +77,12 @@ fn has_members(folder: &Path) -> bool {
 }
 
 fn members(manifest: &Table) -> impl Iterator<Item = &str> {
-    let members = manifest
-        .get("workspace")
-        .and_then(|workspace| workspace.get("members"));
-    let members = members
-        .and_then(toml::Value::as_array)
-        .into_iter()
-        .flatten();
+    let members = manifest.get("workspace").and_then(|workspace| workspace.get("members"));
+    let members = members.and_then(toml::Value::as_array).into_iter().flatten();
     members.filter_map(toml::Value::as_str)
 }
 
 fn read_toml(path: &Path) -> Result<Table> {
     let text = fs::read_to_string(path).with_context(|| format!("no {}", path.display()))?;
-    text.parse()
-        .with_context(|| format!("cannot parse {}", path.display()))
+    text.parse().with_context(|| format!("cannot parse {}", path.display()))
 }

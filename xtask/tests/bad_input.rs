@@ -19,11 +19,7 @@ fn xtask(folder: &Path, arguments: &[&str], input: &str) -> (i32, String, String
         .unwrap();
     // One that refuses its arguments does not read on.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -38,10 +34,7 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
         (&["tset"][..], "a similar subcommand exists: 'test'"),
         (&["services", "start"], "unrecognized subcommand 'start'"),
         (&["services", "kill"], "<NAME>"),
-        (
-            &["test", "--unit", "--live"],
-            "'--unit' cannot be used with '--live'",
-        ),
+        (&["test", "--unit", "--live"], "'--unit' cannot be used with '--live'"),
         (&["analyze", "sql"], "--dialect <DIALECT>"),
         (
             &["analyze", "sql", "--dialect", "oracle"],
@@ -59,11 +52,7 @@ fn unknown_names_are_answered_with_the_known_ones() {
     let server = "error: there is no server named `oracle`; use one of: postgres, mariadb\n";
     for task in ["up", "down", "kill", "restart"] {
         let (code, out, said) = xtask(here(), &["services", task, "oracle"], "");
-        assert_eq!(
-            (code, out.as_str(), said.as_str()),
-            (1, "", server),
-            "{task}"
-        );
+        assert_eq!((code, out.as_str(), said.as_str()), (1, "", server), "{task}");
     }
     let (code, _, said) = xtask(here(), &["test", "otel-sqlxx"], "");
     assert_eq!(code, 1);
@@ -87,10 +76,7 @@ fn a_crate_without_tests_of_the_kind_is_said() {
     let (code, _, said) = xtask(here(), &["test", "--live", "xtask"], "");
     assert_eq!(
         (code, said.as_str()),
-        (
-            1,
-            "error: there are no live tests in xtask; leave out --live\n"
-        )
+        (1, "error: there are no live tests in xtask; leave out --live\n")
     );
 }
 
@@ -99,18 +85,12 @@ fn outside_of_the_workspace_there_is_nothing_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, said) = xtask(folder.path(), &["tidy"], "");
     assert_eq!(code, 1);
-    assert!(
-        said.contains("is not in the workspace; change to its folder"),
-        "{said}"
-    );
+    assert!(said.contains("is not in the workspace; change to its folder"), "{said}");
 }
 
 #[test]
 fn lines_before_a_wrong_one_are_answered() {
-    for task in [
-        &["analyze", "sql", "--dialect", "generic"][..],
-        &["analyze", "url"],
-    ] {
+    for task in [&["analyze", "sql", "--dialect", "generic"][..], &["analyze", "url"]] {
         for wrong in ["SELECT 1", "7", "[\"a\"]", "\"a", "\"a\" \"b\""] {
             let input = format!("\"a\"\n\n  \n\"b\"\n{wrong}\n\"c\"\n");
             let (code, out, said) = xtask(here(), task, &input);

@@ -5,9 +5,13 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Serialize, de::DeserializeOwned};
+
+use crate::process::POLL;
 
 /// Ports from here on are given to outgoing connections, and so are taken at random.
 const EPHEMERAL: u16 = 32768;
@@ -33,11 +37,27 @@ pub(crate) fn from_env() -> Result<PathBuf> {
 
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| {
-        format!(
-            "cannot make {}; set OTEL_SERVICES_HOME to a folder of yours",
-            path.display()
-        )
+        format!("cannot make {}; set OTEL_SERVICES_HOME to a folder of yours", path.display())
     })
+}
+
+/// Removes it if it is there. What was interrupted may still write into it for a moment.
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error)
+                if error.kind() == ErrorKind::DirectoryNotEmpty
+                    && start.elapsed() < Duration::from_secs(10) =>
+            {
+                sleep(POLL);
+            }
+            result => {
+                return result.with_context(|| format!("cannot remove {}", path.display()));
+            }
+        }
+    }
 }
 
 /// Held until dropped; other launchers wait.
@@ -65,10 +85,7 @@ impl Port {
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         let free =
             lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
-        Ok(free.then_some(Self {
-            number,
-            _lock: lock,
-        }))
+        Ok(free.then_some(Self { number, _lock: lock }))
     }
 
     /// The first free one from `wanted` on.
@@ -138,12 +155,7 @@ mod tests {
     fn a_damaged_file_is_named() {
         let home = tempfile::tempdir().unwrap();
         fs::write(addresses_file(home.path()), "{").unwrap();
-        let error = change_addresses(home.path(), |_| ())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("addresses.json is damaged; remove it"),
-            "{error}"
-        );
+        let error = change_addresses(home.path(), |_| ()).unwrap_err().to_string();
+        assert!(error.contains("addresses.json is damaged; remove it"), "{error}");
     }
 }

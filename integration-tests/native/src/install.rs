@@ -34,20 +34,10 @@ pub(crate) fn ensure(server: &Server, home: &Path, report: fn(&str)) -> Result<(
             server.packages.join(" ")
         );
     }
-    report(&format!(
-        "{}: installing {}",
-        server.name,
-        server.packages.join(" ")
-    ));
+    report(&format!("{}: installing {}", server.name, server.packages.join(" ")));
     let _guard = NoDefaultInstances::forbid()?;
     apt(&["update", "-q"])?;
-    let options = [
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-    ];
+    let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
     apt(&[&options, server.packages].concat())?;
     match missing(server) {
         Some(program) => bail!("{program} is missing after installing its package"),
@@ -56,11 +46,7 @@ pub(crate) fn ensure(server: &Server, home: &Path, report: fn(&str)) -> Result<(
 }
 
 fn missing(server: &Server) -> Option<&'static str> {
-    server
-        .programs
-        .iter()
-        .copied()
-        .find(|program| find(server, program).is_none())
+    server.programs.iter().copied().find(|program| find(server, program).is_none())
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
@@ -72,11 +58,7 @@ fn apt(arguments: &[&str]) -> Result<()> {
         .with_context(|| format!("cannot run {APT}"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`apt-get {}` failed; try it by hand:\n{}",
-            arguments.join(" "),
-            errors.trim_end()
-        );
+        bail!("`apt-get {}` failed; try it by hand:\n{}", arguments.join(" "), errors.trim_end());
     }
     Ok(())
 }

@@ -46,13 +46,7 @@ impl Instance {
     /// Whatever lives in this folder, perhaps nothing yet.
     pub(crate) fn open(server: &'static Server, home: &Path, folder: PathBuf) -> Result<Self> {
         let state = home::read_json(&folder.join("state.json"))?.unwrap_or_default();
-        Ok(Self {
-            server,
-            home: home.to_path_buf(),
-            folder,
-            state,
-            ports: Vec::new(),
-        })
+        Ok(Self { server, home: home.to_path_buf(), folder, state, ports: Vec::new() })
     }
 
     /// From now on it belongs to this process.
@@ -72,10 +66,7 @@ impl Instance {
     }
 
     pub(crate) fn process(&self) -> Option<&Process> {
-        self.state
-            .process
-            .as_ref()
-            .filter(|process| process.is_alive())
+        self.state.process.as_ref().filter(|process| process.is_alive())
     }
 
     pub(crate) fn url(&self) -> Result<String> {
@@ -107,8 +98,7 @@ impl Instance {
 
     /// Ends it in good order; data and ports stay.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        self.process()
-            .map_or(Ok(()), |it| it.stop(self.server.stop, self.server.patience))
+        self.process().map_or(Ok(()), |it| it.stop(self.server.stop, self.server.patience))
     }
 
     /// Ends it as a crash would.
@@ -120,10 +110,7 @@ impl Instance {
     pub(crate) fn remove(&mut self) -> Result<()> {
         self.stop()?;
         for folder in self.state.data.iter().chain([&self.folder]) {
-            if folder.exists() {
-                fs::remove_dir_all(folder)
-                    .with_context(|| format!("cannot remove {}", folder.display()))?;
-            }
+            home::remove_folder(folder)?;
         }
         self.state = State::default();
         self.ports.clear();
@@ -167,9 +154,8 @@ impl Instance {
 
     fn init(&mut self) -> Result<()> {
         // An init that was interrupted is begun anew.
-        if let Some(half) = self.state.data.take().filter(|half| half.exists()) {
-            fs::remove_dir_all(&half)
-                .with_context(|| format!("cannot remove {}", half.display()))?;
+        if let Some(half) = self.state.data.take() {
+            home::remove_folder(&half)?;
         }
         self.state.data = Some(make_data_folder(self.server, &self.folder)?);
         self.save()?;
@@ -204,11 +190,7 @@ impl Instance {
             // In this order: what has just died may have been answered for by another.
             let answer = (server.ready)(&place);
             if self.process().is_none() {
-                bail!(
-                    "{} ended while starting; its log:\n{}",
-                    server.title,
-                    self.log()
-                );
+                bail!("{} ended while starting; its log:\n{}", server.title, self.log());
             }
             match answer {
                 Ok(()) => return Ok(()),

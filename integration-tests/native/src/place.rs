@@ -23,12 +23,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(server: &'static Server, data: PathBuf, ports: Vec<u16>) -> Result<Self> {
-        Ok(Self {
-            server,
-            data,
-            ports,
-            account: account(server)?,
-        })
+        Ok(Self { server, data, ports, account: account(server)? })
     }
 
     /// Writes a file for the server into the data folder.
@@ -56,14 +51,8 @@ impl Place {
         let path = find(self.server, program).unwrap_or_else(|| program.into());
         let mut command = Command::new(path);
         command.args(words.map(|word| self.fill(word)));
-        command
-            .env_clear()
-            .env("PATH", search_path(self.server))
-            .env("HOME", &self.data);
-        command
-            .env("LC_ALL", "C.UTF-8")
-            .current_dir(&self.data)
-            .stdin(Stdio::null());
+        command.env_clear().env("PATH", search_path(self.server)).env("HOME", &self.data);
+        command.env("LC_ALL", "C.UTF-8").current_dir(&self.data).stdin(Stdio::null());
         if geteuid().is_root() {
             // As root this also drops the supplementary groups.
             command.uid(self.uid()).gid(self.gid());
@@ -83,27 +72,16 @@ impl Place {
 /// Runs a command that ends by itself; what it said is the error.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let piped = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = piped
-        .spawn()
-        .with_context(|| format!("cannot run {program}"))?;
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().with_context(|| format!("cannot run {program}"))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that ends without reading its input says why.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child
-        .wait_with_output()
-        .with_context(|| format!("lost {program}"))?;
+    let output = child.wait_with_output().with_context(|| format!("lost {program}"))?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
-        bail!(
-            "{program}: {}: {}",
-            output.status,
-            String::from_utf8_lossy(&said).trim()
-        );
+        bail!("{program}: {}: {}", output.status, String::from_utf8_lossy(&said).trim());
     }
     Ok(())
 }
@@ -114,13 +92,7 @@ fn account(server: &Server) -> Result<User> {
     } else {
         User::from_uid(geteuid())?
     };
-    user.ok_or_else(|| {
-        anyhow!(
-            "{} needs an account: add user `{}`",
-            server.title,
-            server.account
-        )
-    })
+    user.ok_or_else(|| anyhow!("{} needs an account: add user `{}`", server.title, server.account))
 }
 
 /// An empty folder of the account's own in `folder`; where the account cannot enter that (root's
@@ -131,16 +103,12 @@ pub(crate) fn make_data_folder(server: &Server, folder: &Path) -> Result<PathBuf
     let temporary = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
     let mut candidates = std::iter::once(folder.to_path_buf()).chain(temporary);
     let Some(parent) = candidates.find(|folder| can_enter(folder, uid, gid)) else {
-        bail!(
-            "`{}` can enter no folder of ours: set OTEL_SERVICES_HOME to one",
-            account.name
-        );
+        bail!("`{}` can enter no folder of ours: set OTEL_SERVICES_HOME to one", account.name);
     };
     let prefix = format!("otel-{}-", server.name);
     let made = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent);
-    let data = made
-        .with_context(|| format!("cannot make a folder in {}", parent.display()))?
-        .keep();
+    let data =
+        made.with_context(|| format!("cannot make a folder in {}", parent.display()))?.keep();
     fs::set_permissions(&data, fs::Permissions::from_mode(0o700))
         .and_then(|()| chown(&data, Some(uid), Some(gid)))
         .with_context(|| format!("cannot hand {} to `{}`", data.display(), account.name))?;
@@ -149,29 +117,23 @@ pub(crate) fn make_data_folder(server: &Server, folder: &Path) -> Result<PathBuf
 
 fn can_enter(folder: &Path, uid: u32, gid: u32) -> bool {
     uid == 0
-        || folder
-            .ancestors()
-            .filter(|ancestor| !ancestor.as_os_str().is_empty())
-            .all(|ancestor| {
-                fs::metadata(ancestor).is_ok_and(|about| {
-                    let bit = match () {
-                        () if about.uid() == uid => 0o100,
-                        () if about.gid() == gid => 0o010,
-                        () => 0o001,
-                    };
-                    about.mode() & bit != 0
-                })
+        || folder.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()).all(|ancestor| {
+            fs::metadata(ancestor).is_ok_and(|about| {
+                let bit = match () {
+                    () if about.uid() == uid => 0o100,
+                    () if about.gid() == gid => 0o010,
+                    () => 0o001,
+                };
+                about.mode() & bit != 0
             })
+        })
 }
 
 /// The full path of a program of this server.
 pub(crate) fn find(server: &Server, program: &str) -> Option<PathBuf> {
-    search_path(server)
-        .split(':')
-        .map(|folder| Path::new(folder).join(program))
-        .find(|path| {
-            fs::metadata(path).is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0)
-        })
+    search_path(server).split(':').map(|folder| Path::new(folder).join(program)).find(|path| {
+        fs::metadata(path).is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0)
+    })
 }
 
 fn search_path(server: &Server) -> String {

@@ -42,12 +42,7 @@ impl Private {
         let instance = Instance::open(server, services.home(), folder)?;
         // Made before the start, so that a start that fails is cleaned up as well.
         let home = services.home().to_path_buf();
-        let mut private = Self {
-            instance,
-            server,
-            home,
-            url: String::new(),
-        };
+        let mut private = Self { instance, server, home, url: String::new() };
         private.instance.own()?;
         drop(lock);
         private.restart()?;
@@ -99,10 +94,7 @@ pub(crate) fn sweep(home: &Path) -> Result<()> {
 fn sweep_locked(home: &Path) -> Result<()> {
     for entry in fs::read_dir(folders(home)).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let server = name
-            .split('-')
-            .next()
-            .and_then(|name| Server::named(name).ok());
+        let server = name.split('-').next().and_then(|name| Server::named(name).ok());
         if let Some(server) = server {
             let mut instance = Instance::open(server, home, entry.path())?;
             if instance.is_abandoned() {

@@ -70,11 +70,7 @@ impl Process {
     pub(crate) fn stop(&self, signal: Signal, patience: Duration) -> Result<()> {
         let family = self.family();
         self.signal(signal)?;
-        if wait_for_end(&family, patience) {
-            Ok(())
-        } else {
-            self.kill()
-        }
+        if wait_for_end(&family, patience) { Ok(()) } else { self.kill() }
     }
 
     /// SIGKILL, also for its descendants: a busy PostgreSQL backend outlives its postmaster, and
@@ -97,10 +93,7 @@ impl Process {
         match kill(Pid::from_raw(self.pid), signal) {
             Err(Errno::ESRCH) => Ok(()),
             result => result.with_context(|| {
-                format!(
-                    "cannot send {signal} to process {}; it belongs to somebody else",
-                    self.pid
-                )
+                format!("cannot send {signal} to process {}; it belongs to somebody else", self.pid)
             }),
         }
     }
@@ -153,13 +146,8 @@ fn stat(pid: i32) -> Option<[String; 4]> {
     // The name before may hold spaces and parentheses.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(
-        [
-            fields.first()?,
-            fields.get(1)?,
-            fields.get(17)?,
-            fields.get(19)?,
-        ]
-        .map(ToString::to_string),
+        [fields.first()?, fields.get(1)?, fields.get(17)?, fields.get(19)?]
+            .map(ToString::to_string),
     )
 }
 
@@ -171,10 +159,7 @@ mod tests {
     #[test]
     fn a_recycled_id_is_not_the_process() {
         let own = Process::own().unwrap();
-        let earlier = Process {
-            pid: own.pid,
-            started: "boot/1".into(),
-        };
+        let earlier = Process { pid: own.pid, started: "boot/1".into() };
         assert!(own.is_alive());
         assert!(!earlier.is_alive());
         // Were it taken for the process, this would end the test.
@@ -184,10 +169,8 @@ mod tests {
 
     #[test]
     fn killing_ends_the_descendants_too() {
-        let mut shell = Command::new("sh")
-            .args(["-c", "sleep 600 & sleep 600; true"])
-            .spawn()
-            .unwrap();
+        let mut shell =
+            Command::new("sh").args(["-c", "sleep 600 & sleep 600; true"]).spawn().unwrap();
         let process = Process::of(shell.id().try_into().unwrap()).unwrap();
         while process.family().len() < 3 {
             sleep(POLL);

@@ -62,17 +62,10 @@ impl Server {
     /// The server of this name; the error names the known ones.
     pub fn named(name: &str) -> Result<&'static Server> {
         let wanted = name.to_lowercase();
-        Self::all()
-            .iter()
-            .copied()
-            .find(|server| server.name == wanted)
-            .ok_or_else(|| {
-                let known: Vec<&str> = Self::all().iter().map(|server| server.name).collect();
-                anyhow!(
-                    "there is no server named `{name}`; use one of: {}",
-                    known.join(", ")
-                )
-            })
+        Self::all().iter().copied().find(|server| server.name == wanted).ok_or_else(|| {
+            let known: Vec<&str> = Self::all().iter().map(|server| server.name).collect();
+            anyhow!("there is no server named `{name}`; use one of: {}", known.join(", "))
+        })
     }
 
     /// What people type: `postgres`.

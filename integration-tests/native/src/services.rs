@@ -53,10 +53,10 @@ impl Services {
 
     /// At this folder, which is made when it is needed.
     pub fn at(home: impl Into<PathBuf>) -> Self {
-        Self {
-            home: home.into(),
-            report: |_| (),
-        }
+        let home = home.into();
+        // The servers run in folders of their own.
+        let home = std::path::absolute(&home).unwrap_or(home);
+        Self { home, report: |_| () }
     }
 
     /// Where what takes long is told.
@@ -102,10 +102,7 @@ impl Services {
     pub fn kill(&self, server: &'static Server) -> Result<()> {
         self.locked(server, |instance| {
             if instance.process().is_none() {
-                bail!(
-                    "{0} does not run; start it with `cargo xtask services up {0}`",
-                    server.name
-                );
+                bail!("{0} does not run; start it with `cargo xtask services up {0}`", server.name);
             }
             instance.kill()
         })
@@ -128,11 +125,7 @@ impl Services {
                 None if instance.exists() => State::Dead,
                 None => State::Down,
             };
-            Ok(Status {
-                server,
-                state,
-                url: instance.url().ok(),
-            })
+            Ok(Status { server, state, url: instance.url().ok() })
         };
         Server::all().iter().copied().map(status).collect()
     }

@@ -1,11 +1,6 @@
 //! The launcher on real servers: start, query, crash, come back, leave nothing behind.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "test code"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,25 +11,10 @@ use native::{Private, Server, Services, State};
 
 /// Runs one statement as a test's client would; the error is what the client said.
 fn query(url: &str, sql: &str) -> Result<String, String> {
-    let port = url
-        .split([':', '/'])
-        .rfind(|part| part.parse::<u16>().is_ok())
-        .unwrap();
+    let port = url.split([':', '/']).rfind(|part| part.parse::<u16>().is_ok()).unwrap();
     let mut client = if url.starts_with("postgres") {
         let mut psql = Command::new("/usr/lib/postgresql/15/bin/psql");
-        psql.args([
-            "-XqAt",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "otel",
-            "-d",
-            "otel",
-            "-p",
-            port,
-            "-c",
-            sql,
-        ]);
+        psql.args(["-XqAt", "-h", "127.0.0.1", "-U", "otel", "-d", "otel", "-p", port, "-c", sql]);
         psql
     } else {
         let mut mariadb = Command::new("mariadb");
@@ -51,17 +31,9 @@ fn query(url: &str, sql: &str) -> Result<String, String> {
         ]);
         mariadb
     };
-    let output = client
-        .env("PGPASSWORD", "otel")
-        .env("MYSQL_PWD", "otel")
-        .output()
-        .unwrap();
+    let output = client.env("PGPASSWORD", "otel").env("MYSQL_PWD", "otel").output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// The server, unless it is neither installed nor can be and nobody demands it.
@@ -79,12 +51,7 @@ fn available<T>(result: anyhow::Result<T>) -> Option<T> {
 
 fn pid(services: &Services, server: &Server) -> Option<i32> {
     let status = services.status().unwrap();
-    match status
-        .iter()
-        .find(|status| status.server.name() == server.name())
-        .unwrap()
-        .state
-    {
+    match status.iter().find(|status| status.server.name() == server.name()).unwrap().state {
         State::Running { pid } => Some(pid),
         State::Down | State::Dead => None,
     }
@@ -93,17 +60,9 @@ fn pid(services: &Services, server: &Server) -> Option<i32> {
 /// Every data folder of this home, also those outside of it.
 fn data_folders(home: &Path) -> Vec<PathBuf> {
     let states = ["postgres", "mariadb"].map(|name| home.join(name).join("state.json"));
-    let states = states
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok());
+    let states = states.iter().filter_map(|path| fs::read_to_string(path).ok());
     states
-        .map(|state| {
-            state
-                .split('"')
-                .find(|part| part.contains("/otel-"))
-                .unwrap()
-                .into()
-        })
+        .map(|state| state.split('"').find(|part| part.contains("/otel-")).unwrap().into())
         .collect()
 }
 
@@ -118,11 +77,8 @@ fn private_life(server: &'static Server) {
 
     // Killed in the middle of a statement: the client learns of it at once.
     let sleeping = url.clone();
-    let sleep = if url.starts_with("postgres") {
-        "select pg_sleep(60)"
-    } else {
-        "select sleep(60)"
-    };
+    let sleep =
+        if url.starts_with("postgres") { "select pg_sleep(60)" } else { "select sleep(60)" };
     let client = std::thread::spawn(move || query(&sleeping, sleep));
     std::thread::sleep(std::time::Duration::from_millis(500));
     private.kill().unwrap();
@@ -144,10 +100,7 @@ fn private_life(server: &'static Server) {
 
     drop(private);
     assert!(query(&url, "select 1").is_err());
-    assert_eq!(
-        fs::read_dir(home.path().join("private")).unwrap().count(),
-        0
-    );
+    assert_eq!(fs::read_dir(home.path().join("private")).unwrap().count(), 0);
 }
 
 #[test]
@@ -175,36 +128,19 @@ fn shared_life(server: &'static Server) {
     // Twice is a no-op, also for two launchers at once.
     std::thread::scope(|scope| {
         let launchers = [0, 1].map(|_| scope.spawn(|| services.up(server).unwrap()));
-        assert!(
-            launchers
-                .into_iter()
-                .all(|launcher| !launcher.join().unwrap())
-        );
+        assert!(launchers.into_iter().all(|launcher| !launcher.join().unwrap()));
     });
     assert_eq!(pid(&services, server), Some(first));
 
     let addresses = fs::read_to_string(services.addresses()).unwrap();
-    let url = addresses
-        .split('"')
-        .find(|part| part.contains("://"))
-        .unwrap()
-        .to_string();
-    assert!(
-        addresses.contains(&format!("\"{}\": \"{url}\"", server.key())),
-        "{addresses}"
-    );
+    let url = addresses.split('"').find(|part| part.contains("://")).unwrap().to_string();
+    assert!(addresses.contains(&format!("\"{}\": \"{url}\"", server.key())), "{addresses}");
     query(&url, "create table t (i int); insert into t values (7)").unwrap();
 
     // A crash is noticed, and `up` brings back the data where it was.
     services.kill(server).unwrap();
     assert!(pid(&services, server).is_none());
-    assert!(
-        services
-            .kill(server)
-            .unwrap_err()
-            .to_string()
-            .contains("does not run; start it with")
-    );
+    assert!(services.kill(server).unwrap_err().to_string().contains("does not run; start it with"));
     assert!(services.up(server).unwrap());
     assert_ne!(pid(&services, server), Some(first));
     assert_eq!(query(&url, "select i from t"), Ok("7".into()));
@@ -213,10 +149,7 @@ fn shared_life(server: &'static Server) {
 
     // A port that somebody else took meanwhile is said, not fought for.
     services.kill(server).unwrap();
-    let port: u16 = url
-        .split([':', '/'])
-        .find_map(|part| part.parse().ok())
-        .unwrap();
+    let port: u16 = url.split([':', '/']).find_map(|part| part.parse().ok()).unwrap();
     let thief = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let error = services.up(server).unwrap_err().to_string();
     assert!(error.contains("is in use by another process"), "{error}");
@@ -225,10 +158,7 @@ fn shared_life(server: &'static Server) {
     assert!(services.down(server).unwrap());
     assert!(!services.down(server).unwrap());
     assert!(!data[0].exists());
-    assert_eq!(
-        fs::read_to_string(services.addresses()).unwrap().trim(),
-        "{}"
-    );
+    assert_eq!(fs::read_to_string(services.addresses()).unwrap().trim(), "{}");
 }
 
 #[test]
@@ -244,19 +174,33 @@ fn a_shared_mariadb_is_started_once_and_removed() {
 #[test]
 fn what_a_killed_test_left_is_swept() {
     let home = tempfile::tempdir().unwrap();
-    let left = home.path().join("private/postgres-1-0");
-    fs::create_dir_all(&left).unwrap();
-    Services::at(home.path()).sweep().unwrap();
-    assert!(!left.exists());
+    let services = Services::at(home.path());
+    let Some(left) = available(Private::start_in(&services, Server::postgres())) else {
+        return;
+    };
+    let url = left.url().to_string();
+    // Its owner is alive, so it stays.
+    services.sweep().unwrap();
+    query(&url, "select 1").unwrap();
+
+    let folders = || fs::read_dir(home.path().join("private")).unwrap();
+    let state = folders().next().unwrap().unwrap().path().join("state.json");
+    let (server, owner) = {
+        let text = fs::read_to_string(&state).unwrap();
+        let (server, owner) = text.split_once("\"owner\"").unwrap();
+        (server.to_string(), owner.replace("started\": \"", "started\": \"before "))
+    };
+    fs::write(&state, format!("{server}\"owner\"{owner}")).unwrap();
+    std::mem::forget(left);
+    services.sweep().unwrap();
+    assert!(query(&url, "select 1").is_err());
+    assert_eq!(folders().count(), 0);
 }
 
 #[test]
 fn an_unknown_name_is_answered_with_the_known_ones() {
     let error = Server::named("oracle").unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "there is no server named `oracle`; use one of: postgres, mariadb"
-    );
+    assert_eq!(error, "there is no server named `oracle`; use one of: postgres, mariadb");
     assert_eq!(Server::named("MariaDB").unwrap().title(), "MariaDB 10.11");
 }
 
@@ -272,10 +216,7 @@ fn a_server_that_dies_at_start_shows_its_log() {
     fs::remove_file(data.join("db/PG_VERSION")).unwrap();
     let start = std::time::Instant::now();
     let error = services.up(Server::postgres()).unwrap_err().to_string();
-    assert!(
-        error.contains("PostgreSQL 15 ended while starting; its log:"),
-        "{error}"
-    );
+    assert!(error.contains("PostgreSQL 15 ended while starting; its log:"), "{error}");
     assert!(error.contains("is not a valid data directory"), "{error}");
     assert!(start.elapsed().as_secs() < 10);
     services.down(Server::postgres()).unwrap();

@@ -86,11 +86,7 @@ impl DbServer {
             }
             name.push_str(namespace.as_str());
         }
-        if name.is_empty() {
-            self.system().to_owned()
-        } else {
-            name
-        }
+        if name.is_empty() { self.system().to_owned() } else { name }
     }
 
     pub(super) fn default_port(&self) -> Option<u16> {
@@ -175,11 +171,7 @@ impl<'a> DbCall<'a> {
     /// A call that sends the text of a statement. `parameterized` tells whether its values were
     /// bound, in which case the text is not expected to quote data.
     pub fn statement(text: &'a str, parameterized: bool) -> Self {
-        Self {
-            text: Some(text),
-            parameterized,
-            ..Self::default()
-        }
+        Self { text: Some(text), parameterized, ..Self::default() }
     }
 
     /// The operation or command, where the call itself, and not a text, says so: `COMMIT`, `GET`.
@@ -240,9 +232,7 @@ impl<'a> DbCall<'a> {
     /// Turns the raw text into what may be shown of it.
     pub(super) fn analyzed(mut self, server: &DbServer, texts: &Texts, options: &Options) -> Self {
         let Some(text) = self.text.take() else {
-            self.sanitized = self
-                .sanitized
-                .filter(|_| options.query_text != QueryText::Off);
+            self.sanitized = self.sanitized.filter(|_| options.query_text != QueryText::Off);
             return self;
         };
         let literals = match options.query_text {
@@ -277,19 +267,20 @@ impl<'a> DbCall<'a> {
         if let Some(summary) = &identity.summary {
             return Cow::Owned(summary.as_str().to_owned());
         }
-        let target = identity
-            .collection
-            .as_ref()
-            .or(identity.procedure.as_ref())
-            .or(identity.namespace.as_ref())
-            .or(server.namespace.as_ref())
-            .map(|target| Cow::Borrowed(target.as_str()))
-            .or_else(|| {
-                let address = server.address.as_ref()?.as_str();
-                Some(server.port.map_or(Cow::Borrowed(address), |port| {
-                    Cow::Owned(format!("{address}:{port}"))
-                }))
-            });
+        let target =
+            identity
+                .collection
+                .as_ref()
+                .or(identity.procedure.as_ref())
+                .or(identity.namespace.as_ref())
+                .or(server.namespace.as_ref())
+                .map(|target| Cow::Borrowed(target.as_str()))
+                .or_else(|| {
+                    let address = server.address.as_ref()?.as_str();
+                    Some(server.port.map_or(Cow::Borrowed(address), |port| {
+                        Cow::Owned(format!("{address}:{port}"))
+                    }))
+                });
         Cow::Owned(match (&identity.operation, target) {
             (Some(operation), Some(target)) => format!("{operation} {target}"),
             (Some(operation), None) => operation.as_str().to_owned(),
@@ -301,9 +292,7 @@ impl<'a> DbCall<'a> {
     /// All that is known at the start: a sampler may look at any of it.
     pub(super) fn into_attributes(self, server: &DbServer) -> Vec<KeyValue> {
         let mut attributes = Vec::with_capacity(10 + LEARNT_LATER + self.more.len());
-        server.describe(self.identity.namespace.as_ref(), |fact| {
-            attributes.push(fact)
-        });
+        server.describe(self.identity.namespace.as_ref(), |fact| attributes.push(fact));
         self.identity.describe(|fact| attributes.push(fact));
         if let Some(text) = self.sanitized {
             attributes.push(KeyValue::new(names::DB_QUERY_TEXT, text));

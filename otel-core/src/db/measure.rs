@@ -28,10 +28,7 @@ impl Instruments {
     /// Makes the instruments, with the advised buckets as advice: a view of the user's wins.
     pub(crate) fn new(meter: &Meter, pools: &Arc<Registry>) -> Self {
         let seconds = |name: &'static str, description: &'static str| {
-            meter
-                .f64_histogram(name)
-                .with_unit("s")
-                .with_description(description)
+            meter.f64_histogram(name).with_unit("s").with_description(description)
         };
         let inner = Inner {
             duration: seconds(
@@ -94,11 +91,7 @@ pub(crate) struct Measure {
 
 impl Measure {
     pub(super) fn new(shared: Arc<Shared>, identity: Identity) -> Self {
-        Self {
-            shared,
-            identity,
-            late: Vec::new(),
-        }
+        Self { shared, identity, late: Vec::new() }
     }
 
     pub(crate) fn default_port(&self) -> Option<u16> {
@@ -119,19 +112,15 @@ impl Measure {
                 count += 1;
             }
         };
-        let server_is_late = self
-            .late
-            .iter()
-            .any(|fact| fact.key.as_str() == names::SERVER_ADDRESS);
-        self.shared
-            .server
-            .describe(self.identity.namespace.as_ref(), |fact| {
-                let of_server =
-                    [names::SERVER_ADDRESS, names::SERVER_PORT].contains(&fact.key.as_str());
-                if !(server_is_late && of_server) {
-                    put(fact);
-                }
-            });
+        let server_is_late =
+            self.late.iter().any(|fact| fact.key.as_str() == names::SERVER_ADDRESS);
+        self.shared.server.describe(self.identity.namespace.as_ref(), |fact| {
+            let of_server =
+                [names::SERVER_ADDRESS, names::SERVER_PORT].contains(&fact.key.as_str());
+            if !(server_is_late && of_server) {
+                put(fact);
+            }
+        });
         self.identity.describe(&mut put);
         self.late.iter().cloned().for_each(&mut put);
         if let Some(failure) = failure {
@@ -141,11 +130,7 @@ impl Measure {
             }
         }
         let attributes = &attributes[..count];
-        let Inner {
-            duration,
-            rows: returned,
-            ..
-        } = &*instruments.0;
+        let Inner { duration, rows: returned, .. } = &*instruments.0;
         duration.record(elapsed.as_secs_f64(), attributes);
         if let (Some(rows), None) = (rows, failure) {
             returned.record(rows, attributes);

@@ -125,16 +125,7 @@ impl Registry {
                 .collect()
         };
         for (state, pending, name) in &pools {
-            contain(|| {
-                read(
-                    &Seen {
-                        state: &**state,
-                        pending: *pending,
-                        name,
-                    },
-                    &mut put,
-                )
-            });
+            contain(|| read(&Seen { state: &**state, pending: *pending, name }, &mut put));
         }
     }
 
@@ -171,10 +162,7 @@ struct Inner {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("Pool")
-            .field(&self.0.label[0].value)
-            .finish()
+        formatter.debug_tuple("Pool").field(&self.0.label[0].value).finish()
     }
 }
 
@@ -187,23 +175,13 @@ impl Pool {
             let mut pools = scope.pools.lock();
             // Also here, so that pools made and dropped without a reader leave nothing behind.
             pools.retain(|pool| pool.state.strong_count() > 0);
-            let name = unique(name, |name| {
-                pools.iter().any(|pool| pool.name.as_str() == name)
-            });
+            let name = unique(name, |name| pools.iter().any(|pool| pool.name.as_str() == name));
             let pending = Arc::downgrade(&pending);
-            pools.push(Registered {
-                state,
-                pending,
-                name: name.clone(),
-            });
+            pools.push(Registered { state, pending, name: name.clone() });
             name
         };
         let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, name)];
-        Self(Arc::new(Inner {
-            scope,
-            label,
-            pending,
-        }))
+        Self(Arc::new(Inner { scope, label, pending }))
     }
 
     /// Starts a wait for a connection. Dropped without an outcome, it was cancelled: the request is
@@ -216,11 +194,8 @@ impl Pool {
             return Waiting(None);
         };
         self.0.pending.fetch_add(1, Ordering::Relaxed);
-        let timed = Timed {
-            pool: self.clone(),
-            instruments: instruments.clone(),
-            since: Instant::now(),
-        };
+        let timed =
+            Timed { pool: self.clone(), instruments: instruments.clone(), since: Instant::now() };
         Waiting(Some(Raised(timed)))
     }
 
@@ -274,17 +249,9 @@ impl Waiting {
     /// The wait is over, a connection was handed out.
     pub fn got(self) -> Held {
         Held(self.0.map(|raised| {
-            let Timed {
-                pool,
-                instruments,
-                since,
-            } = &raised.0;
+            let Timed { pool, instruments, since } = &raised.0;
             contain(|| instruments.waited(since.elapsed(), &pool.0.label));
-            Timed {
-                pool: pool.clone(),
-                instruments: instruments.clone(),
-                since: Instant::now(),
-            }
+            Timed { pool: pool.clone(), instruments: instruments.clone(), since: Instant::now() }
         }))
     }
 
@@ -298,10 +265,7 @@ impl Waiting {
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("Waiting")
-            .field(&self.0.is_some())
-            .finish()
+        formatter.debug_tuple("Waiting").field(&self.0.is_some()).finish()
     }
 }
 
@@ -312,12 +276,7 @@ pub struct Held(Option<Timed>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(Timed {
-            pool,
-            instruments,
-            since,
-        }) = self.0.take()
-        {
+        if let Some(Timed { pool, instruments, since }) = self.0.take() {
             contain(|| instruments.used(since.elapsed(), &pool.0.label));
         }
     }
@@ -325,9 +284,6 @@ impl Drop for Held {
 
 impl fmt::Debug for Held {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("Held")
-            .field(&self.0.is_some())
-            .finish()
+        formatter.debug_tuple("Held").field(&self.0.is_some()).finish()
     }
 }

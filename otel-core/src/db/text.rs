@@ -38,10 +38,7 @@ pub(super) struct Texts {
 impl Default for Texts {
     fn default() -> Self {
         let places = (0..PLACES).map(|_| RwLock::default()).collect();
-        Self {
-            places,
-            hasher: RandomState::default(),
-        }
+        Self { places, hasher: RandomState::default() }
     }
 }
 
@@ -57,9 +54,7 @@ impl Texts {
             return fresh(statement, dialect, literals, options);
         }
         let hash = self.hasher.hash_one(statement);
-        let place = usize::try_from(hash % PLACES as u64)
-            .ok()
-            .and_then(|at| self.places.get(at));
+        let place = usize::try_from(hash % PLACES as u64).ok().and_then(|at| self.places.get(at));
         let Some(place) = place else {
             return fresh(statement, dialect, literals, options);
         };
@@ -71,11 +66,7 @@ impl Texts {
             return entry.known.clone();
         }
         let known = fresh(statement, dialect, literals, options);
-        let entry = Entry {
-            statement: statement.into(),
-            literals,
-            known: known.clone(),
-        };
+        let entry = Entry { statement: statement.into(), literals, known: known.clone() };
         let entry = Arc::new(entry);
         let replaced = match place.try_write() {
             Ok(mut place) => place.replace(entry),

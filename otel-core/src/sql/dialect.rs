@@ -79,9 +79,7 @@ impl FromStr for Dialect {
     type Err = UnknownDialect;
 
     fn from_str(name: &str) -> Result<Self, UnknownDialect> {
-        let known = NAMES
-            .iter()
-            .find(|(_, known)| known.eq_ignore_ascii_case(name));
+        let known = NAMES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
         known.map(|(dialect, _)| *dialect).ok_or(UnknownDialect(()))
     }
 }

@@ -24,8 +24,7 @@ pub(crate) enum Kind {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Token {
-    pub(crate) kind: Kind,
+pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
@@ -35,6 +34,9 @@ const NO_BRACKET: usize = usize::MAX;
 
 pub(crate) struct Lexer<'a> {
     bytes: &'a [u8],
+    /// Where the last token begins.
+    start: usize,
+    /// Where it ends.
     position: usize,
     dialect: Dialect,
     /// The previous token ends an operand and nothing stands between: `-` is an operator then, not
@@ -50,6 +52,7 @@ impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str, dialect: Dialect) -> Self {
         Lexer {
             bytes: text.as_bytes(),
+            start: 0,
             position: 0,
             dialect,
             after_operand: false,
@@ -59,8 +62,9 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token, white space skipped. `only_a_name` tells that the grammar admits nothing but a name here.
-    pub(crate) fn next(&mut self, only_a_name: bool) -> Token {
+    pub(crate) fn next(&mut self, only_a_name: bool) -> Kind {
         let start = self.skip(self.position, is_space);
+        self.start = start;
         self.after_operand &= start == self.position;
         let (mut kind, end) = self.scan(start, only_a_name);
         if end > self.bracket {
@@ -82,7 +86,12 @@ impl<'a> Lexer<'a> {
             Kind::Quoted | Kind::Comment => self.continues_escaped,
             _ => false,
         };
-        Token { kind, start, end }
+        kind
+    }
+
+    /// Where the last token begins and ends.
+    pub(crate) fn span(&self) -> Span {
+        Span { start: self.start, end: self.position }
     }
 
     fn scan(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
@@ -233,9 +242,7 @@ impl<'a> Lexer<'a> {
     fn line_end(&self, start: usize) -> usize {
         let returns = self.dialect == Dialect::PostgreSql;
         let rest = self.bytes.get(start..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
+        let length = rest.iter().position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
         start + length.unwrap_or(rest.len())
     }
 
@@ -267,10 +274,7 @@ impl<'a> Lexer<'a> {
     /// A number, or a name that begins with a digit, which MySQL has.
     fn number(&self, start: usize, only_a_name: bool) -> (Kind, usize) {
         if only_a_name
-            && matches!(
-                self.dialect,
-                Dialect::Generic | Dialect::MySql | Dialect::MariaDb
-            )
+            && matches!(self.dialect, Dialect::Generic | Dialect::MySql | Dialect::MariaDb)
         {
             let end = self.skip(start, is_name);
             let word = self.bytes.get(start..end).unwrap_or_default();
@@ -297,11 +301,7 @@ impl<'a> Lexer<'a> {
         loop {
             match self.at(index) {
                 b'e' | b'E' if !prefixed && matches!(self.at(index + 1), b'+' | b'-') => {
-                    index += if self.at(index + 2).is_ascii_digit() {
-                        2
-                    } else {
-                        1
-                    };
+                    index += if self.at(index + 2).is_ascii_digit() { 2 } else { 1 };
                 }
                 b'.' if !point && self.at(index + 1) != b'.' => {
                     point = true;
@@ -333,12 +333,7 @@ impl<'a> Lexer<'a> {
         let mut index = end + 1;
         while let Some(&byte) = self.bytes.get(index) {
             match (byte, self.at(index + 1)) {
-                (b'$', _)
-                    if self
-                        .bytes
-                        .get(index..)
-                        .is_some_and(|rest| rest.starts_with(tag)) =>
-                {
+                (b'$', _) if self.bytes.get(index..).is_some_and(|rest| rest.starts_with(tag)) => {
                     return (Kind::Literal, index + tag.len());
                 }
                 // Where `$tag$` is a name, this opens something that may end beyond the second.
@@ -358,10 +353,7 @@ impl<'a> Lexer<'a> {
         let named = match (self.dialect, byte) {
             (Dialect::PostgreSql, _) => false,
             (_, b'?') => {
-                return (
-                    Kind::Parameter,
-                    self.skip(start + 1, |byte| byte.is_ascii_digit()),
-                );
+                return (Kind::Parameter, self.skip(start + 1, |byte| byte.is_ascii_digit()));
             }
             (Dialect::Sqlite, b':') => is_name(next),
             // Digits are of an array's slice (`a[1:2]`).

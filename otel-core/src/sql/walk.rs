@@ -6,7 +6,7 @@
 
 use super::dialect::Dialect;
 use super::keyword::Keyword;
-use super::lexer::{Kind, Token};
+use super::lexer::{Kind, Span};
 use super::summary::{Expressions, NO_EXPRESSION, Summary};
 
 /// Parentheses nested deeper than this are read for their literals only.
@@ -138,7 +138,7 @@ pub(crate) struct Walker<'a> {
     pub(super) secret: bool,
     pub(super) expressions: Expressions<'a>,
     /// A name of an expression that was left out, unless a `.` follows.
-    held: Option<Token>,
+    held: Option<Span>,
     dots: usize,
 }
 
@@ -177,27 +177,27 @@ impl<'a> Walker<'a> {
     }
 
     /// Takes any token but comments.
-    pub(crate) fn token(&mut self, token: Token) -> Role {
-        if token.kind == Kind::Symbol(b';') {
+    pub(crate) fn token(&mut self, kind: Kind, span: Span) -> Role {
+        if kind == Kind::Symbol(b';') {
             self.end_statement();
             return Role::Keep;
         }
         if self.secret {
             return Role::Secret;
         }
-        match token.kind {
-            Kind::Word => return self.word(token),
+        match kind {
+            Kind::Word => return self.word(span),
             Kind::Symbol(symbol) => self.symbol(symbol),
-            Kind::Quoted if !self.is_name(token) => {
-                self.operand(Kind::Literal);
+            Kind::Quoted if !self.is_name(span) => {
+                self.operand();
                 return Role::Literal;
             }
-            Kind::Name | Kind::Quoted => self.name(token),
+            Kind::Name | Kind::Quoted => self.name(span),
             Kind::Literal => {
-                self.operand(Kind::Literal);
+                self.operand();
                 return Role::Literal;
             }
-            _ => self.operand(token.kind),
+            _ => self.operand(),
         }
         Role::Keep
     }
@@ -214,13 +214,13 @@ impl<'a> Walker<'a> {
         self.summary.separate();
     }
 
-    pub(super) fn text(&self, token: Token) -> &'a str {
-        self.source.get(token.start..token.end).unwrap_or_default()
+    pub(super) fn text(&self, span: Span) -> &'a str {
+        self.source.get(span.start..span.end).unwrap_or_default()
     }
 
     /// Whether a quoted token is a name. No literal is followed by a `.`, or follows one.
-    fn is_name(&self, token: Token) -> bool {
-        let double = !self.text(token).starts_with('\'');
+    fn is_name(&self, span: Span) -> bool {
+        let double = !self.text(span).starts_with('\'');
         if self.muted > 0 || !(double || self.dialect.single_quotes_may_name()) {
             return false;
         }
@@ -228,23 +228,22 @@ impl<'a> Walker<'a> {
             Place::Name | Place::Inner | Place::Part => return true,
             Place::Expression | Place::Columns => return double,
             Place::Assignment if double => {
-                let rest = self.source.get(token.end..).unwrap_or_default();
+                let rest = self.source.get(span.end..).unwrap_or_default();
                 return rest.trim_start().starts_with('=');
             }
             _ => {}
         }
         let may_be_part = double || self.dialect == Dialect::Sqlite;
-        let rest = self.source.as_bytes().get(token.end..).unwrap_or_default();
+        let rest = self.source.as_bytes().get(span.end..).unwrap_or_default();
         may_be_part && (self.previous == Previous::Symbol(b'.') || rest.first() == Some(&b'.'))
     }
 
     /// A literal or a parameter.
-    pub(super) fn operand(&mut self, kind: Kind) {
+    pub(super) fn operand(&mut self) {
         self.previous = Previous::Other;
         self.frame.place = match self.frame.place {
-            // `{? = call name}`
-            Place::Begin if kind == Kind::Parameter => Place::Begin,
-            Place::Object => Place::Object,
+            // `{? = call name}`, `CREATE DEFINER = 'name'@'host' VIEW`
+            place @ (Place::Begin | Place::Object) => place,
             Place::AfterName | Place::Alias => Place::AfterAlias,
             Place::Condition => Place::Condition,
             Place::AfterAlias => {
@@ -256,14 +255,14 @@ impl<'a> Walker<'a> {
     }
 
     /// A quoted name.
-    fn name(&mut self, token: Token) {
+    fn name(&mut self, span: Span) {
         self.previous = Previous::Other;
         match self.frame.place {
-            Place::Part => self.part(token),
+            Place::Part => self.part(span),
             Place::Name | Place::Inner | Place::MaybeName | Place::TableOrName => {
-                self.target(token);
+                self.target(span);
             }
-            Place::Expression => self.expression(token),
+            Place::Expression => self.expression(span),
             Place::Object | Place::Columns | Place::Condition => {}
             Place::AfterName | Place::Alias => self.frame.place = Place::AfterAlias,
             Place::AfterAlias => {
@@ -274,8 +273,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    pub(super) fn target(&mut self, token: Token) {
-        let name = self.text(token);
+    pub(super) fn target(&mut self, span: Span) {
+        let name = self.text(span);
         self.frame.place = Place::AfterName;
         self.dots = 0;
         self.held = None;
@@ -283,18 +282,18 @@ impl<'a> Walker<'a> {
             self.sensitive = Sensitive::PragmaKey;
         }
         if self.expressions.hide(name) {
-            self.held = Some(token);
+            self.held = Some(span);
         } else {
             self.summary.target(name);
         }
     }
 
     /// A further part of a qualified name.
-    pub(super) fn part(&mut self, token: Token) {
+    pub(super) fn part(&mut self, span: Span) {
         if let Some(first) = self.held.take() {
             self.summary.target(self.text(first));
         }
-        let name = self.text(token);
+        let name = self.text(span);
         self.summary.part(self.dots, name);
         self.dots = 0;
         self.frame.place = Place::AfterName;
@@ -303,8 +302,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    pub(super) fn expression(&mut self, token: Token) {
-        self.frame.expression = self.expressions.add(self.text(token));
+    pub(super) fn expression(&mut self, span: Span) {
+        self.frame.expression = self.expressions.add(self.text(span));
         self.frame.place = Place::ExpressionAs;
     }
 
@@ -327,7 +326,7 @@ impl<'a> Walker<'a> {
                 _ => {}
             },
             // `{call name}`, `{? = call name}`, `EXPLAIN FORMAT = JSON`
-            b'{' | b'=' if self.frame.place == Place::Begin => {}
+            b'{' | b'=' | b'?' if self.frame.place == Place::Begin => {}
             _ => match self.frame.place {
                 Place::Object | Place::Condition | Place::AfterExpression => {}
                 Place::AfterName | Place::AfterAlias | Place::Alias => {
@@ -405,9 +404,6 @@ impl<'a> Walker<'a> {
 
 /// Whether the pragma of this name takes an encryption key (`key`, `rekey`, `hexkey`).
 fn is_key(pragma: &str) -> bool {
-    let tail = pragma
-        .len()
-        .checked_sub(3)
-        .and_then(|from| pragma.get(from..));
+    let tail = pragma.len().checked_sub(3).and_then(|from| pragma.get(from..));
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case("key"))
 }

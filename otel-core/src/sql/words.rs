@@ -1,18 +1,18 @@
 //! What the words of a text do to the walk.
 
 use super::keyword::Keyword;
-use super::lexer::Token;
+use super::lexer::Span;
 use super::walk::{Place, Previous, Role, Sensitive, Verb, Walker};
 
 impl Walker<'_> {
-    pub(super) fn word(&mut self, token: Token) -> Role {
-        let text = self.text(token);
-        let next = self.source.as_bytes().get(token.end).copied();
+    pub(super) fn word(&mut self, span: Span) -> Role {
+        let text = self.text(span);
+        let next = self.source.as_bytes().get(span.end).copied();
         if self.previous == Previous::Symbol(b'.') {
             // `schema.select`, `t.true`
             self.previous = Previous::Other;
             if self.frame.place == Place::Part && self.muted == 0 {
-                self.part(token);
+                self.part(span);
             }
             return Role::Keep;
         }
@@ -24,7 +24,7 @@ impl Walker<'_> {
             _ => Previous::Word(keyword),
         };
         if self.only_a_name() {
-            self.expected_name(keyword, previous, token);
+            self.expected_name(keyword, previous, span);
             return Role::Keep;
         }
         if keyword == Keyword::None && self.frame.place == Place::Other {
@@ -34,11 +34,11 @@ impl Walker<'_> {
         let named = matches!(previous, Previous::Word(Keyword::Is | Keyword::As))
             || matches!(next, Some(b'.' | b'('));
         if keyword == Keyword::Boolean && !named {
-            self.operand(super::lexer::Kind::Literal);
+            self.operand();
             return Role::Literal;
         }
         if self.muted == 0 {
-            self.step(keyword, previous, token);
+            self.step(keyword, previous, span);
         }
         Role::Keep
     }
@@ -60,11 +60,11 @@ impl Walker<'_> {
     }
 
     /// A word where a name stands, or a word before it.
-    fn expected_name(&mut self, keyword: Keyword, previous: Previous, token: Token) {
+    fn expected_name(&mut self, keyword: Keyword, previous: Previous, span: Span) {
         let select = self.frame.verb == Verb::Select;
         match keyword {
             Keyword::Select | Keyword::With if self.frame.place == Place::Inner => {
-                self.begin(keyword, token);
+                self.begin(keyword, span);
             }
             Keyword::Values if self.frame.place == Place::Inner => self.frame.place = Place::Other,
             Keyword::Only => {}
@@ -75,41 +75,41 @@ impl Walker<'_> {
             Keyword::On if matches!(self.frame.verb, Verb::Create | Verb::Drop) => {
                 self.frame.place = Place::Other;
             }
-            _ => self.target(token),
+            _ => self.target(span),
         }
     }
 
-    fn step(&mut self, keyword: Keyword, previous: Previous, token: Token) {
+    fn step(&mut self, keyword: Keyword, previous: Previous, span: Span) {
         match self.frame.place {
-            Place::Begin => self.begin(keyword, token),
+            Place::Begin => self.begin(keyword, span),
             Place::Parenthesis => match keyword {
-                Keyword::Select | Keyword::With => self.begin(keyword, token),
+                Keyword::Select | Keyword::With => self.begin(keyword, span),
                 _ => self.frame.place = Place::Other,
             },
             Place::Columns => match keyword {
-                Keyword::Select | Keyword::With => self.begin(keyword, token),
+                Keyword::Select | Keyword::With => self.begin(keyword, span),
                 Keyword::None => {}
                 _ => self.frame.place = Place::Other,
             },
-            Place::MaybeName => self.expected_name(keyword, previous, token),
+            Place::MaybeName => self.expected_name(keyword, previous, span),
             Place::TableOrName => match keyword {
                 Keyword::Table => {
-                    self.summary.operation(self.text(token));
+                    self.summary.operation(self.text(span));
                     self.frame.place = Place::Name;
                 }
-                Keyword::Select | Keyword::With => self.begin(keyword, token),
-                _ => self.expected_name(keyword, previous, token),
+                Keyword::Select | Keyword::With => self.begin(keyword, span),
+                _ => self.expected_name(keyword, previous, span),
             },
-            Place::Object => self.object(keyword, token),
+            Place::Object => self.object(keyword, span),
             Place::Transaction => {
                 if keyword == Keyword::TransactionWord {
-                    self.summary.operation(self.text(token));
+                    self.summary.operation(self.text(span));
                 }
                 self.frame.place = Place::Other;
             }
             Place::Expression => match keyword {
                 Keyword::Recursive => self.expressions.set_recursive(),
-                _ => self.expression(token),
+                _ => self.expression(span),
             },
             Place::ExpressionAs if keyword == Keyword::As => {
                 self.frame.place = Place::ExpressionBody;
@@ -117,16 +117,16 @@ impl Walker<'_> {
             Place::ExpressionAs | Place::ExpressionBody => {}
             Place::AfterExpression => {
                 if keyword != Keyword::None {
-                    self.begin(keyword, token);
+                    self.begin(keyword, span);
                 }
             }
             Place::Alias => self.frame.place = Place::AfterAlias,
-            _ => self.clause(keyword, previous, token),
+            _ => self.clause(keyword, previous, span),
         }
     }
 
     /// The first word of a statement.
-    fn begin(&mut self, keyword: Keyword, token: Token) {
+    fn begin(&mut self, keyword: Keyword, span: Span) {
         let explained = self.frame.verb == Verb::Explain;
         let (verb, place, sensitive) = match keyword {
             Keyword::Select => {
@@ -168,7 +168,7 @@ impl Walker<'_> {
                 return;
             }
         };
-        self.summary.operation(self.text(token));
+        self.summary.operation(self.text(span));
         self.frame.verb = verb;
         self.frame.place = place;
         if self.depth == 0 {
@@ -177,7 +177,7 @@ impl Walker<'_> {
     }
 
     /// The kind of an object, or a word before it (`OR REPLACE TEMPORARY`).
-    fn object(&mut self, keyword: Keyword, token: Token) {
+    fn object(&mut self, keyword: Keyword, span: Span) {
         match keyword {
             Keyword::Table | Keyword::Object | Keyword::Procedure => {
                 self.sensitive = Sensitive::No;
@@ -188,11 +188,11 @@ impl Walker<'_> {
             Keyword::Materialized => {}
             _ => return,
         }
-        self.summary.operation(self.text(token));
+        self.summary.operation(self.text(span));
     }
 
     /// A word within a statement.
-    fn clause(&mut self, keyword: Keyword, previous: Previous, token: Token) {
+    fn clause(&mut self, keyword: Keyword, previous: Previous, span: Span) {
         let named = self.frame.place == Place::AfterName;
         match (self.frame.verb, keyword) {
             (Verb::Alone, _) => {}
@@ -203,12 +203,12 @@ impl Walker<'_> {
                         previous,
                         Previous::Word(Keyword::As) | Previous::Symbol(b')')
                     ) => {}
-            (_, Keyword::Select) => self.begin(keyword, token),
+            (_, Keyword::Select) => self.begin(keyword, span),
             (Verb::Insert, Keyword::With) if named || previous == Previous::Symbol(b')') => {
-                self.begin(keyword, token);
+                self.begin(keyword, span);
             }
             (Verb::Create, Keyword::With) if previous == Previous::Word(Keyword::As) => {
-                self.begin(keyword, token);
+                self.begin(keyword, span);
             }
             (Verb::Create, Keyword::Begin) => self.frame.place = Place::Begin,
             (Verb::Select, Keyword::From)

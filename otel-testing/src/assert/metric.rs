@@ -118,29 +118,17 @@ impl ExpectedMetric {
     /// The metric, or what is wrong.
     pub(super) fn find_in(&self, metrics: Vec<Metric>) -> Result<Metric, String> {
         let names: Vec<String> = metrics.iter().map(|metric| metric.name.clone()).collect();
-        let of_name = metrics
-            .into_iter()
-            .filter(|metric| metric.name == self.name);
+        let of_name = metrics.into_iter().filter(|metric| metric.name == self.name);
         let mut found: Vec<Metric> = of_name.collect();
         let metric = match (found.pop(), found.len()) {
             (Some(metric), 0) => metric,
             (None, _) => {
-                let names = if names.is_empty() {
-                    "none".to_owned()
-                } else {
-                    names.join(", ")
-                };
-                return Err(format!(
-                    "metric {} is missing; captured: {names}",
-                    self.name
-                ));
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                return Err(format!("metric {} is missing; captured: {names}", self.name));
             }
             (Some(last), _) => {
-                let scopes: Vec<_> = found
-                    .iter()
-                    .chain([&last])
-                    .map(|found| &found.scope)
-                    .collect();
+                let scopes: Vec<_> =
+                    found.iter().chain([&last]).map(|found| &found.scope).collect();
                 return Err(format!(
                     "metric {} was made {} times, by the scopes {scopes:?}",
                     self.name,
@@ -152,23 +140,14 @@ impl ExpectedMetric {
         if lines.is_empty() {
             return Ok(metric);
         }
-        Err(format!(
-            "metric {} is not as expected:\n{}",
-            self.name,
-            lines.join("\n")
-        ))
+        Err(format!("metric {} is not as expected:\n{}", self.name, lines.join("\n")))
     }
 
     fn differences(&self, metric: &Metric) -> Vec<String> {
         let mut lines = Vec::new();
         compare(&mut lines, "kind", self.kind.as_ref(), &metric.kind);
         compare(&mut lines, "unit", self.unit.as_deref(), &*metric.unit);
-        compare(
-            &mut lines,
-            "description",
-            self.description.as_deref(),
-            &*metric.description,
-        );
+        compare(&mut lines, "description", self.description.as_deref(), &*metric.description);
         compare(&mut lines, "scope", self.scope.as_deref(), &*metric.scope);
         if let Some(expected) = &self.bounds {
             let bounds = metric.points.iter().map(|point| match &point.value {
@@ -194,9 +173,7 @@ fn compare<T: Debug + PartialEq + ?Sized>(
     captured: &T,
 ) {
     if let Some(expected) = expected.filter(|expected| *expected != captured) {
-        lines.push(format!(
-            "{what}: expected {expected:?}, captured {captured:?}"
-        ));
+        lines.push(format!("{what}: expected {expected:?}, captured {captured:?}"));
     }
 }
 
@@ -204,11 +181,7 @@ fn compare<T: Debug + PartialEq + ?Sized>(
 fn point_differences(expected: &[ExpectedPoint], captured: &[Point]) -> Vec<String> {
     let mut lines = Vec::new();
     if expected.len() != captured.len() {
-        lines.push(format!(
-            "points: {} expected, {} captured",
-            expected.len(),
-            captured.len()
-        ));
+        lines.push(format!("points: {} expected, {} captured", expected.len(), captured.len()));
     }
     let mut pairs: Vec<(usize, usize, Vec<String>)> = Vec::new();
     for (expected_index, point) in expected.iter().enumerate() {
@@ -236,12 +209,11 @@ fn point_differences(expected: &[ExpectedPoint], captured: &[Point]) -> Vec<Stri
             .iter()
             .map(|index| format!("- point is missing: {}", expected[*index].attributes.show())),
     );
-    lines.extend(captured_left.iter().map(|index| {
-        format!(
-            "+ point is unexpected: {}",
-            show_all(&captured[*index].attributes)
-        )
-    }));
+    lines.extend(
+        captured_left.iter().map(|index| {
+            format!("+ point is unexpected: {}", show_all(&captured[*index].attributes))
+        }),
+    );
     lines
 }
 
@@ -298,21 +270,14 @@ impl ExpectedPoint {
     fn differences(&self, point: &Point) -> Vec<String> {
         let mut lines = self.attributes.differences(&point.attributes);
         let (count, buckets) = match &point.value {
-            PointValue::Histogram {
-                count,
-                bucket_counts,
-                ..
-            } => (*count, bucket_counts.as_slice()),
+            PointValue::Histogram { count, bucket_counts, .. } => {
+                (*count, bucket_counts.as_slice())
+            }
             _ => (0, &[][..]),
         };
         compare(&mut lines, "count", self.count.as_ref(), &count);
         compare(&mut lines, "value", self.value.as_ref(), &point.sum());
-        compare(
-            &mut lines,
-            "bucket counts",
-            self.bucket_counts.as_deref(),
-            buckets,
-        );
+        compare(&mut lines, "bucket counts", self.bucket_counts.as_deref(), buckets);
         lines
     }
 }

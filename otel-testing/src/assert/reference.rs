@@ -58,10 +58,9 @@ impl Known {
             SpanReference::Context(expected) => {
                 same(expected) && expected.is_remote() == context.is_remote()
             }
-            SpanReference::Name(expected) => self
-                .0
-                .iter()
-                .any(|(name, known)| name == expected && same(known)),
+            SpanReference::Name(expected) => {
+                self.0.iter().any(|(name, known)| name == expected && same(known))
+            }
         }
     }
 
@@ -73,10 +72,7 @@ impl Known {
     }
 
     pub(super) fn show(&self, context: &SpanContext) -> String {
-        let named = self
-            .0
-            .iter()
-            .find(|(_, known)| known.span_id() == context.span_id());
+        let named = self.0.iter().find(|(_, known)| known.span_id() == context.span_id());
         match named {
             Some((name, _)) => format!("`{name}`"),
             None => show_context(context),
@@ -111,14 +107,6 @@ pub(super) fn show_reference(reference: &SpanReference) -> String {
 }
 
 fn show_context(context: &SpanContext) -> String {
-    let place = if context.is_remote() {
-        "remote"
-    } else {
-        "local"
-    };
-    format!(
-        "the {place} span {} of trace {}",
-        context.span_id(),
-        context.trace_id()
-    )
+    let place = if context.is_remote() { "remote" } else { "local" };
+    format!("the {place} span {} of trace {}", context.span_id(), context.trace_id())
 }

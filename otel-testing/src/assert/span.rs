@@ -202,11 +202,7 @@ impl ExpectedSpan {
                 lines.push(format!("{what}: expected {expected}, captured {captured}"));
             }
         };
-        compare(
-            "name",
-            format!("{:?}", self.name),
-            format!("{:?}", span.name),
-        );
+        compare("name", format!("{:?}", self.name), format!("{:?}", span.name));
         compare("kind", show_kind(&self.kind), show_kind(&span.span_kind));
         match &self.status {
             ExpectedStatus::Exactly(status) => {
@@ -218,18 +214,11 @@ impl ExpectedSpan {
             }
         }
         if !known.is_parent(self.parent.as_ref(), span) {
-            let expected = self
-                .parent
-                .as_ref()
-                .map_or("none (a root)".to_owned(), show_reference);
+            let expected = self.parent.as_ref().map_or("none (a root)".to_owned(), show_reference);
             compare("parent", expected, known.show_parent(span));
         }
         let events: Vec<_> = span.events.iter().map(|event| &event.name).collect();
-        compare(
-            "events",
-            format!("{:?}", self.events),
-            format!("{events:?}"),
-        );
+        compare("events", format!("{:?}", self.events), format!("{events:?}"));
         if let Some((name, version)) = &self.scope {
             let scope = &span.instrumentation_scope;
             compare("scope", name.to_string(), scope.name().to_owned());
@@ -257,17 +246,10 @@ impl ExpectedSpan {
                         ));
                     }
                     let differences = attributes.differences(&link.attributes);
-                    lines.extend(
-                        differences
-                            .iter()
-                            .map(|line| format!("link {number}: {line}")),
-                    );
+                    lines.extend(differences.iter().map(|line| format!("link {number}: {line}")));
                 }
                 (Some((to, _)), None) => {
-                    lines.push(format!(
-                        "link {number}: missing, expected {}",
-                        show_reference(to)
-                    ));
+                    lines.push(format!("link {number}: missing, expected {}", show_reference(to)));
                 }
                 (None, Some(link)) => {
                     let captured = known.show(&link.span_context);

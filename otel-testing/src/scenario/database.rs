@@ -15,9 +15,7 @@ use super::{Capability, Outcome, Skipped};
 use crate::assert::ExpectedSpan;
 use crate::{Capture, span};
 
-const JUDGE: Judge = Judge {
-    duration: "db.client.operation.duration",
-};
+const JUDGE: Judge = Judge { duration: "db.client.operation.duration" };
 
 /// How long a call hangs before it is dropped: a real server must have got it.
 const HANGING: Duration = Duration::from_millis(200);
@@ -134,10 +132,7 @@ pub async fn failure<D: Database>() -> Outcome {
     let (capture, client) = connect::<D>(Capture::new(), |options| options).await?;
     client.fail().await;
     let point_error = JUDGE.assert_operation(&capture, &client.expected(Call::Fail));
-    assert!(
-        point_error.is_some(),
-        "a failed call must be measured with {ERROR_TYPE}"
-    );
+    assert!(point_error.is_some(), "a failed call must be measured with {ERROR_TYPE}");
     Ok(())
 }
 
@@ -157,9 +152,7 @@ pub async fn cancelled_without_error<D: Database>() -> Outcome {
     let option = |options: TelemetryBuilder| options.cancelled_is_error(false);
     let (capture, client) = connect::<D>(Capture::new(), option).await?;
     cancel(&client).await;
-    let expected = client
-        .expected(Call::Hang)
-        .attribute(ERROR_TYPE, "cancelled");
+    let expected = client.expected(Call::Hang).attribute(ERROR_TYPE, "cancelled");
     JUDGE.assert_operation(&capture, &expected);
     Ok(())
 }
@@ -178,10 +171,7 @@ pub async fn panicking<D: Database>() -> Outcome {
     needs::<D>(Capability::Panic)?;
     let (capture, client) = connect::<D>(Capture::new(), |options| options).await?;
     let panic = AssertUnwindSafe(client.panic()).catch_unwind().await;
-    assert!(
-        panic.is_err(),
-        "the panic must come through Database::panic"
-    );
+    assert!(panic.is_err(), "the panic must come through Database::panic");
     let expected = client.expected(Call::Panic).any_error();
     JUDGE.assert_operation(&capture, &expected.attribute(ERROR_TYPE, "panic"));
     Ok(())
@@ -196,10 +186,7 @@ pub async fn exhausted_stream<D: Database>() -> Outcome {
     while rows.next().await.is_some() {
         taken += 1;
     }
-    assert!(
-        taken >= 3,
-        "Database::rows must give at least three rows, it gave {taken}"
-    );
+    assert!(taken >= 3, "Database::rows must give at least three rows, it gave {taken}");
     // Its end ends the operation, not its drop.
     JUDGE.assert_operation(&capture, &client.expected(Call::Rows(taken)));
     drop(rows);
@@ -212,10 +199,7 @@ pub async fn abandoned_stream<D: Database>() -> Outcome {
     needs::<D>(Capability::Stream)?;
     let (capture, client) = connect::<D>(Capture::new(), |options| options).await?;
     let mut rows = client.rows();
-    assert!(
-        rows.next().await.is_some(),
-        "Database::rows must give at least three rows"
-    );
+    assert!(rows.next().await.is_some(), "Database::rows must give at least three rows");
     drop(rows);
     JUDGE.assert_operation(&capture, &client.expected(Call::Rows(1)));
     Ok(())
@@ -234,10 +218,7 @@ pub async fn not_sampled<D: Database>() -> Outcome {
 /// A call in a context whose telemetry is suppressed: nothing is emitted.
 pub async fn suppressed<D: Database>() -> Outcome {
     let (capture, client) = connect::<D>(Capture::new(), |options| options).await?;
-    client
-        .succeed()
-        .with_context(Context::current().with_telemetry_suppressed())
-        .await;
+    client.succeed().with_context(Context::current().with_telemetry_suppressed()).await;
     JUDGE.assert_nothing(&capture);
     Ok(())
 }
@@ -288,18 +269,10 @@ pub async fn ambient_parent<D: Database>() -> Outcome {
 pub async fn concurrent<D: Database>() -> Outcome {
     let (capture, client) = connect::<D>(Capture::new(), |options| options).await?;
     let tracer = capture.tracer("test");
-    let contexts: Vec<Context> = (0..8)
-        .map(|_| Context::new().with_span(tracer.start("parent")))
-        .collect();
-    join_all(
-        contexts
-            .iter()
-            .map(|context| client.succeed().with_context(context.clone())),
-    )
-    .await;
-    let parents = contexts
-        .iter()
-        .map(|context| context.span().span_context().clone());
+    let contexts: Vec<Context> =
+        (0..8).map(|_| Context::new().with_span(tracer.start("parent"))).collect();
+    join_all(contexts.iter().map(|context| client.succeed().with_context(context.clone()))).await;
+    let parents = contexts.iter().map(|context| context.span().span_context().clone());
     let expected = client.expected(Call::Succeed);
     capture.assert_spans_in_any_order(parents.map(|parent| expected.clone().child_of(parent)));
     drop(contexts);
@@ -318,12 +291,8 @@ pub async fn off<D: Database>() -> Outcome {
     let client = D::connect(&Telemetry::builder().build()).await;
     let client = client.ok_or_else(Skipped::no_server::<D>)?;
     (0..WARM_UP).for_each(|_| client.off_call());
-    let bare = (0..COUNTED)
-        .map(|_| allocations(|| client.bare_call()))
-        .max();
-    let ours: Vec<u64> = (0..COUNTED)
-        .map(|_| allocations(|| client.off_call()))
-        .collect();
+    let bare = (0..COUNTED).map(|_| allocations(|| client.bare_call())).max();
+    let ours: Vec<u64> = (0..COUNTED).map(|_| allocations(|| client.off_call())).collect();
     let more = ours.iter().filter(|count| Some(**count) > bare).count();
     assert!(
         more <= 1,
@@ -334,13 +303,11 @@ pub async fn off<D: Database>() -> Outcome {
 
 /// A provider that is set globally after the client was made: the next call is reported to it.
 ///
-/// It is not among [`database_scenarios`](crate::database_scenarios), because global providers
+/// It is not among [`database_scenarios`], because global providers
 /// belong to the process: give it a test binary of its own.
 pub async fn late_provider<D: Database>() -> Outcome {
     let capture = Capture::new();
-    let client = D::connect(&Telemetry::global())
-        .await
-        .ok_or_else(Skipped::no_server::<D>)?;
+    let client = D::connect(&Telemetry::global()).await.ok_or_else(Skipped::no_server::<D>)?;
     client.succeed().await;
     global::set_tracer_provider(capture.tracer_provider());
     global::set_meter_provider(capture.meter_provider());
@@ -361,9 +328,7 @@ fn allocations(_call: impl FnOnce()) -> u64 {
 
 fn needs<D: Database>(capability: Capability) -> Outcome {
     let declared = D::CAPABILITIES.contains(&capability);
-    declared
-        .then_some(())
-        .ok_or_else(|| Skipped::lacks::<D>(capability))
+    declared.then_some(()).ok_or_else(|| Skipped::lacks::<D>(capability))
 }
 
 /// Bound as `(capture, client)`, the client is dropped first, and the capture's check sees all.

@@ -47,16 +47,9 @@ impl Judge {
         let name = self.duration;
         let metric = capture.assert_metric(metric(name).histogram().unit("s"));
         let [point] = &metric.points[..] else {
-            panic!(
-                "one point of {name} expected, captured {:#?}",
-                metric.points
-            );
+            panic!("one point of {name} expected, captured {:#?}", metric.points);
         };
-        assert_eq!(
-            point.count(),
-            Some(1),
-            "one measurement expected: {point:#?}"
-        );
+        assert_eq!(point.count(), Some(1), "one measurement expected: {point:#?}");
         for attribute in &point.attributes {
             assert!(
                 expected.allows(attribute),
@@ -64,19 +57,14 @@ impl Judge {
             );
         }
         if let Some(span) = span {
-            let error = span
-                .attributes
-                .iter()
-                .find(|attribute| attribute.key.as_str() == ERROR_TYPE);
+            let error =
+                span.attributes.iter().find(|attribute| attribute.key.as_str() == ERROR_TYPE);
             assert_eq!(
                 error.map(|error| &error.value),
                 point.attribute(ERROR_TYPE),
                 "{ERROR_TYPE} of the span (left) and of {name} (right)"
             );
-            let duration = span
-                .end_time
-                .duration_since(span.start_time)
-                .unwrap_or_default();
+            let duration = span.end_time.duration_since(span.start_time).unwrap_or_default();
             assert!(
                 (duration.as_secs_f64() - point.sum()).abs() < CLOCK,
                 "the span took {duration:?}, but {name} says {} s: one clock must tell both",
@@ -115,15 +103,10 @@ mod tests {
                 duration.record(*seconds, attributes);
             }
             let expected = span("call").any_attribute(ERROR_TYPE);
-            Judge {
-                duration: "duration",
-            }
-            .assert_operation(&capture, &expected);
+            Judge { duration: "duration" }.assert_operation(&capture, &expected);
         });
         judged.map_err(|panic| {
-            panic
-                .downcast::<String>()
-                .map_or_else(|_| String::new(), |text| *text)
+            panic.downcast::<String>().map_or_else(|_| String::new(), |text| *text)
         })
     }
 
@@ -134,41 +117,14 @@ mod tests {
         assert_eq!(judge("timeout", &[(1.0, &timeout)]), Ok(()));
         let wrong = |error, measured: &[(f64, &[KeyValue])], message: &str| {
             let failure = judge(error, measured).unwrap_err();
-            assert!(
-                failure.contains(message),
-                "{message:?} is not in {failure:?}"
-            );
+            assert!(failure.contains(message), "{message:?} is not in {failure:?}");
         };
-        wrong(
-            "timeout",
-            &[(1.000_001, &timeout)],
-            "one clock must tell both",
-        );
-        wrong(
-            "cancelled",
-            &[(1.0, &timeout)],
-            "error.type of the span (left) and of duration",
-        );
-        wrong(
-            "timeout",
-            &[(1.0, &[])],
-            "error.type of the span (left) and of duration",
-        );
-        wrong(
-            "timeout",
-            &[(1.0, &other)],
-            "which the span is not expected to have",
-        );
-        wrong(
-            "timeout",
-            &[(1.0, &timeout), (1.0, &timeout)],
-            "one measurement expected",
-        );
-        wrong(
-            "timeout",
-            &[(1.0, &timeout), (1.0, &[])],
-            "one point of duration expected",
-        );
+        wrong("timeout", &[(1.000_001, &timeout)], "one clock must tell both");
+        wrong("cancelled", &[(1.0, &timeout)], "error.type of the span (left) and of duration");
+        wrong("timeout", &[(1.0, &[])], "error.type of the span (left) and of duration");
+        wrong("timeout", &[(1.0, &other)], "which the span is not expected to have");
+        wrong("timeout", &[(1.0, &timeout), (1.0, &timeout)], "one measurement expected");
+        wrong("timeout", &[(1.0, &timeout), (1.0, &[])], "one point of duration expected");
         wrong("timeout", &[], "metric duration is missing");
     }
 }

@@ -1,9 +1,5 @@
 //! A client of a database that is not there, instrumented with the core: right, or with one defect.
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "outside of `#[test]` functions"
-)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "outside of `#[test]` functions")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::convert::Infallible;
@@ -79,11 +75,7 @@ impl<const DEFECT: u8> Database for Example<DEFECT> {
             Capability::Off,
         ];
         // Allocations are counted only with the feature.
-        if cfg!(feature = "allocations") {
-            &ALL
-        } else {
-            ALL.split_at(4).0
-        }
+        if cfg!(feature = "allocations") { &ALL } else { ALL.split_at(4).0 }
     };
 
     async fn connect(telemetry: &Telemetry) -> Option<Self> {
@@ -102,24 +94,15 @@ impl<const DEFECT: u8> Database for Example<DEFECT> {
             defect::CALLS_TWICE => self.run("GET", ready(Ok(()))).await.unwrap(),
             defect::FORGETS_TO_END => return forget(self.0.start(|| Self::call("GET"))),
             defect::IGNORES_CONTEXT => {
-                return self
-                    .0
-                    .start_in(&Context::new(), || Self::call("GET"))
-                    .finish();
+                return self.0.start_in(&Context::new(), || Self::call("GET")).finish();
             }
             _ => {}
         }
-        self.run("GET", tokio::task::yield_now().map(Ok))
-            .await
-            .unwrap();
+        self.run("GET", tokio::task::yield_now().map(Ok)).await.unwrap();
     }
 
     async fn fail(&self) {
-        let result = if DEFECT == defect::HIDES_ERRORS {
-            Ok(())
-        } else {
-            Err("E42")
-        };
+        let result = if DEFECT == defect::HIDES_ERRORS { Ok(()) } else { Err("E42") };
         _ = self.run("GET", ready(result)).await;
     }
 
@@ -132,21 +115,14 @@ impl<const DEFECT: u8> Database for Example<DEFECT> {
     fn rows(&self) -> BoxStream<'_, ()> {
         let rows = if DEFECT == defect::LOSES_ROWS { 2 } else { 4 };
         let rows = move |()| stream::iter(vec![Ok::<_, Infallible>(()); rows]);
-        self.0
-            .stream((), |()| Self::call("SCAN"), rows, |()| true)
-            .map(|_| ())
-            .boxed()
+        self.0.stream((), |()| Self::call("SCAN"), rows, |()| true).map(|_| ()).boxed()
     }
 
     fn unpolled(&self) {
         if DEFECT == defect::STARTS_EAGERLY {
             self.0.start(|| Self::call("GET")).finish();
         }
-        drop(self.0.run(
-            (),
-            |()| Self::call("GET"),
-            |()| ready(Ok::<_, Infallible>(())),
-        ));
+        drop(self.0.run((), |()| Self::call("GET"), |()| ready(Ok::<_, Infallible>(()))));
         drop(self.rows());
     }
 
@@ -160,11 +136,7 @@ impl<const DEFECT: u8> Database for Example<DEFECT> {
         if DEFECT == defect::ALLOCATES_WHEN_OFF {
             drop(std::hint::black_box(Box::new(1)));
         }
-        let run = self.0.run(
-            (),
-            |()| Self::call("GET"),
-            |()| ready(Ok::<_, Infallible>(())),
-        );
+        let run = self.0.run((), |()| Self::call("GET"), |()| ready(Ok::<_, Infallible>(())));
         assert!(run.now_or_never().is_some());
     }
 
@@ -177,10 +149,7 @@ impl<const DEFECT: u8> Database for Example<DEFECT> {
         let expected = span(format!("{name} localhost"))
             .client()
             .scope_version("otel-example", "1.2.3")
-            .attributes([
-                ("db.system.name", "example"),
-                ("server.address", "localhost"),
-            ])
+            .attributes([("db.system.name", "example"), ("server.address", "localhost")])
             .attribute("db.operation.name", name);
         match call {
             Call::Fail => {

@@ -9,11 +9,7 @@ pub(crate) fn failure(fails: impl FnOnce()) -> String {
         Err(panic) => panic,
     };
     panic.downcast::<String>().map_or_else(
-        |panic| {
-            panic
-                .downcast::<&str>()
-                .map_or_else(|_| String::new(), |text| text.to_string())
-        },
+        |panic| panic.downcast::<&str>().map_or_else(|_| String::new(), |text| text.to_string()),
         |text| *text,
     )
 }

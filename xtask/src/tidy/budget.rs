@@ -11,11 +11,7 @@ const ADAPTER: usize = 600;
 const XTASK: usize = 1_500;
 
 pub(crate) fn files(_: &Workspace, files: &Files, found: &mut Vec<Finding>) {
-    for source in files
-        .sources
-        .iter()
-        .filter(|source| source.path.contains("/src/"))
-    {
+    for source in files.sources.iter().filter(|source| source.path.contains("/src/")) {
         let length = source.all().filter(|(_, line)| !line.is_blank()).count();
         if length > FILE {
             let what = format!("{length} lines of code, {FILE} are allowed; split the file");
@@ -27,25 +23,14 @@ pub(crate) fn files(_: &Workspace, files: &Files, found: &mut Vec<Finding>) {
 /// The SQL analyser has a budget of its own: the file's.
 pub(crate) fn core(workspace: &Workspace, files: &Files, found: &mut Vec<Finding>) {
     let counted = |source: &Source| {
-        if source.path.starts_with("otel-core/src/sql") {
-            0
-        } else {
-            length(source)
-        }
+        if source.path.starts_with("otel-core/src/sql") { 0 } else { length(source) }
     };
     over_budget(workspace, files, found, CORE, "otel-core", counted);
 }
 
 pub(crate) fn adapters(workspace: &Workspace, files: &Files, found: &mut Vec<Finding>) {
     for one in workspace.crates.iter().filter(|one| one.is_adapter()) {
-        over_budget(
-            workspace,
-            files,
-            found,
-            ADAPTER,
-            &one.name,
-            without_forwards,
-        );
+        over_budget(workspace, files, found, ADAPTER, &one.name, without_forwards);
     }
 }
 
@@ -73,10 +58,7 @@ fn over_budget(
 }
 
 fn length(source: &Source) -> usize {
-    source
-        .shipped()
-        .filter(|(_, line)| !line.is_blank())
-        .count()
+    source.shipped().filter(|(_, line)| !line.is_blank()).count()
 }
 
 /// Plain forwards are free: what is in a macro with `forward` or `delegate` in its name, and
@@ -95,9 +77,7 @@ fn without_forwards(source: &Source) -> usize {
 
 fn macro_length(lines: &[&str]) -> usize {
     let name = lines[0].split_once('!').map_or("", |(name, _)| name);
-    let is_path = name
-        .chars()
-        .all(|it| it.is_alphanumeric() || "_:".contains(it));
+    let is_path = name.chars().all(|it| it.is_alphanumeric() || "_:".contains(it));
     if !is_path || !["forward", "delegate"].iter().any(|it| name.contains(it)) {
         return 0;
     }
@@ -115,15 +95,9 @@ fn forward_length(lines: &[&str]) -> usize {
     let [head, body, "}", ..] = lines else {
         return 0;
     };
-    let name = head
-        .split_once("fn ")
-        .and_then(|(_, rest)| rest.split(['(', '<']).next());
+    let name = head.split_once("fn ").and_then(|(_, rest)| rest.split(['(', '<']).next());
     let forwards = name.is_some_and(|name| body.contains(&format!(".{name}(")));
-    if forwards && head.ends_with('{') && body.contains("self") {
-        3
-    } else {
-        0
-    }
+    if forwards && head.ends_with('{') && body.contains("self") { 3 } else { 0 }
 }
 
 #[cfg(test)]
@@ -135,10 +109,7 @@ mod tests {
         let text = "struct A;\nforward! {\n    fn a(&self) -> u32;\n    fn b(&self);\n}\n\n\
                     // c\npub fn size(&self) -> u32 {\n    self.0.size()\n}\n\
                     fn d(&self) {\n    self.0.e()\n}\nforward!();\nconst E: u8 = 1;\n";
-        assert_eq!(
-            without_forwards(&Source::new(text.into(), "a.rs".into())),
-            5
-        );
+        assert_eq!(without_forwards(&Source::new(text.into(), "a.rs".into())), 5);
     }
 
     #[test]

@@ -23,11 +23,7 @@ pub(crate) fn readme_sections(workspace: &Workspace, files: &Files, found: &mut 
         };
         for section in SECTIONS {
             if !prose(page).any(|(_, line)| line.trim_end() == *section) {
-                found.push(Finding::new(
-                    &path,
-                    1,
-                    format!("write the section `{section}`"),
-                ));
+                found.push(Finding::new(&path, 1, format!("write the section `{section}`")));
             }
         }
     }
@@ -52,11 +48,7 @@ pub(crate) fn architecture_names_every_crate(
     found: &mut Vec<Finding>,
 ) {
     let path = "ARCHITECTURE.md";
-    let text = files
-        .pages
-        .iter()
-        .find(|page| page.path == path)
-        .map_or("", |page| &page.text);
+    let text = files.pages.iter().find(|page| page.path == path).map_or("", |page| &page.text);
     for one in &workspace.crates {
         let is_name = |word: &str| word == one.name || word == one.folder;
         let mut words = text.split(|it: char| !it.is_alphanumeric() && !"-_/".contains(it));
@@ -80,22 +72,16 @@ fn prose(page: &Page) -> impl Iterator<Item = (usize, &str)> {
 /// Of `[text](target)`, outside of `code`.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let outside = line.split('`').step_by(2);
-    outside
-        .flat_map(|part| part.split("](").skip(1))
-        .filter_map(|rest| {
-            let target = rest.split([')', ' ']).next()?;
-            (!target.is_empty()).then_some(target)
-        })
+    outside.flat_map(|part| part.split("](").skip(1)).filter_map(|rest| {
+        let target = rest.split([')', ' ']).next()?;
+        (!target.is_empty()).then_some(target)
+    })
 }
 
 fn resolves(workspace: &Workspace, files: &Files, page: &Page, target: &str) -> bool {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let folder = page.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let path = if path.is_empty() {
-        page.path.clone()
-    } else {
-        join(folder, path)
-    };
+    let path = if path.is_empty() { page.path.clone() } else { join(folder, path) };
     let other = files.pages.iter().find(|other| other.path == path);
     let there = workspace.root.join(&path).exists();
     there && (anchor.is_empty() || other.is_none_or(|other| anchors(other).any(|it| it == anchor)))
@@ -116,17 +102,8 @@ fn join(folder: &str, path: &str) -> String {
 
 /// The headings, as GitHub and docs.rs make anchors of them.
 fn anchors(page: &Page) -> impl Iterator<Item = String> {
-    prose(page)
-        .filter(|(_, line)| line.starts_with('#'))
-        .map(|(_, line)| {
-            let words = line
-                .trim_start_matches('#')
-                .trim()
-                .to_lowercase()
-                .replace(' ', "-");
-            words
-                .chars()
-                .filter(|it| it.is_alphanumeric() || "-_".contains(*it))
-                .collect()
-        })
+    prose(page).filter(|(_, line)| line.starts_with('#')).map(|(_, line)| {
+        let words = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|it| it.is_alphanumeric() || "-_".contains(*it)).collect()
+    })
 }

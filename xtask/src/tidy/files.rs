@@ -46,11 +46,7 @@ impl Files {
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             if entry.file_type()?.is_dir() {
                 if name != "target" && (!name.starts_with('.') || name == ".github") {
                     self.read_folder(root, &path)?;
@@ -59,10 +55,7 @@ impl Files {
             }
             match name.rsplit_once('.') {
                 Some((_, "rs")) => self.sources.push(Source::new(read(&path)?, path)),
-                Some((_, "md")) => self.pages.push(Page {
-                    text: read(&path)?,
-                    path,
-                }),
+                Some((_, "md")) => self.pages.push(Page { text: read(&path)?, path }),
                 _ => {}
             }
         }
@@ -72,31 +65,20 @@ impl Files {
     /// What a crate has under `src`.
     pub(crate) fn sources_of(&self, one: &Crate) -> impl Iterator<Item = &Source> {
         let folder = format!("{}/src/", one.folder);
-        self.sources
-            .iter()
-            .filter(move |source| source.path.starts_with(&folder))
+        self.sources.iter().filter(move |source| source.path.starts_with(&folder))
     }
 }
 
 impl Source {
     pub(crate) fn new(text: String, path: String) -> Self {
         let lines = lexer::lines(&text);
-        let tests = lines
-            .iter()
-            .position(|line| line.bare.trim() == "#[cfg(test)]");
+        let tests = lines.iter().position(|line| line.bare.trim() == "#[cfg(test)]");
         let is_module = |start: &usize| {
-            lines
-                .get(start + 1)
-                .is_some_and(|line| line.bare.trim_start().starts_with("mod "))
+            lines.get(start + 1).is_some_and(|line| line.bare.trim_start().starts_with("mod "))
         };
         let is_tests = path.ends_with("/tests.rs");
         let before_tests = tests.filter(is_module).unwrap_or(lines.len());
-        Self {
-            path,
-            text,
-            before_tests: if is_tests { 0 } else { before_tests },
-            lines,
-        }
+        Self { path, text, before_tests: if is_tests { 0 } else { before_tests }, lines }
     }
 
     /// All of it, with line numbers.

@@ -7,22 +7,11 @@ use super::files::Files;
 use crate::workspace::Workspace;
 
 /// Folders of the root that are no crate, or hold several.
-const FOLDERS: &[&str] = &[
-    "bench",
-    "docs",
-    "examples",
-    "fuzz",
-    "integration-tests",
-    "target",
-    "xtask",
-];
+const FOLDERS: &[&str] =
+    &["bench", "docs", "examples", "fuzz", "integration-tests", "target", "xtask"];
 
 pub(crate) fn known_folders(workspace: &Workspace, _: &Files, found: &mut Vec<Finding>) {
-    for entry in fs::read_dir(&workspace.root)
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in fs::read_dir(&workspace.root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let known = name.starts_with('.')
             || FOLDERS.contains(&name.as_str())
@@ -46,11 +35,7 @@ pub(crate) fn crate_files(workspace: &Workspace, _: &Files, found: &mut Vec<Find
         for file in wanted {
             let path = format!("{}/{file}", one.folder);
             if !workspace.root.join(&path).is_file() {
-                found.push(Finding::new(
-                    path,
-                    1,
-                    "missing; each crate of this kind has one",
-                ));
+                found.push(Finding::new(path, 1, "missing; each crate of this kind has one"));
             }
         }
     }

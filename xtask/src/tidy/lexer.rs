@@ -27,10 +27,7 @@ enum Inside {
 
 pub(crate) fn lines(source: &str) -> Vec<Line> {
     let mut inside = Inside::Code;
-    source
-        .lines()
-        .map(|line| one_line(line, &mut inside))
-        .collect()
+    source.lines().map(|line| one_line(line, &mut inside)).collect()
 }
 
 fn one_line(source: &str, inside: &mut Inside) -> Line {
@@ -57,11 +54,7 @@ fn one_line(source: &str, inside: &mut Inside) -> Line {
                 (in_code, in_bare) = (false, false);
                 if rest.starts_with("*/") {
                     length = 2;
-                    *inside = if depth == 1 {
-                        Inside::Code
-                    } else {
-                        Inside::Comment(depth - 1)
-                    };
+                    *inside = if depth == 1 { Inside::Code } else { Inside::Comment(depth - 1) };
                 } else if rest.starts_with("/*") {
                     (*inside, length) = (Inside::Comment(depth + 1), 2);
                 }
@@ -108,10 +101,8 @@ fn raw_text(rest: &str, before: &str) -> Option<(usize, usize)> {
     let hashes = rest.strip_prefix('r')?;
     let text = hashes.trim_start_matches('#');
     let count = hashes.len() - text.len();
-    let is_byte = before.ends_with('b')
-        && !before
-            .trim_end_matches('b')
-            .ends_with(char::is_alphanumeric);
+    let is_byte =
+        before.ends_with('b') && !before.trim_end_matches('b').ends_with(char::is_alphanumeric);
     (text.starts_with('"') && (!named || is_byte)).then_some((count + 2, count))
 }
 
@@ -122,11 +113,7 @@ mod tests {
     fn seen(source: &str) -> (String, String) {
         let lines = lines(source);
         let join = |part: fn(&Line) -> &str| {
-            lines
-                .iter()
-                .map(|line| part(line).trim_end())
-                .collect::<Vec<_>>()
-                .join("\n")
+            lines.iter().map(|line| part(line).trim_end()).collect::<Vec<_>>().join("\n")
         };
         (join(|line| &line.code), join(|line| &line.bare))
     }
@@ -139,11 +126,7 @@ mod tests {
             ("a /* b\nc */ d", "a\n d", "a\n d"),
             (r#"f("x // y") // z"#, r#"f("x // y")"#, r#"f("")"#),
             (r#"f("\"//") + 1"#, r#"f("\"//") + 1"#, r#"f("") + 1"#),
-            (
-                r##"f(r#"a"b"#, 1)"##,
-                r##"f(r#"a"b"#, 1)"##,
-                "f(r#\"\"#, 1)",
-            ),
+            (r##"f(r#"a"b"#, 1)"##, r##"f(r#"a"b"#, 1)"##, "f(r#\"\"#, 1)"),
             ("f('\"') // z", "f('\"')", "f()"),
             ("br\"a//b\"", "br\"a//b\"", "br\"\""),
             ("\"a\nb\" c // d", "\"a\nb\" c", "\"\n\" c"),

@@ -46,10 +46,7 @@ pub(crate) fn own_versions(workspace: &Workspace, _: &Files, found: &mut Vec<Fin
 pub(crate) fn workspace_dependencies(workspace: &Workspace, _: &Files, found: &mut Vec<Finding>) {
     for one in &workspace.crates {
         let targets = one.manifest.get("target").and_then(Value::as_table);
-        let targets = targets
-            .into_iter()
-            .flatten()
-            .filter_map(|(_, target)| target.as_table());
+        let targets = targets.into_iter().flatten().filter_map(|(_, target)| target.as_table());
         for table in targets.chain([&one.manifest]) {
             for (name, _) in dependencies(table).filter(|(_, value)| !is_inherited(value)) {
                 let what = format!(
@@ -63,10 +60,7 @@ pub(crate) fn workspace_dependencies(workspace: &Workspace, _: &Files, found: &m
 
 fn dependencies(table: &Table) -> impl Iterator<Item = (&String, &Value)> {
     let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
-    kinds
-        .into_iter()
-        .filter_map(|kind| table.get(kind)?.as_table())
-        .flatten()
+    kinds.into_iter().filter_map(|kind| table.get(kind)?.as_table()).flatten()
 }
 
 fn package<'a>(one: &'a Crate, field: &str) -> Option<&'a Value> {
@@ -81,10 +75,6 @@ fn is_inherited(value: &Value) -> bool {
 fn finding(workspace: &Workspace, one: &Crate, key: &str, what: &str) -> Finding {
     let path = format!("{}/Cargo.toml", one.folder);
     let text = fs::read_to_string(workspace.root.join(&path)).unwrap_or_default();
-    let line = text
-        .lines()
-        .position(|line| line.starts_with(key))
-        .unwrap_or_default()
-        + 1;
+    let line = text.lines().position(|line| line.starts_with(key)).unwrap_or_default() + 1;
     Finding::new(path, line, what)
 }

@@ -13,11 +13,7 @@ const ATTACH: &str = "otel-core/src/instrument.rs";
 const CONVENTIONS: &[&str] = &["db.", "messaging.", "server.", "network.", "error.type"];
 
 pub(crate) fn module_docs(workspace: &Workspace, files: &Files, found: &mut Vec<Finding>) {
-    for source in workspace
-        .crates
-        .iter()
-        .flat_map(|one| files.sources_of(one))
-    {
+    for source in workspace.crates.iter().flat_map(|one| files.sources_of(one)) {
         let is_attribute = |line: &&str| line.starts_with("#![") || line.trim().is_empty();
         let mut first = source.text.lines().skip_while(is_attribute);
         let starts_with_docs = first.next().is_some_and(|line| line.starts_with("//!"));
@@ -31,11 +27,7 @@ pub(crate) fn module_docs(workspace: &Workspace, files: &Files, found: &mut Vec<
 
 /// Decided once, in the core: an adapter states facts about its driver.
 pub(crate) fn convention_names(workspace: &Workspace, files: &Files, found: &mut Vec<Finding>) {
-    let names = |line: &Line| {
-        CONVENTIONS
-            .iter()
-            .any(|it| line.code.contains(&format!("\"{it}")))
-    };
+    let names = |line: &Line| CONVENTIONS.iter().any(|it| line.code.contains(&format!("\"{it}")));
     let what = "a name of the conventions; say the fact through otel-core, which knows the name";
     for (source, number) in lines(workspace, files, Crate::is_adapter, names) {
         found.push(Finding::new(&source.path, number, what));
@@ -104,10 +96,8 @@ fn lines<'a>(
     wanted: fn(&Line) -> bool,
 ) -> impl Iterator<Item = (&'a Source, usize)> {
     let crates = workspace.crates.iter().filter(move |one| kind(one));
-    crates
-        .flat_map(|one| files.sources_of(one))
-        .flat_map(move |source| {
-            let lines = source.shipped().filter(move |(_, line)| wanted(line));
-            lines.map(move |(number, _)| (source, number))
-        })
+    crates.flat_map(|one| files.sources_of(one)).flat_map(move |source| {
+        let lines = source.shipped().filter(move |(_, line)| wanted(line));
+        lines.map(move |(number, _)| (source, number))
+    })
 }

@@ -23,17 +23,9 @@ fn clean() -> tempfile::TempDir {
     let root = folder.path();
     let members = "members = [\"otel-core\", \"otel-x\", \"xtask\"]";
     write(root, "Cargo.toml", &format!("[workspace]\n{members}\n"));
-    write(
-        root,
-        "ARCHITECTURE.md",
-        "# What is where\n`otel-core`, `otel-x` and xtask/\n",
-    );
+    write(root, "ARCHITECTURE.md", "# What is where\n`otel-core`, `otel-x` and xtask/\n");
     for name in ["otel-core", "otel-x", "xtask"] {
-        let private = if name == "xtask" {
-            "publish = false\n"
-        } else {
-            ""
-        };
+        let private = if name == "xtask" { "publish = false\n" } else { "" };
         let manifest = format!("[package]\nname = \"{name}\"\n{private}{PACKAGE}");
         write(root, &format!("{name}/Cargo.toml"), &manifest);
         write(root, &format!("{name}/src/lib.rs"), "//! A crate.\n");
@@ -41,16 +33,8 @@ fn clean() -> tempfile::TempDir {
         write(root, &format!("{name}/CHANGELOG.md"), "# Changes\n");
     }
     write(root, "otel-x/src/driver.rs", "//! The driver.\n");
-    write(
-        root,
-        "otel-core/src/telemetry.rs",
-        "//! A.\nfn a() { global::tracer(1) }\n",
-    );
-    write(
-        root,
-        "otel-core/src/instrument.rs",
-        "//! A.\nfn a() { context.attach(); span.end() }\n",
-    );
+    write(root, "otel-core/src/telemetry.rs", "//! A.\nfn a() { global::tracer(1) }\n");
+    write(root, "otel-core/src/instrument.rs", "//! A.\nfn a() { context.attach(); span.end() }\n");
     folder
 }
 
@@ -74,10 +58,7 @@ fn each_is_found(cases: Vec<Case>) {
         let found = findings(folder.path());
         // A file of 800 lines breaks two rules.
         let count = if expected.contains("800") { 2 } else { 1 };
-        assert!(
-            found.len() == count && found.concat().contains(expected),
-            "{path}: {found:?}"
-        );
+        assert!(found.len() == count && found.concat().contains(expected), "{path}: {found:?}");
     }
 }
 
@@ -89,36 +70,12 @@ fn a_manifest_that_repeats_or_lacks_something_is_found() {
     };
     let nix = "[target.'cfg(unix)'.dev-dependencies]\nnix = { version = \"1\" }\n[lints]";
     each_is_found(vec![
-        case(
-            "[lints]\nworkspace = true",
-            "",
-            "otel-x/Cargo.toml:1: write `[lints]`",
-        ),
-        case(
-            "edition.workspace = true",
-            "edition = \"2024\"",
-            "Cargo.toml:3: write `edition.",
-        ),
-        case(
-            "license.workspace = true",
-            "",
-            "write `license.workspace = true`",
-        ),
-        case(
-            "version = \"0.1.0\"",
-            "version.workspace = true",
-            "crate's own `version = ",
-        ),
-        case(
-            "rust-version = \"1.88\"\n",
-            "",
-            "crate's own `rust-version = ",
-        ),
-        case(
-            "[lints]",
-            "[dependencies]\na = \"1\"\n[lints]",
-            "Cargo.toml:8: write `a.workspace",
-        ),
+        case("[lints]\nworkspace = true", "", "otel-x/Cargo.toml:1: write `[lints]`"),
+        case("edition.workspace = true", "edition = \"2024\"", "Cargo.toml:3: write `edition."),
+        case("license.workspace = true", "", "write `license.workspace = true`"),
+        case("version = \"0.1.0\"", "version.workspace = true", "crate's own `version = "),
+        case("rust-version = \"1.88\"\n", "", "crate's own `rust-version = "),
+        case("[lints]", "[dependencies]\na = \"1\"\n[lints]", "Cargo.toml:8: write `a.workspace"),
         case("[lints]", nix, "Cargo.toml:8: write `nix.workspace = true`"),
     ]);
 }
@@ -128,21 +85,9 @@ fn a_page_that_misleads_is_found() {
     let case = |path, text: &str, expected| (path, text.to_string(), expected);
     let short = README.replace("## Limits\n", "");
     each_is_found(vec![
-        case(
-            "otel-x/README.md",
-            &short,
-            "README.md:1: write the section `## Limits`",
-        ),
-        case(
-            "a.md",
-            "\nsee [b](b.md)",
-            "a.md:2: the link to `b.md` leads nowhere",
-        ),
-        case(
-            "a.md",
-            "[x](ARCHITECTURE.md#no)",
-            "a.md:1: the link to `ARCHITECTURE.md#no` leads",
-        ),
+        case("otel-x/README.md", &short, "README.md:1: write the section `## Limits`"),
+        case("a.md", "\nsee [b](b.md)", "a.md:2: the link to `b.md` leads nowhere"),
+        case("a.md", "[x](ARCHITECTURE.md#no)", "a.md:1: the link to `ARCHITECTURE.md#no` leads"),
         case(
             "ARCHITECTURE.md",
             "# What is where\notel-core, otel-x-y, xtask",
@@ -158,83 +103,42 @@ fn source_in_the_wrong_place_is_found() {
     let adapter = |code, expected| case("otel-x/src/a.rs", code, expected);
     let long = |lines: usize| "fn a() {}\n".repeat(lines);
     each_is_found(vec![
-        case(
-            "otel-x/src/a.rs",
-            &long(401),
-            "otel-x/src/a.rs:1: 401 lines of code, 400",
-        ),
-        adapter(
-            &long(800),
-            "otel-x/src:1: 800 lines of code, 600 are allowed",
-        ),
-        (
-            "otel-x/src/a.rs",
-            "fn a() {}\n".into(),
-            "otel-x/src/a.rs:1: starts without `//!`",
-        ),
-        adapter(
-            "const A: &str = \"db.system\";",
-            "a.rs:2: a name of the conventions",
-        ),
-        adapter(
-            "use opentelemetry::global;",
-            "a.rs:2: reads a global provider",
-        ),
-        adapter(
-            "fn a() { global::meter(1) }",
-            "a.rs:2: reads a global provider",
-        ),
+        case("otel-x/src/a.rs", &long(401), "otel-x/src/a.rs:1: 401 lines of code, 400"),
+        adapter(&long(800), "otel-x/src:1: 800 lines of code, 600 are allowed"),
+        ("otel-x/src/a.rs", "fn a() {}\n".into(), "otel-x/src/a.rs:1: starts without `//!`"),
+        adapter("const A: &str = \"db.system\";", "a.rs:2: a name of the conventions"),
+        adapter("use opentelemetry::global;", "a.rs:2: reads a global provider"),
+        adapter("fn a() { global::meter(1) }", "a.rs:2: reads a global provider"),
         case(
             "otel-core/src/a.rs",
             "fn a() { global::meter(1) }",
             "a.rs:2: reads a global provider",
         ),
-        adapter(
-            "fn a() { context.attach() }",
-            "a.rs:2: makes a context current",
-        ),
-        adapter(
-            "fn a() { std::time::Instant::now() }",
-            "a.rs:2: reads a clock",
-        ),
-        adapter(
-            "fn a() { span.end() }",
-            "a.rs:2: reads a clock or ends a span",
-        ),
+        adapter("fn a() { context.attach() }", "a.rs:2: makes a context current"),
+        adapter("fn a() { std::time::Instant::now() }", "a.rs:2: reads a clock"),
+        adapter("fn a() { span.end() }", "a.rs:2: reads a clock or ends a span"),
         adapter("fn a() { todo!() }", "a.rs:2: unfinished"),
-        case(
-            "xtask/tests/a.rs",
-            "#[ignore = \"a\"]",
-            "xtask/tests/a.rs:2: an ignored test",
-        ),
+        case("xtask/tests/a.rs", "#[ignore = \"a\"]", "xtask/tests/a.rs:2: an ignored test"),
     ]);
 }
 
 #[test]
 fn a_missing_file_of_a_crate_is_found() {
-    for path in [
-        "otel-x/src/driver.rs",
-        "otel-x/README.md",
-        "otel-core/CHANGELOG.md",
-    ] {
+    for path in ["otel-x/src/driver.rs", "otel-x/README.md", "otel-core/CHANGELOG.md"] {
         let folder = clean();
         fs::remove_file(folder.path().join(path)).unwrap();
         assert_eq!(
             findings(folder.path()),
-            [format!(
-                "{path}:1: missing; each crate of this kind has one"
-            )]
+            [format!("{path}:1: missing; each crate of this kind has one")]
         );
     }
 }
 
 #[test]
 fn core_and_xtask_have_budgets_and_the_analyser_none() {
-    for (name, is_over) in [
-        ("otel-core/src", true),
-        ("xtask/src", true),
-        ("otel-core/src/sql", false),
-    ] {
+    for (name, is_over) in
+        [("otel-core/src", true), ("xtask/src", true), ("otel-core/src/sql", false)]
+    {
         let folder = clean();
         for number in 0..10 {
             let text = format!("//! A.\n{}", "fn a() {}\n".repeat(399));

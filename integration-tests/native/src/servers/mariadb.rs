@@ -19,10 +19,7 @@ pub(crate) static MARIADB: Server = Server {
     init: |place| {
         place.write("init.sql", INIT)?;
         let mut install = place.command(&format!("mariadb-install-db {COMMON}"));
-        run(
-            install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]),
-            "",
-        )
+        run(install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]), "")
     },
     command: |place| place.command(&format!("mariadbd {COMMON} {SERVER}")),
     ready: |place| {

@@ -39,10 +39,7 @@ pub(crate) static POSTGRES: Server = Server {
         )
     },
     ready: |place| {
-        run(
-            &mut place.command("pg_isready -h 127.0.0.1 -p {port} -q -t 2"),
-            "",
-        )?;
+        run(&mut place.command("pg_isready -h 127.0.0.1 -p {port} -q -t 2"), "")?;
         let mut psql = place.command("psql -h 127.0.0.1 -p {port} -U otel -d otel -X -q");
         psql.env("PGPASSWORD", "otel").env("PGCONNECT_TIMEOUT", "2");
         run(psql.args(["-c", "select 1"]), "")

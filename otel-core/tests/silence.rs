@@ -1,0 +1,75 @@
+//! A client that works for a while and finds no provider says so once, where operators look.
+
+mod support;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use otel_core::{Telemetry, diagnostics};
+use support::{db, select};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Keeps the messages of warnings.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "otel-core"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+impl Visit for Lines {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+#[test]
+fn silence_is_explained_once() {
+    let lines = Lines::default();
+    tracing::subscriber::with_default(lines.clone(), || {
+        let db = db(&Telemetry::global());
+        (0..999).for_each(|_| db.start(select).finish());
+        assert!(lines.0.lock().unwrap().is_empty(), "too early to tell");
+        (0..5000).for_each(|_| db.start(select).finish());
+    });
+    let said = lines.0.lock().unwrap().clone();
+    assert_eq!(said.len(), 1, "{said:?}");
+    for fact in ["otel-stub", "1000 calls", "opentelemetry 0.33", "`cargo tree -d`"] {
+        assert!(said[0].contains(fact), "{fact} is missing in: {}", said[0]);
+    }
+    assert_eq!(diagnostics().clients[0].silence.as_deref(), Some(&*said[0]));
+    assert_eq!(diagnostics().clients[0].calls_without, 5999);
+}
+
+#[test]
+fn a_client_that_is_switched_off_is_silent_on_purpose() {
+    let lines = Lines::default();
+    tracing::subscriber::with_default(lines.clone(), || {
+        let db = db(&Telemetry::builder().enabled(false).build());
+        (0..5000).for_each(|_| db.start(select).finish());
+    });
+    assert!(lines.0.lock().unwrap().is_empty());
+}
