@@ -6,7 +6,7 @@ use std::env;
 use std::fs;
 use std::hint::black_box;
 use std::io::ErrorKind;
-use std::pin::pin;
+use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -28,36 +28,47 @@ pub fn wanted(own: &str, arguments: &[String]) -> Result<bool> {
 }
 
 /// Polls a future that is ready at once.
-pub fn poll_once<F: Future>(future: F) {
-    let _ = black_box(pin!(future).poll(&mut Context::from_waker(Waker::noop())));
+pub fn poll_once(future: Pin<&mut impl Future>) {
+    let _ = black_box(future.poll(&mut Context::from_waker(Waker::noop())));
 }
 
-/// The number of allocations that the code makes on this thread.
-pub fn allocations(code: impl FnOnce()) -> u64 {
-    allocation_counter::measure(code).count_total
+/// Something that makes a number of calls.
+pub type Contender<'a> = Box<dyn FnMut(u32) -> Result<()> + 'a>;
+
+/// The number of allocations that so many calls make on this thread.
+pub fn allocations(contender: &mut Contender<'_>, calls: u32) -> Result<u64> {
+    let mut result = Ok(());
+    let counted = allocation_counter::measure(|| result = contender(calls));
+    result.map(|()| counted.count_total)
 }
 
-/// Runs the code with the counting of allocations out of its way, as far as it can be.
-pub fn uncounted(code: impl FnOnce()) {
-    let mut code = Some(code);
-    allocation_counter::opt_out(|| code.take().into_iter().for_each(|code| code()));
+/// Runs code with the counting of allocations out of its way, as far as it can be.
+pub fn uncounted<T>(code: impl FnOnce() -> T) -> Option<T> {
+    let (mut code, mut result) = (Some(code), None);
+    allocation_counter::opt_out(|| result = code.take().map(|code| code()));
+    result
 }
 
 /// Nanoseconds per call of each contender: the median of `rounds`, in each of which all of them
 /// run `calls` times, one after the other.
-pub fn nanoseconds(rounds: usize, calls: u32, contenders: &[&dyn Fn(u32)]) -> Vec<f64> {
+pub fn nanoseconds(
+    contenders: &mut [Contender<'_>],
+    rounds: usize,
+    calls: u32,
+) -> Result<Vec<f64>> {
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for _ in 0..rounds {
-        for (times, run) in times.iter_mut().zip(contenders) {
+        for (times, contender) in times.iter_mut().zip(&mut *contenders) {
             let start = Instant::now();
-            uncounted(|| run(calls));
+            uncounted(|| contender(calls)).transpose()?;
             times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
         }
     }
-    times.into_iter().map(median).collect()
+    Ok(times.into_iter().map(median).collect())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -23,9 +23,9 @@ const SYSTEM: &str = "postgresql";
 const NAMESPACE: &str = "shop";
 const ADDRESS: &str = "db.example.com";
 const SUMMARY: &str = "SELECT orders";
-/// 80 characters.
 const TEXT: &str =
-    "SELECT id, customer, total, created_at FROM orders WHERE customer = $1 LIMIT $2 ";
+    "SELECT id, customer, amount, placed FROM orders WHERE customer = $1 AND id <= $2";
+const _: () = assert!(TEXT.len() == 80);
 
 /// More than the calls at each of which a late provider is asked for, and a multiple of the
 /// distance between two later ones.
@@ -99,7 +99,6 @@ fn call_ours(db: &Db<Stub>) -> impl Future<Output = Result<(), Infallible>> {
 struct Pair {
     ours: Db<Stub>,
     bare: Bare,
-    _suppressed: Option<ContextGuard>,
     _providers: Option<(SdkTracerProvider, SdkMeterProvider)>,
 }
 
@@ -129,9 +128,7 @@ impl Pair {
                 (ours(&telemetry), Bare::new(tracer, &meter.meter("bare")))
             }
         };
-        let suppressed = (state == State::Suppressed)
-            .then(|| Context::current().with_telemetry_suppressed().attach());
-        let pair = Self { ours, bare, _suppressed: suppressed, _providers: providers };
+        let pair = Self { ours, bare, _providers: providers };
         pair.run_ours(WARM_UP);
         pair.run_bare(WARM_UP);
         pair
@@ -145,23 +142,98 @@ impl Pair {
         (0..calls).for_each(|_| poll_once(self.bare.run(stub())));
     }
 
-    /// How many times as many calls per second `THREADS` threads make as one does.
-    fn scaling(&self, run: impl Fn(&Self, u32) + Sync + Copy) -> f64
-    where
-        Self: Sync,
-    {
-        let seconds = |threads: u32| {
-            let start = Instant::now();
-            thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(|| bench::uncounted(|| run(self, CALLS)));
-                }
-            });
-            start.elapsed().as_secs_f64()
-        };
-        let mut ratios: Vec<f64> =
-            (0..5).map(|_| f64::from(THREADS) * seconds(1) / seconds(THREADS)).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
+}
+
+/// What the state wants of the thread that calls.
+fn enter(state: State) -> Option<ContextGuard> {
+    (state == State::Suppressed).then(|| Context::current().with_telemetry_suppressed().attach())
+}
+
+/// How many times as many calls per second `THREADS` threads make as one does: the median of five.
+fn scaling(run: impl Fn(u32) + Sync) -> f64 {
+    let seconds = |threads: u32| {
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| bench::uncounted(|| run(CALLS)));
+            }
+        });
+        start.elapsed().as_secs_f64()
+    };
+    bench::median((0..5).map(|_| f64::from(THREADS) * seconds(1) / seconds(THREADS)).collect())
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [CHILD, who, state, calls] => child(who, state, calls.parse()?),
+        _ if bench::wanted("stub", &arguments)? => measure(),
+        _ => Ok(()),
     }
+}
+
+/// Runs under callgrind.
+fn child(who: &str, state: &str, calls: u32) -> Result<()> {
+    let Some((state, _)) = STATES.into_iter().find(|(_, name)| *name == state) else {
+        bail!("no state {state}");
+    };
+    let _guard = enter(state);
+    let pair = Pair::new(state);
+    bench::uncounted(|| match who {
+        "ours" => pair.run_ours(calls),
+        _ => pair.run_bare(calls),
+    });
+    Ok(())
+}
+
+fn measure() -> Result<()> {
+    let mut costs = Vec::new();
+    let mut threads = Vec::new();
+    let mut has_valgrind = true;
+    for (state, name) in STATES {
+        let _guard = enter(state);
+        let pair = Pair::new(state);
+        let times = nanoseconds(ROUNDS, CALLS, &[&|n| pair.run_ours(n), &|n| pair.run_bare(n)]);
+        let counts = [
+            allocations(|| pair.run_ours(10_000)) as f64 / 10_000.0,
+            allocations(|| pair.run_bare(10_000)) as f64 / 10_000.0,
+        ];
+        let ours = instructions(&["ours", name], CALLS_COUNTED)?;
+        let bare = instructions(&["bare", name], CALLS_COUNTED)?;
+        has_valgrind = ours.is_some();
+        let [ours, bare] = [ours, bare].map(|count| count.map(|count| count.main));
+        let ratio = |ours: Option<f64>, bare: Option<f64>| Some(ours? / bare?);
+        let [ours_time, bare_time] = [0, 1].map(|at| times.get(at).copied());
+        costs.push(vec![
+            name.to_owned(),
+            cell(ours_time, 0),
+            cell(bare_time, 0),
+            cell(ratio(ours_time, bare_time), 2),
+            cell(ours, 0),
+            cell(bare, 0),
+            cell(ratio(ours, bare), 2),
+            cell(Some(counts[0]), 4),
+            cell(Some(counts[1]), 4),
+        ]);
+        if matches!(state, State::Off | State::Sampled) {
+            threads.push(vec![
+                name.to_owned(),
+                cell(Some(scaling(|calls| pair.run_ours(calls))), 2),
+                cell(Some(scaling(|calls| pair.run_bare(calls))), 2),
+            ]);
+        }
+    }
+    let head =
+        ["state", "ns", "bare", "ratio", "instructions", "bare", "ratio", "allocations", "bare"];
+    table("stub: one call, ours beside the bare SDK (with metrics in every state but off)", &head, &costs);
+    let title = format!(
+        "stub: calls per second of {THREADS} threads on one client, as a multiple of one thread's \
+         ({} processors)",
+        thread::available_parallelism()?
+    );
+    table(&title, &["state", "ours", "bare"], &threads);
+    if !has_valgrind {
+        bench::say_without_valgrind();
+    }
+    Ok(())
 }

@@ -195,6 +195,7 @@ fn first_schema(path: &str) -> Option<String> {
 /// None if what stands for the port is none: then the host may be a user, the port a password.
 fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, _)) if !host.contains(':') => return None,
         Some((host, rest)) => (host, rest.strip_prefix(':').unwrap_or(rest)),
         None if text.parse::<Ipv6Addr>().is_ok() => (text, ""),
         None => text.split_once(':').unwrap_or((text, "")),

@@ -298,10 +298,8 @@ impl Shared {
         let options = self.telemetry.options();
         let found = self.scope.found();
         let call = call.analyzed(&self.server, &self.texts, options);
-        let measure = found
-            .instruments
-            .filter(|_| told == Told::Call)
-            .map(|_| Measure::new(Arc::clone(self), call.identity()));
+        let measure = found.instruments.filter(|_| told == Told::Call).map(|_| call.identity());
+        let measure = Measure::new(Arc::clone(self), measure);
         let kind = if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client };
         let wanted = !options.require_parent || parent.span().span_context().is_valid();
         let span = found.tracer.filter(|_| wanted).and_then(|tracer| {

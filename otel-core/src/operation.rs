@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::trace::{Status, TraceContextExt as _};
-use opentelemetry::{Context, KeyValue, StringValue};
+use opentelemetry::{Context, KeyValue, StringValue, Value};
 
 use crate::attribute as names;
 use crate::contain::contain;
@@ -28,7 +28,10 @@ pub(crate) struct Live {
     context: Context,
     /// Whether `context` carries a span of ours, and whether that span takes attributes.
     span: SpanState,
-    measure: Option<Measure>,
+    measure: Measure,
+    /// Server and peer, where they are learnt during the call: the last word counts, so it is
+    /// emitted at the end.
+    late: Vec<KeyValue>,
     failure: Option<Failure>,
     rows: Option<u64>,
     rows_on_span: bool,
@@ -76,7 +79,7 @@ impl Live {
         clock: Clock,
         context: Context,
         span: SpanState,
-        measure: Option<Measure>,
+        measure: Measure,
         options: &crate::options::Options,
     ) -> Self {
         Self {
@@ -84,6 +87,7 @@ impl Live {
             context,
             span,
             measure,
+            late: Vec::new(),
             failure: None,
             rows: None,
             rows_on_span: options.returned_rows,
@@ -92,27 +96,19 @@ impl Live {
         }
     }
 
-    fn learn(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
-        for attribute in attributes {
-            if let Some(measure) = &mut self.measure {
-                measure.late.retain(|known| known.key != attribute.key);
-                measure.late.push(attribute.clone());
-            }
-            if self.span == SpanState::Recording {
-                contain(|| self.context.span().set_attribute(attribute));
-            }
-        }
+    fn learn(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.late.retain(|known| known.key.as_str() != name);
+        self.late.push(KeyValue::new(name, value));
     }
 
     /// Ends the span and records the measurement, with one duration and one failure for both.
     fn end(self, failure: Option<Failure>, elapsed: Duration) {
-        if let Some(measure) = self.measure {
-            contain(|| measure.record(elapsed, failure.as_ref(), self.rows));
-        }
+        contain(|| self.measure.record(elapsed, failure.as_ref(), self.rows, &self.late));
         contain(|| {
             if self.span != SpanState::None {
                 let span = self.context.span();
                 if self.span == SpanState::Recording {
+                    span.set_attributes(self.late);
                     if let (true, Some(rows)) = (self.rows_on_span, self.rows) {
                         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
                         span.set_attribute(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
@@ -157,27 +153,25 @@ impl<C> Operation<C> {
         self.live.as_ref().is_some_and(|live| live.span == SpanState::Recording)
     }
 
-    /// Sets the server, for clients that learn it only during the call. The port is left out where
-    /// it is the system's default one.
+    /// Sets the server, for clients that learn it only during the call. One that was configured
+    /// stays, because the conventions ask for that one. The port is left out where it is the
+    /// system's default one.
     pub fn server(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
-        if let Some(live) = &mut self.live {
-            let address = KeyValue::new(names::SERVER_ADDRESS, address.into());
-            let system = live.measure.as_ref().and_then(Measure::default_port);
-            let port = port.filter(|port| Some(*port) != system);
-            live.learn(
-                [address]
-                    .into_iter()
-                    .chain(port.map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)))),
-            );
+        if let Some(live) = self.live.as_mut().filter(|live| !live.measure.server().has_address()) {
+            live.learn(names::SERVER_ADDRESS, address.into());
+            if let Some(port) = port.filter(|port| !live.measure.server().is_default(*port)) {
+                live.learn(names::SERVER_PORT, i64::from(port));
+            }
         }
     }
 
-    /// Sets the node that was really contacted; the last one where there were several.
+    /// Sets the node that was really contacted; of several, the last one set is told.
     pub fn peer(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
         if let Some(live) = &mut self.live {
-            let address = KeyValue::new(names::NETWORK_PEER_ADDRESS, address.into());
-            let port = port.map(|port| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(port)));
-            live.learn([address].into_iter().chain(port));
+            live.learn(names::NETWORK_PEER_ADDRESS, address.into());
+            if let Some(port) = port {
+                live.learn(names::NETWORK_PEER_PORT, i64::from(port));
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 mod dialect;
 mod keyword;
 mod lexer;
+mod quotes;
 mod summary;
 mod walk;
 mod words;

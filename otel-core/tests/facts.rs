@@ -37,8 +37,13 @@ fn span_names() {
 
 #[test]
 fn a_default_port_is_left_out_and_another_is_told() {
-    let ports =
-        [("postgresql", 5432), ("mysql", 3306), ("mariadb", 3306), ("mongodb", 27017), ("redis", 6379)];
+    let ports = [
+        ("postgresql", 5432),
+        ("mysql", 3306),
+        ("mariadb", 3306),
+        ("mongodb", 27017),
+        ("redis", 6379),
+    ];
     for (system, default) in ports {
         for (port, told) in [(default, false), (default + 1, true)] {
             let capture = Capture::new();

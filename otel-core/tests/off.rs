@@ -22,7 +22,12 @@ fn call(telemetry: &Telemetry) {
     assert!(!db.start(never).is_recording());
     let future = db.run((), |()| never(), |()| std::future::ready(Ok::<_, StubError>(7)));
     assert_eq!(poll_once(pin!(future)), std::task::Poll::Ready(Ok(7)));
-    db.record(&Context::current(), std::time::Duration::from_secs(1), &Ok::<_, StubError>(7), never);
+    db.record(
+        &Context::current(),
+        std::time::Duration::from_secs(1),
+        &Ok::<_, StubError>(7),
+        never,
+    );
 }
 
 #[test]
@@ -57,9 +62,8 @@ fn a_known_off_allocates_nothing() {
     };
     calls(2000);
     // One of 64 calls asks for a provider, which may allocate.
-    let asked = (0..64)
-        .filter(|_| allocation_counter::measure(|| calls(1)).count_total != 0)
-        .count();
+    let asked =
+        (0..64).filter(|_| allocation_counter::measure(|| calls(1)).count_total != 0).count();
     assert!(asked <= 1, "{asked} of 64 calls allocated");
 }
 

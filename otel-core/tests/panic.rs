@@ -19,11 +19,15 @@ use support::{SERVER, StubError, db, select};
 #[tokio::test]
 async fn a_panic_in_the_call_passes_through_and_is_told_apart() {
     let capture = Capture::new();
-    let call = db(&capture.telemetry()).run((), |()| select(), |()| async {
-        panic!("the driver's own");
-        #[allow(unreachable_code)]
-        Ok::<(), StubError>(())
-    });
+    let call = db(&capture.telemetry()).run(
+        (),
+        |()| select(),
+        |()| async {
+            panic!("the driver's own");
+            #[allow(unreachable_code)]
+            Ok::<(), StubError>(())
+        },
+    );
     let outcome = AssertUnwindSafe(call).catch_unwind().await;
     assert!(outcome.is_err());
     capture.assert_spans([span("SELECT users")
@@ -106,11 +110,8 @@ async fn a_provider_that_panics_is_contained() {
     // Not both: the SDK's own span, dropped by the first panic, would run into the second one.
     for (at_start, at_end) in [(true, false), (false, true)] {
         let telemetry = bombed(at_start, at_end);
-        let call = db(&telemetry).run(
-            (),
-            |()| select(),
-            |()| std::future::ready(Ok::<_, StubError>(7)),
-        );
+        let call =
+            db(&telemetry).run((), |()| select(), |()| std::future::ready(Ok::<_, StubError>(7)));
         assert_eq!(call.await, Ok(7));
     }
 }
@@ -119,11 +120,15 @@ async fn a_provider_that_panics_is_contained() {
 #[tokio::test]
 async fn a_provider_that_panics_while_the_call_panics_does_not_abort() {
     let telemetry = bombed(false, true);
-    let call = db(&telemetry).run((), |()| select(), |()| async {
-        panic!("the driver's own");
-        #[allow(unreachable_code)]
-        Ok::<(), StubError>(())
-    });
+    let call = db(&telemetry).run(
+        (),
+        |()| select(),
+        |()| async {
+            panic!("the driver's own");
+            #[allow(unreachable_code)]
+            Ok::<(), StubError>(())
+        },
+    );
     assert!(AssertUnwindSafe(call).catch_unwind().await.is_err());
 }
 

@@ -32,9 +32,7 @@ fn ambient() -> Context {
         true,
         TraceState::default(),
     );
-    Context::new()
-        .with_remote_span_context(parent)
-        .with_baggage([KeyValue::new("tenant", "blue")])
+    Context::new().with_remote_span_context(parent).with_baggage([KeyValue::new("tenant", "blue")])
 }
 
 #[test]
@@ -47,7 +45,10 @@ fn string_headers_go_round_without_a_provider() {
     assert_eq!(parents, 1, "{names:?}");
 
     let received = telemetry().extract(&StringCarrier(&headers));
-    assert_eq!(received.span().span_context().span_id(), SpanId::from_hex("b7ad6b7169203331").unwrap());
+    assert_eq!(
+        received.span().span_context().span_id(),
+        SpanId::from_hex("b7ad6b7169203331").unwrap()
+    );
     assert_eq!(received.baggage().get("tenant").map(|value| value.as_str()), Some("blue"));
 }
 
@@ -79,7 +80,10 @@ fn byte_headers_go_round_and_keep_the_others() {
 #[test]
 fn of_several_values_the_last_readable_one_counts() {
     let headers = vec![
-        ("traceparent".to_owned(), b"00-11111111111111111111111111111111-1111111111111111-01".to_vec()),
+        (
+            "traceparent".to_owned(),
+            b"00-11111111111111111111111111111111-1111111111111111-01".to_vec(),
+        ),
         ("traceparent".to_owned(), TRACE.as_bytes().to_vec()),
         ("traceparent".to_owned(), vec![0xff; 55]),
     ];
@@ -91,8 +95,14 @@ fn of_several_values_the_last_readable_one_counts() {
 fn hostile_headers_are_as_if_they_were_not_there() {
     let long = format!("{TRACE}{}", "x".repeat(100_000));
     let hostile = [
-        "", "00", "nonsense", "00-0-0-01", &long, "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        "00-00000000000000000000000000000000-0000000000000000-01", "00-\u{0}\u{1}-🦀-01",
+        "",
+        "00",
+        "nonsense",
+        "00-0-0-01",
+        &long,
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-00000000000000000000000000000000-0000000000000000-01",
+        "00-\u{0}\u{1}-🦀-01",
     ];
     for value in hostile {
         let strings = HashMap::from([("traceparent".to_owned(), value.to_owned())]);

@@ -252,17 +252,17 @@ impl Classify<sqlx::Error> for Sqlx {
 fn of_server(error: &dyn DatabaseError) -> Failure {
     #[cfg(feature = "mysql")]
     if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-        return Failure::code(error.number().to_string()).description(kind(error.kind()));
+        return Failure::code(error.number().to_string()).description(kind(&error.kind()));
     }
     match error.code() {
         Some(code) => Failure::code(code.into_owned()),
         None => Failure::new("Database"),
     }
-    .description(kind(error.kind()))
+    .description(kind(&error.kind()))
 }
 
 /// The one thing that sqlx tells of a server's error which cannot quote data.
-fn kind(kind: ErrorKind) -> &'static str {
+fn kind(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::CheckViolation => "check violation",
         ErrorKind::ExclusionViolation => "exclusion violation",

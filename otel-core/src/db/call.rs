@@ -89,14 +89,18 @@ impl DbServer {
         if name.is_empty() { self.system().to_owned() } else { name }
     }
 
-    pub(super) fn default_port(&self) -> Option<u16> {
-        default_port(self.system.as_str())
+    pub(crate) fn has_address(&self) -> bool {
+        self.address.is_some()
+    }
+
+    pub(crate) fn is_default(&self, port: u16) -> bool {
+        default_port(self.system.as_str()) == Some(port)
     }
 
     /// The port where it is told: beside an address, and not the default one.
     fn told_port(&self) -> Option<u16> {
         self.address.as_ref()?;
-        self.port.filter(|port| Some(*port) != self.default_port())
+        self.port.filter(|port| !self.is_default(*port))
     }
 
     /// System, namespace, address and port, in the form that spans and metrics share.

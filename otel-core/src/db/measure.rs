@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 use super::Shared;
-use super::call::Identity;
+use super::call::{DbServer, Identity};
 use super::pool::Registry;
 use crate::attribute::{self as names, metric};
 use crate::failure::Failure;
@@ -84,25 +84,29 @@ const MOST: usize = 13;
 /// What is needed to measure an operation when it ends.
 pub(crate) struct Measure {
     shared: Arc<Shared>,
-    identity: Identity,
-    /// Server and peer, where they were learnt during the call; they win over the configured ones.
-    pub(crate) late: Vec<KeyValue>,
+    /// `None` where the duration would say nothing about the server.
+    identity: Option<Identity>,
 }
 
 impl Measure {
-    pub(super) fn new(shared: Arc<Shared>, identity: Identity) -> Self {
-        Self { shared, identity, late: Vec::new() }
+    pub(super) fn new(shared: Arc<Shared>, identity: Option<Identity>) -> Self {
+        Self { shared, identity }
     }
 
-    pub(crate) fn default_port(&self) -> Option<u16> {
-        self.shared.server.default_port()
+    pub(crate) fn server(&self) -> &DbServer {
+        &self.shared.server
     }
 
     /// Records the duration, and the rows of a success, with one set of attributes.
-    pub(crate) fn record(&self, elapsed: Duration, failure: Option<&Failure>, rows: Option<u64>) {
-        let Some(instruments) = self.shared.scope.found().instruments else {
-            return;
-        };
+    pub(crate) fn record(
+        &self,
+        elapsed: Duration,
+        failure: Option<&Failure>,
+        rows: Option<u64>,
+        late: &[KeyValue],
+    ) {
+        let Some(identity) = &self.identity else { return };
+        let Some(instruments) = self.shared.scope.found().instruments else { return };
         // On the stack: a call that is measured allocates nothing for it.
         let mut attributes: [KeyValue; MOST] = std::array::from_fn(|_| KeyValue::new("", false));
         let mut count = 0;
@@ -112,17 +116,9 @@ impl Measure {
                 count += 1;
             }
         };
-        let server_is_late =
-            self.late.iter().any(|fact| fact.key.as_str() == names::SERVER_ADDRESS);
-        self.shared.server.describe(self.identity.namespace.as_ref(), |fact| {
-            let of_server =
-                [names::SERVER_ADDRESS, names::SERVER_PORT].contains(&fact.key.as_str());
-            if !(server_is_late && of_server) {
-                put(fact);
-            }
-        });
-        self.identity.describe(&mut put);
-        self.late.iter().cloned().for_each(&mut put);
+        self.server().describe(identity.namespace.as_ref(), &mut put);
+        identity.describe(&mut put);
+        late.iter().cloned().for_each(&mut put);
         if let Some(failure) = failure {
             put(KeyValue::new(names::ERROR_TYPE, failure.error_type.clone()));
             if let Some(code) = &failure.status_code {

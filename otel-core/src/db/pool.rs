@@ -180,6 +180,8 @@ impl Pool {
             pools.push(Registered { state, pending, name: name.clone() });
             name
         };
+        // The gauges tell of a pool before it is used, if there is a provider already.
+        scope.found();
         let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, name)];
         Self(Arc::new(Inner { scope, label, pending }))
     }

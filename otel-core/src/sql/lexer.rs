@@ -30,22 +30,22 @@ pub(crate) struct Span {
 }
 
 /// No `]` is awaited.
-const NO_BRACKET: usize = usize::MAX;
+pub(super) const NO_BRACKET: usize = usize::MAX;
 
 pub(crate) struct Lexer<'a> {
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
     /// Where the last token begins.
     start: usize,
     /// Where it ends.
     position: usize,
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     /// The previous token ends an operand and nothing stands between: `-` is an operator then, not
     /// a sign, and `.` no decimal point.
-    after_operand: bool,
+    pub(super) after_operand: bool,
     /// The previous token was PostgreSQL's `E'…'`: a string that continues it has escapes too.
     continues_escaped: bool,
     /// The first `]` after a `[` that may have opened a name.
-    bracket: usize,
+    pub(super) bracket: usize,
 }
 
 impl<'a> Lexer<'a> {
@@ -165,112 +165,6 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A token from the quote at `open` to the one that closes it; a doubled quote does not.
-    fn quoted(&self, kind: Kind, open: usize, backslash: Backslash) -> (Kind, usize) {
-        let quote = self.at(open);
-        let mut index = open + 1;
-        while let Some(&byte) = self.bytes.get(index) {
-            if byte == quote {
-                if self.at(index + 1) != quote {
-                    return (kind, index + 1);
-                }
-                index += 2;
-            } else if byte == b'\\' && backslash != Backslash::Plain {
-                if backslash == Backslash::Unknown && self.at(index + 1) == quote {
-                    return self.unsafe_from_here();
-                }
-                index += 2;
-            } else {
-                index += 1;
-            }
-        }
-        self.unsafe_from_here()
-    }
-
-    /// `[name]`, or the `[` of an array.
-    fn bracket(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
-        let symbol = (Kind::Symbol(b'['), start + 1);
-        if !matches!(self.dialect, Dialect::Sqlite | Dialect::Generic) || self.bracket != NO_BRACKET
-        {
-            return symbol;
-        }
-        let rest = self.bytes.get(start + 1..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|&byte| byte == b']') else {
-            // Without its end it is no name. (Looked for once: the next `[` would look again.)
-            self.bracket = self.bytes.len() + 1;
-            return match self.dialect {
-                Dialect::Sqlite => self.unsafe_from_here(),
-                _ => symbol,
-            };
-        };
-        let close = start + 1 + length;
-        let words = || {
-            let inside = rest.get(..length).unwrap_or_default();
-            let mut words = inside.split(|byte| *byte == b' ');
-            words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
-        };
-        if self.dialect == Dialect::Sqlite || only_a_name || (!self.after_operand && words()) {
-            return (Kind::Name, close + 1);
-        }
-        self.bracket = close;
-        symbol
-    }
-
-    fn line_comment(&self, start: usize) -> (Kind, usize) {
-        let next = self.at(start + 2);
-        let spaced = next <= b' ' || next == 0x7f;
-        if self.dialect.is_mysql() && !spaced {
-            return match next {
-                // Without a comment there `--` would begin one.
-                b'#' | b'/' | b'-' => self.unsafe_from_here(),
-                _ => (Kind::Symbol(b'-'), start + 1),
-            };
-        }
-        let end = self.line_end(start);
-        let comment = self.bytes.get(start..end).unwrap_or_default();
-        if self.dialect == Dialect::Generic {
-            // Not spaced it is code in MySQL; a carriage return ends it in PostgreSQL alone.
-            let carries_on = !spaced && comment.iter().any(|byte| b"'\"`/".contains(byte));
-            let returns = comment.iter().rposition(|&byte| byte == b'\r');
-            if carries_on || returns.is_some_and(|index| index + 1 < comment.len()) {
-                return self.unsafe_from_here();
-            }
-        }
-        (Kind::Comment, end)
-    }
-
-    fn line_end(&self, start: usize) -> usize {
-        let returns = self.dialect == Dialect::PostgreSql;
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let length = rest.iter().position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
-        start + length.unwrap_or(rest.len())
-    }
-
-    fn block_comment(&self, start: usize) -> (Kind, usize) {
-        let mut index = start + 2;
-        // What MySQL executes may hold quotes and comments that hide the end of the comment.
-        let executed = !matches!(self.dialect, Dialect::PostgreSql | Dialect::Sqlite)
-            && (self.at(index) == b'!' || (self.at(index) == b'M' && self.at(index + 1) == b'!'));
-        let mut depth = 1;
-        while let Some(&byte) = self.bytes.get(index) {
-            match (byte, self.at(index + 1)) {
-                (b'*', b'/') if depth == 1 => return (Kind::Comment, index + 2),
-                (b'*', b'/') => {
-                    depth -= 1;
-                    index += 2;
-                }
-                (b'/', b'*') if self.dialect == Dialect::PostgreSql => {
-                    depth += 1;
-                    index += 2;
-                }
-                (b'/', b'*') if executed || self.dialect == Dialect::Generic => break,
-                (b'\'' | b'"' | b'`' | b'#', _) | (b'-', b'-') if executed => break,
-                _ => index += 1,
-            }
-        }
-        self.unsafe_from_here()
-    }
-
     /// A number, or a name that begins with a digit, which MySQL has.
     fn number(&self, start: usize, only_a_name: bool) -> (Kind, usize) {
         if only_a_name
@@ -313,41 +207,6 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// `$1`, `$name`, or a string between two `$tag$`.
-    fn dollar(&self, start: usize, next: u8) -> (Kind, usize) {
-        let end = self.skip(start + 1, |byte| is_name(byte) && byte != b'$');
-        if self.dialect.is_mysql() {
-            return (Kind::Word, self.skip(end, is_name));
-        }
-        if next.is_ascii_digit() {
-            return (Kind::Parameter, end);
-        }
-        let dollar_quotes = matches!(self.dialect, Dialect::PostgreSql | Dialect::Generic);
-        if !dollar_quotes || self.at(end) != b'$' {
-            return match end - start {
-                1 => (Kind::Symbol(b'$'), end),
-                _ => self.named_parameter(end),
-            };
-        }
-        let tag = self.bytes.get(start..=end).unwrap_or_default();
-        let mut index = end + 1;
-        while let Some(&byte) = self.bytes.get(index) {
-            match (byte, self.at(index + 1)) {
-                (b'$', _) if self.bytes.get(index..).is_some_and(|rest| rest.starts_with(tag)) => {
-                    return (Kind::Literal, index + tag.len());
-                }
-                // Where `$tag$` is a name, this opens something that may end beyond the second.
-                (b'\'' | b'"' | b'`' | b'[' | b'#', _) | (b'-', b'-') | (b'/', b'*')
-                    if self.dialect == Dialect::Generic =>
-                {
-                    break;
-                }
-                _ => index += 1,
-            }
-        }
-        self.unsafe_from_here()
-    }
-
     /// `?`, `?1`, `:name`, `@name`, or an operator.
     fn parameter(&self, start: usize, byte: u8, next: u8) -> (Kind, usize) {
         let named = match (self.dialect, byte) {
@@ -369,7 +228,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The rest of a parameter: SQLite's go on with `::` and with anything in parentheses.
-    fn named_parameter(&self, mut end: usize) -> (Kind, usize) {
+    pub(super) fn named_parameter(&self, mut end: usize) -> (Kind, usize) {
         while self.dialect == Dialect::Sqlite && self.at(end) == b':' && self.at(end + 1) == b':' {
             end = self.skip(end + 2, is_name);
         }
@@ -386,15 +245,15 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn unsafe_from_here(&self) -> (Kind, usize) {
+    pub(super) fn unsafe_from_here(&self) -> (Kind, usize) {
         (Kind::Unsafe, self.bytes.len())
     }
 
-    fn at(&self, index: usize) -> u8 {
+    pub(super) fn at(&self, index: usize) -> u8 {
         self.bytes.get(index).copied().unwrap_or(0)
     }
 
-    fn skip(&self, from: usize, accept: impl Fn(u8) -> bool) -> usize {
+    pub(super) fn skip(&self, from: usize, accept: impl Fn(u8) -> bool) -> usize {
         let mut index = from;
         while self.bytes.get(index).is_some_and(|&byte| accept(byte)) {
             index += 1;
@@ -407,7 +266,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-fn is_name(byte: u8) -> bool {
+pub(super) fn is_name(byte: u8) -> bool {
     // A table: this is asked of most bytes of a text.
     const NAME: [bool; 256] = {
         let mut table = [false; 256];
@@ -422,8 +281,4 @@ fn is_name(byte: u8) -> bool {
         }
     };
     NAME[usize::from(byte)]
-}
-
-fn starts_with_digit(word: &[u8]) -> bool {
-    word.first().is_some_and(u8::is_ascii_digit)
 }

@@ -310,7 +310,7 @@ impl<'a> Walker<'a> {
     fn symbol(&mut self, symbol: u8) {
         let previous = std::mem::replace(&mut self.previous, Previous::Symbol(symbol));
         if self.sensitive == Sensitive::PragmaKey {
-            self.secret = symbol != b'.';
+            self.secret = matches!(symbol, b'=' | b'(');
         }
         match symbol {
             b'(' => self.open(),
@@ -363,6 +363,9 @@ impl<'a> Walker<'a> {
         *outer = self.frame;
         self.depth += 1;
         self.frame = Frame::new(inside);
+        if verb == Verb::Explain {
+            self.frame.verb = verb;
+        }
         if inside == Place::Inner {
             self.frame.verb = Verb::Select;
             self.frame.listing = true;

@@ -30,7 +30,9 @@ impl Walker<'_> {
         if keyword == Keyword::None && self.frame.place == Place::Other {
             return Role::Keep;
         }
-        self.watch_for_secrets(keyword, previous);
+        if self.frame.place != Place::MaybeName {
+            self.watch_for_secrets(keyword, previous);
+        }
         let named = matches!(previous, Previous::Word(Keyword::Is | Keyword::As))
             || matches!(next, Some(b'.' | b'('));
         if keyword == Keyword::Boolean && !named {
@@ -143,6 +145,10 @@ impl Walker<'_> {
             Keyword::Merge | Keyword::Update | Keyword::Delete => {
                 (Verb::Modify, Place::Name, Sensitive::No)
             }
+            Keyword::Values if self.depth > 0 => {
+                self.frame.place = Place::Other;
+                return;
+            }
             Keyword::Values => (Verb::None, Place::Other, Sensitive::No),
             Keyword::Table => (Verb::None, Place::Name, Sensitive::No),
             Keyword::Create => (Verb::Create, Place::Object, Sensitive::Account),
@@ -241,7 +247,7 @@ impl Walker<'_> {
         self.frame.place = match keyword {
             Keyword::Join => Place::Name,
             Keyword::On => Place::Condition,
-            Keyword::As if place == Place::AfterName => Place::Alias,
+            Keyword::As if place != Place::Condition => Place::Alias,
             // `FORCE INDEX FOR JOIN (a)`, `WITH ORDINALITY`, `FOR KEY SHARE`
             Keyword::Joining
             | Keyword::Only

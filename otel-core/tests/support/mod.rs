@@ -41,11 +41,8 @@ pub(crate) fn select() -> DbCall<'static> {
 }
 
 /// The attributes that every span and point of [`db`] and [`select`] carries.
-pub(crate) const SERVER: [(&str, &str); 3] = [
-    ("db.system.name", "postgresql"),
-    ("db.namespace", "shop"),
-    ("server.address", "db.example"),
-];
+pub(crate) const SERVER: [(&str, &str); 3] =
+    [("db.system.name", "postgresql"), ("db.namespace", "shop"), ("server.address", "db.example")];
 
 /// Polls a future once.
 pub(crate) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {

@@ -1,0 +1,151 @@
+//! Tokens with an end of their own: quotes, brackets, comments.
+
+use super::dialect::{Backslash, Dialect};
+use super::lexer::{Kind, Lexer, NO_BRACKET, is_name};
+
+impl Lexer<'_> {
+    /// A token from the quote at `open` to the one that closes it; a doubled quote does not.
+    pub(super) fn quoted(&self, kind: Kind, open: usize, backslash: Backslash) -> (Kind, usize) {
+        let quote = self.at(open);
+        let mut index = open + 1;
+        while let Some(&byte) = self.bytes.get(index) {
+            if byte == quote {
+                if self.at(index + 1) != quote {
+                    return (kind, index + 1);
+                }
+                index += 2;
+            } else if byte == b'\\' && backslash != Backslash::Plain {
+                if backslash == Backslash::Unknown && self.at(index + 1) == quote {
+                    return self.unsafe_from_here();
+                }
+                index += 2;
+            } else {
+                index += 1;
+            }
+        }
+        self.unsafe_from_here()
+    }
+
+    /// `[name]`, or the `[` of an array.
+    pub(super) fn bracket(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
+        let symbol = (Kind::Symbol(b'['), start + 1);
+        if !matches!(self.dialect, Dialect::Sqlite | Dialect::Generic) || self.bracket != NO_BRACKET
+        {
+            return symbol;
+        }
+        let rest = self.bytes.get(start + 1..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|&byte| byte == b']') else {
+            // Without its end it is no name. (Looked for once: the next `[` would look again.)
+            self.bracket = self.bytes.len() + 1;
+            return match self.dialect {
+                Dialect::Sqlite => self.unsafe_from_here(),
+                _ => symbol,
+            };
+        };
+        let close = start + 1 + length;
+        let words = || {
+            let inside = rest.get(..length).unwrap_or_default();
+            let mut words = inside.split(|byte| *byte == b' ');
+            words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
+        };
+        if self.dialect == Dialect::Sqlite || only_a_name || (!self.after_operand && words()) {
+            return (Kind::Name, close + 1);
+        }
+        self.bracket = close;
+        symbol
+    }
+
+    pub(super) fn line_comment(&self, start: usize) -> (Kind, usize) {
+        let next = self.at(start + 2);
+        let spaced = next <= b' ' || next == 0x7f;
+        if self.dialect.is_mysql() && !spaced {
+            return match next {
+                // Without a comment there `--` would begin one.
+                b'#' | b'/' | b'-' => self.unsafe_from_here(),
+                _ => (Kind::Symbol(b'-'), start + 1),
+            };
+        }
+        let end = self.line_end(start);
+        let comment = self.bytes.get(start..end).unwrap_or_default();
+        if self.dialect == Dialect::Generic {
+            // Not spaced it is code in MySQL; a carriage return ends it in PostgreSQL alone.
+            let carries_on = !spaced && comment.iter().any(|byte| b"'\"`/".contains(byte));
+            let returns = comment.iter().rposition(|&byte| byte == b'\r');
+            if carries_on || returns.is_some_and(|index| index + 1 < comment.len()) {
+                return self.unsafe_from_here();
+            }
+        }
+        (Kind::Comment, end)
+    }
+
+    pub(super) fn line_end(&self, start: usize) -> usize {
+        let returns = self.dialect == Dialect::PostgreSql;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
+        start + length.unwrap_or(rest.len())
+    }
+
+    pub(super) fn block_comment(&self, start: usize) -> (Kind, usize) {
+        let mut index = start + 2;
+        // What MySQL executes may hold quotes and comments that hide the end of the comment.
+        let executed = !matches!(self.dialect, Dialect::PostgreSql | Dialect::Sqlite)
+            && (self.at(index) == b'!' || (self.at(index) == b'M' && self.at(index + 1) == b'!'));
+        let mut depth = 1;
+        while let Some(&byte) = self.bytes.get(index) {
+            match (byte, self.at(index + 1)) {
+                (b'*', b'/') if depth == 1 => return (Kind::Comment, index + 2),
+                (b'*', b'/') => {
+                    depth -= 1;
+                    index += 2;
+                }
+                (b'/', b'*') if self.dialect == Dialect::PostgreSql => {
+                    depth += 1;
+                    index += 2;
+                }
+                (b'/', b'*') if executed || self.dialect == Dialect::Generic => break,
+                (b'\'' | b'"' | b'`' | b'#', _) | (b'-', b'-') if executed => break,
+                _ => index += 1,
+            }
+        }
+        self.unsafe_from_here()
+    }
+
+    /// `$1`, `$name`, or a string between two `$tag$`.
+    pub(super) fn dollar(&self, start: usize, next: u8) -> (Kind, usize) {
+        let end = self.skip(start + 1, |byte| is_name(byte) && byte != b'$');
+        if self.dialect.is_mysql() {
+            return (Kind::Word, self.skip(end, is_name));
+        }
+        if next.is_ascii_digit() {
+            return (Kind::Parameter, end);
+        }
+        let dollar_quotes = matches!(self.dialect, Dialect::PostgreSql | Dialect::Generic);
+        if !dollar_quotes || self.at(end) != b'$' {
+            return match end - start {
+                1 => (Kind::Symbol(b'$'), end),
+                _ => self.named_parameter(end),
+            };
+        }
+        let tag = self.bytes.get(start..=end).unwrap_or_default();
+        let mut index = end + 1;
+        while let Some(&byte) = self.bytes.get(index) {
+            match (byte, self.at(index + 1)) {
+                (b'$', _) if self.bytes.get(index..).is_some_and(|rest| rest.starts_with(tag)) => {
+                    return (Kind::Literal, index + tag.len());
+                }
+                // Where `$tag$` is a name, this opens something that may end beyond the second.
+                (b'\'' | b'"' | b'`' | b'[' | b'#', _) | (b'-', b'-') | (b'/', b'*')
+                    if self.dialect == Dialect::Generic =>
+                {
+                    break;
+                }
+                _ => index += 1,
+            }
+        }
+        self.unsafe_from_here()
+    }
+}
+
+fn starts_with_digit(word: &[u8]) -> bool {
+    word.first().is_some_and(u8::is_ascii_digit)
+}

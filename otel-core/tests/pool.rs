@@ -1,0 +1,141 @@
+//! Metrics of connection pools: gauges that live as long as the pool, guards that end by themselves.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use otel_core::db::pool::PoolState;
+use otel_testing::{Capture, metric, point};
+use support::db;
+
+#[derive(Default)]
+struct State {
+    size: AtomicU64,
+    idle: AtomicU64,
+}
+
+impl PoolState for State {
+    fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    fn idle(&self) -> u64 {
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    fn max(&self) -> Option<u64> {
+        Some(10)
+    }
+}
+
+fn state(size: u64, idle: u64) -> Arc<State> {
+    Arc::new(State { size: size.into(), idle: idle.into() })
+}
+
+fn counts(capture: &Capture, idle: i32, used: i32) {
+    let point = |state: &'static str, count: i32| {
+        point()
+            .attribute("db.client.connection.pool.name", "orders")
+            .attribute("db.client.connection.state", state)
+            .value(count)
+    };
+    capture.assert_metric(
+        metric("db.client.connection.count")
+            .up_down_counter()
+            .unit("{connection}")
+            .points([point("idle", idle), point("used", used)]),
+    );
+}
+
+#[test]
+fn gauges_follow_the_pool_and_end_with_it() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let state = state(5, 2);
+    let pool = db.pool("orders", &state);
+    counts(&capture, 2, 3);
+    state.size.store(7, Ordering::Relaxed);
+    counts(&capture, 2, 5);
+    // Told without a lock, the idle ones may be more than all for a moment.
+    state.idle.store(u64::MAX, Ordering::Relaxed);
+    counts(&capture, 7, 0);
+    let named = point().attribute("db.client.connection.pool.name", "orders");
+    capture.assert_metric(metric("db.client.connection.max").point(named.value(10)));
+    // What the pool does not tell is not emitted.
+    capture.assert_no_metric("db.client.connection.idle.min");
+    capture.assert_no_metric("db.client.connection.idle.max");
+
+    let weak = Arc::downgrade(&state);
+    drop((state, pool));
+    assert_eq!(weak.strong_count(), 0);
+    capture.assert_no_metric("db.client.connection.count");
+    capture.assert_no_metric("db.client.connection.pending_requests");
+}
+
+fn pending(capture: &Capture) -> f64 {
+    capture.assert_metric("db.client.connection.pending_requests").points[0].sum()
+}
+
+#[test]
+fn a_wait_is_pending_until_it_ends_in_whatever_way() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let state = state(1, 0);
+    let pool = db.pool("orders", &state);
+    let waits = [pool.wait(), pool.wait(), pool.wait()];
+    let is = |expected: f64| assert!((pending(&capture) - expected).abs() < 0.1);
+    is(3.0);
+    let [first, second, third] = waits;
+    let held = first.got();
+    is(2.0);
+    second.timed_out();
+    is(1.0);
+    // Cancelled: neither a wait nor a timeout, and no longer pending.
+    drop(third);
+    is(0.0);
+    capture.assert_no_metric("db.client.connection.use_time");
+    drop(held);
+    drop(pool.held());
+    let named = || point().attribute("db.client.connection.pool.name", "orders");
+    capture.assert_metric(
+        metric("db.client.connection.wait_time").histogram().unit("s").point(named().count(1)),
+    );
+    capture.assert_metric(
+        metric("db.client.connection.use_time").histogram().unit("s").point(named().count(2)),
+    );
+    capture.assert_metric(
+        metric("db.client.connection.timeouts").counter().unit("{timeout}").point(named().value(1)),
+    );
+}
+
+#[test]
+fn two_pools_of_one_name_are_told_apart() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let states = [state(1, 1), state(2, 2)];
+    let _pools = states.each_ref().map(|state| db.pool("orders", state));
+    let max = capture.assert_metric("db.client.connection.max");
+    let mut names: Vec<_> = max
+        .points
+        .iter()
+        .filter_map(|point| point.attribute("db.client.connection.pool.name"))
+        .map(|name| name.as_str().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["orders", "orders#2"]);
+}
+
+/// Pools that come and go by the thousand, with nobody collecting, leave nothing behind.
+#[test]
+fn dropped_pools_do_not_add_up() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let kept = state(1, 1);
+    let _kept = db.pool("kept", &kept);
+    for _ in 0..10_000 {
+        drop(db.pool("gone", &state(1, 1)));
+    }
+    let max = capture.assert_metric("db.client.connection.max");
+    assert_eq!(max.points.len(), 1);
+}

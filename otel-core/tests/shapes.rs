@@ -1,0 +1,327 @@
+//! The shapes of drivers that come, one small adapter each: the core carries them as it is.
+
+mod support;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
+use otel_core::{Db, DbCall, DbServer, Failure, Operation, Pending, Telemetry};
+use otel_testing::{Capture, metric, point, span};
+use support::{Stub, StubError};
+
+/// Events on other threads, keyed by an id, that may never finish: a driver that tells of its
+/// commands by callbacks.
+mod events {
+    use super::*;
+
+    pub(super) enum Event {
+        Started { id: u32, command: &'static str },
+        Failed { id: u32, code: &'static str },
+        Succeeded { id: u32 },
+    }
+
+    pub(super) struct Listener {
+        db: Db<Stub>,
+        running: Pending<u32, Operation<Stub>>,
+    }
+
+    impl Listener {
+        pub(super) fn new(telemetry: &Telemetry, capacity: usize) -> Self {
+            let server = DbServer::new("mongodb").namespace("shop");
+            Self { db: Db::new(telemetry, server), running: Pending::new(capacity) }
+        }
+
+        pub(super) fn hear(&self, event: &Event, caller: &Context) {
+            match *event {
+                Event::Started { id, command } => {
+                    let describe = || DbCall::new().operation(command).collection("orders");
+                    self.running.insert(id, self.db.start_in(caller, describe));
+                }
+                Event::Failed { id, code } => {
+                    if let Some(operation) = self.running.take(&id) {
+                        operation.fail(&StubError(code));
+                    }
+                }
+                Event::Succeeded { id } => {
+                    self.running.take(&id).into_iter().for_each(Operation::finish);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn events_on_other_threads_that_may_never_finish() {
+    use events::{Event, Listener};
+    let capture = Capture::new();
+    let listener = Arc::new(Listener::new(&capture.telemetry(), 2));
+    let (events, heard) = mpsc::channel::<(Event, Context)>();
+    let thread = thread::spawn({
+        let listener = Arc::clone(&listener);
+        move || heard.iter().for_each(|(event, caller)| listener.hear(&event, &caller))
+    });
+    capture.tracer("application").in_span("request", |caller| {
+        for event in [
+            Event::Started { id: 1, command: "find" },
+            Event::Started { id: 2, command: "insert" },
+            Event::Succeeded { id: 1 },
+            Event::Failed { id: 2, code: "11000" },
+            Event::Started { id: 3, command: "ping" },
+            Event::Started { id: 4, command: "count" },
+            Event::Started { id: 5, command: "find" },
+            Event::Succeeded { id: 3 },
+        ] {
+            events.send((event, caller.clone())).unwrap();
+        }
+    });
+    drop(events);
+    thread.join().unwrap();
+    drop(listener);
+    let mut ended: Vec<_> = capture
+        .spans()
+        .iter()
+        .filter(|span| span.name != "request")
+        .map(|span| {
+            let request = &capture.spans_named("request")[0];
+            assert_eq!(span.parent_span_id, request.span_context.span_id());
+            let mut facts = span.attributes.iter();
+            let error = facts.find(|fact| fact.key.as_str() == "error.type");
+            format!("{} {}", span.name, error.map_or("-".into(), |fact| fact.value.as_str()))
+        })
+        .collect();
+    ended.sort();
+    let expected = [
+        "count orders cancelled",
+        "find orders -",
+        "find orders cancelled",
+        "insert orders 11000",
+        "ping orders cancelled",
+    ];
+    assert_eq!(ended, expected);
+}
+
+/// A client that blocks the thread.
+#[test]
+fn a_blocking_client() {
+    let capture = Capture::new();
+    let db = support::db(&capture.telemetry());
+    let seen = db
+        .start(|| DbCall::new().operation("GET"))
+        .call(|| Ok::<_, StubError>(Context::current().span().span_context().span_id()));
+    let failed =
+        db.start(|| DbCall::new().operation("SET")).call(|| Err::<(), _>(StubError("OOM")));
+    assert_eq!(failed, Err(StubError("OOM")));
+    let spans = capture.spans();
+    assert_eq!(spans[0].span_context.span_id(), seen.unwrap());
+    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["GET shop", "SET shop"]);
+}
+
+/// Pages that arrive on a worker, and a pager that is neither a future nor a stream.
+mod pages {
+    use super::*;
+
+    pub(super) struct Pager {
+        pages: mpsc::Receiver<Result<Vec<u32>, StubError>>,
+        page: std::vec::IntoIter<u32>,
+        rows: u64,
+        operation: Option<Operation<Stub>>,
+    }
+
+    impl Pager {
+        pub(super) fn start(db: &Db<Stub>, answers: Vec<Result<Vec<u32>, StubError>>) -> Self {
+            // Captured where the call is made: the worker has no context of its own.
+            let operation = db.start(|| DbCall::statement("SELECT id FROM users", true));
+            let (worker, pages) = mpsc::channel();
+            let context = operation.context();
+            thread::spawn(move || {
+                let _below = context.attach();
+                answers.into_iter().for_each(|page| drop(worker.send(page)));
+            });
+            Self { pages, page: Vec::new().into_iter(), rows: 0, operation: Some(operation) }
+        }
+
+        pub(super) fn next(&mut self) -> Option<Result<u32, StubError>> {
+            loop {
+                if let Some(row) = self.page.next() {
+                    self.rows += 1;
+                    return Some(Ok(row));
+                }
+                match self.pages.recv() {
+                    Ok(Ok(page)) => self.page = page.into_iter(),
+                    Ok(Err(error)) => {
+                        self.operation.take()?.fail(&error);
+                        return Some(Err(error));
+                    }
+                    Err(_) => {
+                        let mut operation = self.operation.take()?;
+                        operation.rows(self.rows);
+                        operation.finish();
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_that_arrive_on_a_worker() {
+    let capture = Capture::new();
+    let telemetry = capture.telemetry_builder().returned_rows(true).build();
+    let db = support::db(&telemetry);
+    let mut pager = pages::Pager::start(&db, vec![Ok(vec![1, 2]), Ok(vec![]), Ok(vec![3])]);
+    let rows: Vec<_> = std::iter::from_fn(|| pager.next()).map(Result::unwrap).collect();
+    assert_eq!(rows, [1, 2, 3]);
+    let mut pager = pages::Pager::start(&db, vec![Ok(vec![1]), Err(StubError("1200"))]);
+    assert_eq!(pager.next(), Some(Ok(1)));
+    assert_eq!(pager.next(), Some(Err(StubError("1200"))));
+    assert_eq!(pager.next(), None);
+    let expected = || {
+        span("SELECT users")
+            .client()
+            .attributes(support::SERVER)
+            .attribute("server.port", 5433)
+            .attribute("db.query.summary", "SELECT users")
+            .attribute("db.query.text", "SELECT id FROM users")
+    };
+    capture.assert_spans([
+        expected().attribute("db.response.returned_rows", 3),
+        expected()
+            .attribute("error.type", "1200")
+            .attribute("db.response.status_code", "1200")
+            .error(""),
+    ]);
+}
+
+/// An `Ok` that is a failure: an HTTP answer of 404, a batch that succeeded in part.
+#[tokio::test]
+async fn an_ok_that_is_a_failure() {
+    let capture = Capture::new();
+    let db = support::db(&capture.telemetry());
+    let get = |status: u16| {
+        db.run_with(
+            (),
+            |()| DbCall::new().operation("get").collection("users"),
+            move |()| std::future::ready(Ok::<_, StubError>(status)),
+            |status, operation: &mut Operation<Stub>| {
+                if *status >= 400 {
+                    operation.failed(Failure::code(status.to_string()));
+                }
+            },
+        )
+    };
+    assert_eq!(get(200).await, Ok(200));
+    assert_eq!(get(404).await, Ok(404));
+    let expected = || {
+        span("get users")
+            .client()
+            .attributes(support::SERVER)
+            .attribute("server.port", 5433)
+            .attribute("db.collection.name", "users")
+            .attribute("db.operation.name", "get")
+    };
+    capture.assert_spans([
+        expected(),
+        expected()
+            .attribute("error.type", "404")
+            .attribute("db.response.status_code", "404")
+            .error(""),
+    ]);
+}
+
+/// A server that is known only after the call, and a node that changes with a retry.
+#[tokio::test]
+async fn a_server_that_is_known_only_after_the_call() {
+    let capture = Capture::new();
+    let db = Db::<Stub>::new(&capture.telemetry(), DbServer::new("cassandra"));
+    let call = db.run_with(
+        (),
+        |()| DbCall::new().operation("SELECT").collection("users"),
+        |()| std::future::ready(Ok::<_, StubError>(())),
+        |(), operation: &mut Operation<Stub>| {
+            operation.server("seed.example", Some(9042));
+            operation.server("node.example", Some(9043));
+            operation.peer("10.0.0.1", Some(9042));
+            operation.peer("10.0.0.2", Some(9042));
+        },
+    );
+    call.await.unwrap();
+    let facts = [
+        ("db.system.name", "cassandra"),
+        ("db.collection.name", "users"),
+        ("db.operation.name", "SELECT"),
+        ("server.address", "node.example"),
+        ("network.peer.address", "10.0.0.2"),
+    ];
+    let ports = [("server.port", 9043), ("network.peer.port", 9042)];
+    capture.assert_spans([span("SELECT users").client().attributes(facts).attributes(ports)]);
+    capture.assert_metric(
+        metric("db.client.operation.duration")
+            .point(point().count(1).attributes(facts).attributes(ports)),
+    );
+}
+
+/// A server that was configured stays: the conventions want the logical host.
+#[test]
+fn a_configured_server_is_not_replaced() {
+    let capture = Capture::new();
+    let mut operation = support::db(&capture.telemetry()).start(DbCall::new);
+    operation.server("node.example", Some(1));
+    operation.finish();
+    capture.assert_spans([span("shop")
+        .client()
+        .attributes(support::SERVER)
+        .attribute("server.port", 5433)]);
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, StubError>> + Send>>;
+
+/// A trait of a driver whose futures are boxed.
+fn boxed(db: &Db<Stub>, driver: fn() -> Boxed<u8>) -> Boxed<u8> {
+    if db.is_off() {
+        return driver();
+    }
+    Box::pin(db.run((), |()| DbCall::new().operation("GET"), move |()| driver()))
+}
+
+#[test]
+fn a_boxed_future_is_passed_through_when_off() {
+    // A future of no size needs no allocation, so that any would be the instrumentation's.
+    let driver: fn() -> Boxed<u8> = || Box::pin(std::future::ready(Ok(7)));
+    let bare = allocation_counter::measure(|| drop(driver())).count_total;
+    let off = support::db(&Telemetry::builder().enabled(false).build());
+    let call = || {
+        let mut future = pin!(boxed(&off, driver));
+        assert_eq!(support::poll_once(future.as_mut()), Poll::Ready(Ok(7)));
+    };
+    call();
+    assert_eq!(allocation_counter::measure(call).count_total, bare);
+
+    let capture = Capture::new();
+    let on = support::db(&capture.telemetry());
+    let mut future = pin!(boxed(&on, driver));
+    assert_eq!(support::poll_once(future.as_mut()), Poll::Ready(Ok(7)));
+    assert_eq!(capture.spans().len(), 1);
+}
+
+/// A driver that tells of a call only when it is over.
+#[test]
+fn a_call_that_is_told_of_afterwards() {
+    let capture = Capture::new();
+    let db = support::db(&capture.telemetry());
+    let took = Duration::from_millis(1500);
+    let result = Err::<(), _>(StubError("57014"));
+    db.record(&Context::new(), took, &result, support::select);
+    let spans = capture.spans();
+    assert_eq!(spans[0].end_time.duration_since(spans[0].start_time).unwrap(), took);
+    let measured = capture.metrics();
+    let duration = measured.iter().find(|metric| metric.name == "db.client.operation.duration");
+    assert!((duration.unwrap().points[0].sum() - 1.5).abs() < 1e-9);
+}
