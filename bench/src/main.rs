@@ -5,11 +5,12 @@ mod bare;
 
 use std::convert::Infallible;
 use std::env;
+use std::pin::pin;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use bench::{CHILD, allocations, cell, instructions, nanoseconds, poll_once, table};
+use bench::{CHILD, Contender, allocations, cell, instructions, nanoseconds, poll_once, table};
 use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider as _};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::{Context, ContextGuard, InstrumentationScope};
@@ -135,13 +136,12 @@ impl Pair {
     }
 
     fn run_ours(&self, calls: u32) {
-        (0..calls).for_each(|_| poll_once(call_ours(&self.ours)));
+        (0..calls).for_each(|_| poll_once(pin!(call_ours(&self.ours))));
     }
 
     fn run_bare(&self, calls: u32) {
-        (0..calls).for_each(|_| poll_once(self.bare.run(stub())));
+        (0..calls).for_each(|_| poll_once(pin!(self.bare.run(stub()))));
     }
-
 }
 
 /// What the state wants of the thread that calls.
@@ -193,11 +193,13 @@ fn measure() -> Result<()> {
     for (state, name) in STATES {
         let _guard = enter(state);
         let pair = Pair::new(state);
-        let times = nanoseconds(ROUNDS, CALLS, &[&|n| pair.run_ours(n), &|n| pair.run_bare(n)]);
-        let counts = [
-            allocations(|| pair.run_ours(10_000)) as f64 / 10_000.0,
-            allocations(|| pair.run_bare(10_000)) as f64 / 10_000.0,
-        ];
+        let mut contenders: [Contender<'_>; 2] =
+            [Box::new(|calls| Ok(pair.run_ours(calls))), Box::new(|calls| Ok(pair.run_bare(calls)))];
+        let times = nanoseconds(&mut contenders, ROUNDS, CALLS)?;
+        let mut counts = Vec::new();
+        for contender in &mut contenders {
+            counts.push(allocations(contender, 10_000)?.to_string());
+        }
         let ours = instructions(&["ours", name], CALLS_COUNTED)?;
         let bare = instructions(&["bare", name], CALLS_COUNTED)?;
         has_valgrind = ours.is_some();
@@ -212,9 +214,8 @@ fn measure() -> Result<()> {
             cell(ours, 0),
             cell(bare, 0),
             cell(ratio(ours, bare), 2),
-            cell(Some(counts[0]), 4),
-            cell(Some(counts[1]), 4),
         ]);
+        costs.last_mut().into_iter().for_each(|row| row.append(&mut counts));
         if matches!(state, State::Off | State::Sampled) {
             threads.push(vec![
                 name.to_owned(),
@@ -224,7 +225,7 @@ fn measure() -> Result<()> {
         }
     }
     let head =
-        ["state", "ns", "bare", "ratio", "instructions", "bare", "ratio", "allocations", "bare"];
+        ["state", "ns", "bare", "ratio", "instructions", "bare", "ratio", "allocations in 10 000 calls", "bare"];
     table("stub: one call, ours beside the bare SDK (with metrics in every state but off)", &head, &costs);
     let title = format!(
         "stub: calls per second of {THREADS} threads on one client, as a multiple of one thread's \

@@ -1,1 +1,51 @@
-//! Under construction.
+//! What the live tests of all adapters share; the tests are in `tests`, a file per backend.
+#![allow(clippy::missing_panics_doc, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::time::{Duration, Instant};
+
+use otel_testing::Capture;
+
+/// Long enough for a busy machine; nothing waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(2);
+
+/// A name that no other test has, and no earlier run had.
+pub fn unique_name() -> String {
+    format!("live_{:08x}", fastrand::u32(..))
+}
+
+/// Returns once the condition holds, which must be soon.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Panics if the secret is in anything that was captured.
+#[track_caller]
+pub fn assert_nowhere(capture: &Capture, secret: &str) {
+    let spans = capture.spans().into_iter().map(|span| format!("{span:?}"));
+    let metrics = capture.metrics().into_iter().map(|metric| format!("{metric:?}"));
+    let logs = capture.logs().into_iter().map(|log| format!("{log:?}"));
+    let told: Vec<String> = spans.chain(metrics).chain(logs).collect();
+    assert!(!told.is_empty(), "nothing was captured, so nothing is shown");
+    for text in told {
+        assert!(!text.contains(secret), "a secret was told: {text:.2000}");
+    }
+}
+
+/// The sum over all points of a metric; none is 0.
+#[track_caller]
+pub fn total(capture: &Capture, metric: &str) -> f64 {
+    let metrics = capture.metrics().into_iter().filter(|found| found.name == metric);
+    metrics.flat_map(|metric| metric.points).map(|point| point.sum()).sum()
+}
+
+/// How many values a histogram recorded, over all its points.
+#[track_caller]
+pub fn count(capture: &Capture, metric: &str) -> u64 {
+    let metrics = capture.metrics().into_iter().filter(|found| found.name == metric);
+    metrics.flat_map(|metric| metric.points).filter_map(|point| point.count()).sum()
+}

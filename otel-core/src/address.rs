@@ -261,7 +261,8 @@ fn sqlite_file(text: &str) -> Option<String> {
 
 /// Percent-decoding; none if the result is no text. In a query `+` may be a space.
 fn decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    if !text.contains('%') && !(plus_is_space && text.contains('+')) {
+    let encoded = |character| character == '%' || (plus_is_space && character == '+');
+    if !text.contains(encoded) {
         return Some(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());

@@ -10,6 +10,7 @@
 //! [page]: https://opentelemetry.io/docs/specs/semconv/database/database-spans/
 
 mod dialect;
+mod frame;
 mod keyword;
 mod lexer;
 mod quotes;
@@ -175,9 +176,10 @@ impl<'a> Output<'a> {
         if self.hiding {
             return self.skip(span);
         }
-        let before = match span.start == self.copied {
-            true => self.buffer.as_bytes().last(),
-            false => self.source.as_bytes().get(span.start.wrapping_sub(1)),
+        let before = if span.start == self.copied {
+            self.buffer.as_bytes().last()
+        } else {
+            self.source.as_bytes().get(span.start.wrapping_sub(1))
         };
         let after = self.source.as_bytes().get(span.end);
         let spaced = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
@@ -206,8 +208,8 @@ impl<'a> Output<'a> {
     }
 
     fn push(&mut self, text: &str) {
-        if self.buffer.is_empty() && !text.is_empty() {
-            self.buffer.reserve(self.source.len().min(MAX_TEXT));
+        if self.buffer.capacity() == 0 && !text.is_empty() {
+            self.buffer = String::with_capacity(self.source.len().min(MAX_TEXT));
         }
         self.buffer.push_str(text);
     }

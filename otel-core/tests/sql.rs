@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::error::Error;
 
 use otel_core::sql::{Analysis, Dialect, Literals, analyze};
 use serde::Deserialize;
@@ -54,25 +55,26 @@ const FILES: [(&str, &str); 7] = [
 const DIALECTS: [Dialect; 5] =
     [Dialect::Generic, Dialect::PostgreSql, Dialect::MySql, Dialect::MariaDb, Dialect::Sqlite];
 
-fn cases() -> Vec<(&'static str, Dialect, Literals, Case)> {
+type Loaded = (&'static str, Dialect, Literals, Case);
+
+fn cases() -> Result<Vec<Loaded>, Box<dyn Error>> {
     let mut all = Vec::new();
     for (file, content) in FILES {
-        let cases: Cases =
-            toml::from_str(content).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let cases: Cases = toml::from_str(content).map_err(|error| format!("{file}: {error}"))?;
         for case in cases.case {
-            let dialect = case.dialect.as_ref().unwrap_or(&cases.dialect).parse().unwrap();
+            let dialect = case.dialect.as_ref().unwrap_or(&cases.dialect).parse()?;
             let literals = if case.parameterized { Literals::Keep } else { Literals::Replace };
             all.push((file, dialect, literals, case));
         }
     }
-    all
+    Ok(all)
 }
 
 #[test]
 fn every_case_has_its_text_and_summary() {
     let mut failures = Vec::new();
     let mut names = HashSet::new();
-    for (file, dialect, literals, case) in cases() {
+    for (file, dialect, literals, case) in cases().unwrap() {
         assert!(names.insert((file, case.name.clone())), "{file}: two cases {}", case.name);
         let Analysis { text, summary } = analyze(&case.input, dialect, literals);
         let expected = match &case.text {
@@ -94,7 +96,7 @@ fn every_case_has_its_text_and_summary() {
 
 #[test]
 fn an_emitted_text_stays_as_it_is() {
-    for (file, dialect, literals, case) in cases() {
+    for (file, dialect, literals, case) in cases().unwrap() {
         let Some(once) = analyze(&case.input, dialect, literals).text else {
             continue;
         };
@@ -105,7 +107,7 @@ fn an_emitted_text_stays_as_it_is() {
 
 #[test]
 fn a_summary_holds_only_words_of_the_text() {
-    for (file, _, literals, case) in cases() {
+    for (file, _, literals, case) in cases().unwrap() {
         for dialect in DIALECTS {
             let Some(summary) = analyze(&case.input, dialect, literals).summary else {
                 continue;
@@ -121,7 +123,7 @@ fn a_summary_holds_only_words_of_the_text() {
 /// A cut may fall anywhere: nothing panics, and a summary is never longer than the whole's.
 #[test]
 fn every_beginning_of_every_case_is_survived() {
-    for (_, _, literals, case) in cases() {
+    for (_, _, literals, case) in cases().unwrap() {
         for end in 0..=case.input.len() {
             let Some(beginning) = case.input.get(..end) else {
                 continue;

@@ -2,6 +2,9 @@
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
+#[cfg(test)]
+mod tests;
+
 use otel_core::{Classify, Client, DbCall, DbServer, Failure};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{Either, Execute, Executor as _, SqlStr};

@@ -39,3 +39,30 @@ aliases!("sqlite", sqlx::Sqlite: SqlitePool = Pool, SqlitePoolOptions = PoolOpti
     SqliteConnection = Connection, SqliteTransaction = Transaction<'c>);
 aliases!("any", sqlx::Any: AnyPool = Pool, AnyPoolOptions = PoolOptions,
     AnyConnection = Connection, AnyTransaction = Transaction<'c>);
+
+/// A function that takes sqlx's own pool does not take ours by coercion: every span would be lost
+/// without a word.
+///
+/// ```compile_fail
+/// # #[cfg(feature = "sqlite")]
+/// fn count(pool: &sqlx::SqlitePool) {}
+/// # #[cfg(feature = "sqlite")]
+/// fn wrapped(pool: &otel_sqlx::SqlitePool) {
+///     count(pool);
+/// }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # compile_error!("the test needs a database");
+/// ```
+///
+/// ```compile_fail
+/// # #[cfg(feature = "sqlite")]
+/// fn count(connection: &mut sqlx::SqliteConnection) {}
+/// # #[cfg(feature = "sqlite")]
+/// fn wrapped(connection: &mut otel_sqlx::SqliteConnection) {
+///     count(connection);
+/// }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # compile_error!("the test needs a database");
+/// ```
+#[cfg(doctest)]
+struct NotByCoercion;

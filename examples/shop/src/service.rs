@@ -1,27 +1,22 @@
 //! The shop: an HTTP service over a database, with sqlx as everybody writes it.
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Error, anyhow};
 use axum::extract::{Json, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::{Router, routing::post};
+use axum::{Router, http::StatusCode, routing::post};
 use opentelemetry_instrumentation_tower::http::server::Layer;
-// The names are those of sqlx, so that only this import differs from an untraced service. With one
-// kind of database it would be `PgPool` or `SqlitePool`; this shop takes either.
-use otel_sqlx::{AnyConnection, AnyPool, Telemetry};
-use serde::Deserialize;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+// sqlx's name, from otel-sqlx. With one kind of database it would be `PgPool` or `SqlitePool`.
+use otel_sqlx::{AnyPool, Telemetry};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Order {
     item: String,
     quantity: NonZeroU32,
 }
 
-/// Tables that nobody else has, and the same stock at each start.
+/// Tables of names that nobody else uses, and the same stock at each start.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS shop_stock (
         item TEXT PRIMARY KEY, price BIGINT NOT NULL, units BIGINT NOT NULL CHECK (units >= 0));
@@ -30,125 +25,71 @@ const TABLES: &str = "
     INSERT INTO shop_stock (item, price, units) VALUES ('lamp', 42, 10), ('chair', 99, 4)
         ON CONFLICT (item) DO UPDATE SET price = excluded.price, units = excluded.units;";
 
-pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
-    sqlx::any::install_default_drivers();
-    let known = |options: &AnyConnectOptions| {
-        ["postgres", "postgresql", "sqlite"].contains(&options.database_url.scheme())
-    };
-    let options = url.parse().ok().filter(known).context(UNKNOWN_URL)?;
-    // One customer needs one connection, and a database in memory lives as long as it does.
-    let pool = AnyPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(Duration::from_secs(3))
-        .connect_with(options)
-        .await
-        .map_err(|error| explain(&error))?;
-    // Done with the pool of sqlx itself, so that the traces are of orders and of nothing else.
-    sqlx::raw_sql(TABLES).execute(&pool).await.map_err(|error| explain(&error))?;
-    // From here on everything done with the pool is traced. The option is for taste: one span over
-    // each transaction, around its statements. Without it, `AnyPool::new(pool)` is all it takes.
+pub(crate) async fn open(url: &str) -> Result<AnyPool, Error> {
+    install_default_drivers();
+    let schemes = ["postgres", "postgresql", "sqlite"];
+    let known = |options: &AnyConnectOptions| schemes.contains(&options.database_url.scheme());
+    let options = url.parse().ok().filter(known).context(UNKNOWN)?;
+    // One connection, because a database in memory is that of its connection.
+    let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(3));
+    let pool = pool.connect_with(options).await.map_err(explain)?;
+    // Done with sqlx's own pool, so that the traces are of orders and of nothing else.
+    sqlx::raw_sql(TABLES).execute(&pool).await.map_err(explain)?;
+    // From here on, what is done with the pool is traced. `AnyPool::new(pool)` is enough for that;
+    // this option adds a span over each transaction, around its statements.
     let telemetry = Telemetry::builder().transaction_spans(true).build();
     Ok(AnyPool::with(pool, &telemetry))
 }
 
 pub(crate) fn routes(pool: AnyPool) -> Router {
-    // The layer makes a SERVER span per request, child of the span in the request's headers, and
-    // keeps it current while the handler runs: so the database's spans find their parent. It comes
-    // after the routes, to name the span by the route and not by the path.
+    // Opens a span of kind SERVER for each request, as a child of the one in its headers, and keeps
+    // it current while the handler runs: there the spans of the database find their parent. Added
+    // after the routes, it names the span by the route.
     Router::new().route("/orders", post(order)).with_state(pool).layer(Layer::new())
 }
 
-/// Nothing here is for telemetry: BEGIN, each statement, and COMMIT or ROLLBACK have their spans.
-async fn order(
-    State(pool): State<AnyPool>,
-    Json(order): Json<Order>,
-) -> Result<(StatusCode, String), Refusal> {
+async fn order(State(pool): State<AnyPool>, Json(order): Json<Order>) -> (StatusCode, String) {
+    match sell(&pool, &order).await {
+        Ok(total) => (StatusCode::CREATED, format!("sold for {total}")),
+        Err(sqlx::Error::RowNotFound) => (StatusCode::NOT_FOUND, "no such item".into()),
+        Err(sqlx::Error::Database(error)) if error.is_check_violation() => {
+            (StatusCode::CONFLICT, "not enough in stock".into())
+        }
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the database failed".into()),
+    }
+}
+
+/// No line of it is for telemetry. Dropped at a `?`, a transaction is rolled back, and that is a span
+/// too; so is the statement that failed, with the code of the database.
+async fn sell(pool: &AnyPool, Order { item, quantity }: &Order) -> sqlx::Result<i64> {
+    let quantity = i64::from(quantity.get());
     let mut transaction = pool.begin().await?;
-    match sell(&mut transaction, &order).await {
-        Ok(total) => {
-            transaction.commit().await?;
-            Ok((StatusCode::CREATED, format!("sold for {total}")))
-        }
-        Err(error) => {
-            transaction.rollback().await?;
-            Err(error.into())
-        }
-    }
+    let select = sqlx::query_scalar("SELECT price FROM shop_stock WHERE item = $1").bind(item);
+    let price: i64 = select.fetch_one(&mut *transaction).await?;
+    let total = price * quantity;
+    let update = sqlx::query("UPDATE shop_stock SET units = units - $1 WHERE item = $2");
+    update.bind(quantity).bind(item).execute(&mut *transaction).await?;
+    let insert = sqlx::query("INSERT INTO shop_orders (item, quantity, total) VALUES ($1, $2, $3)");
+    insert.bind(item).bind(quantity).bind(total).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(total)
 }
 
-/// Takes the units out of the stock; that there are enough is the database's to check.
-async fn sell(connection: &mut AnyConnection, order: &Order) -> sqlx::Result<i64> {
-    let quantity = i64::from(order.quantity.get());
-    let price: i64 = sqlx::query_scalar("SELECT price FROM shop_stock WHERE item = $1")
-        .bind(&order.item)
-        .fetch_one(&mut *connection)
-        .await?;
-    sqlx::query("UPDATE shop_stock SET units = units - $1 WHERE item = $2")
-        .bind(quantity)
-        .bind(&order.item)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("INSERT INTO shop_orders (item, quantity, total) VALUES ($1, $2, $3)")
-        .bind(&order.item)
-        .bind(quantity)
-        .bind(price * quantity)
-        .execute(&mut *connection)
-        .await?;
-    Ok(price * quantity)
-}
-
-/// Why there was no sale.
-struct Refusal(sqlx::Error);
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let database = self.0.as_database_error();
-        let (status, text) = match &self.0 {
-            sqlx::Error::RowNotFound => (StatusCode::NOT_FOUND, "no such item"),
-            _ if database.is_some_and(|error| error.is_check_violation()) => {
-                (StatusCode::CONFLICT, "not enough in stock")
-            }
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, "the shop is closed"),
-        };
-        (status, text).into_response()
-    }
-}
-
-const UNKNOWN_URL: &str = "--database is not understood: give it a URL like \
+const UNKNOWN: &str = "--database is not understood: give a URL like \
     postgres://user:password@localhost:5432/name or sqlite:file.db?mode=rwc";
 
-/// What to do about a database that cannot be used. The URL and the text of the driver's error may
-/// hold credentials: neither is shown.
-fn explain(error: &sqlx::Error) -> anyhow::Error {
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+/// What to do. Neither the URL nor the driver's text is shown: both may hold credentials.
+fn explain(error: sqlx::Error) -> Error {
     match error {
-        sqlx::Error::Configuration(_) => anyhow!(UNKNOWN_URL),
+        sqlx::Error::Configuration(_) => anyhow!(UNKNOWN),
         sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => anyhow!(
-            "no database answers at the address in --database: start the server, or correct the \
-             host and the port"
+            "no server answers at the address in --database: start it, or correct host and port"
         ),
-        sqlx::Error::Tls(_) => anyhow!(
-            "the server of --database demands TLS, which this example leaves out: use one that \
-             takes plain connections"
+        sqlx::Error::Database(error) => anyhow!(
+            "the database refuses us (error {}): correct user, password and name in --database, \
+             and let the user create tables; a new SQLite file needs ?mode=rwc",
+            error.code().unwrap_or_default().escape_debug()
         ),
-        _ if code.starts_with("28") => {
-            anyhow!("the server refuses the user or the password in --database: correct them")
-        }
-        _ if code == "3D000" => anyhow!("the database named in --database is missing: create it"),
-        _ if code == "14" => anyhow!(
-            "the file in --database cannot be opened: correct its path, or add ?mode=rwc to create it"
-        ),
-        _ => anyhow!(
-            "the database in --database cannot hold the shop's tables (error {code:?}): give one \
-             in which its user may create tables"
-        ),
+        _ => anyhow!("what answers at --database is no PostgreSQL that does without TLS: use one"),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) enum Keyword {
     Key,
 }
 
-/// The longest of them, `MATERIALIZED` and `SUBSCRIPTION`, and no shorter than one unknown word.
+/// As long as `STRAIGHT_JOIN`.
 const LONGEST: usize = 13;
 
 impl Keyword {
@@ -87,7 +87,8 @@ impl Keyword {
         }
         let mut buffer = [0_u8; LONGEST];
         for (upper, byte) in buffer.iter_mut().zip(word) {
-            *upper = byte.to_ascii_uppercase();
+            // Upper case for letters and `_`; what else becomes of a byte is none of them.
+            *upper = byte & 0xdf;
         }
         match buffer.get(..word.len()).unwrap_or_default() {
             b"SELECT" => Keyword::Select,

@@ -268,7 +268,7 @@ fn is_space(byte: u8) -> bool {
 
 pub(super) fn is_name(byte: u8) -> bool {
     // A table: this is asked of most bytes of a text.
-    const NAME: [bool; 256] = {
+    static NAME: [bool; 256] = {
         let mut table = [false; 256];
         let mut byte = 0_u8;
         loop {

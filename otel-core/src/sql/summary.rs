@@ -33,7 +33,7 @@ impl Summary {
         let separate = std::mem::take(&mut self.separate);
         self.last = self.text.len();
         match (self.text.is_empty(), separate) {
-            (true, _) => self.text.reserve(64),
+            (true, _) => self.text = String::with_capacity(64),
             (false, true) => self.append("; "),
             (false, false) => self.append(" "),
         }

@@ -5,9 +5,10 @@
 //! it leaves out of the summary, and takes for a literal.
 
 use super::dialect::Dialect;
+use super::frame::{Frame, Place, Previous, Sensitive, Verb};
 use super::keyword::Keyword;
 use super::lexer::{Kind, Span};
-use super::summary::{Expressions, NO_EXPRESSION, Summary};
+use super::summary::{Expressions, Summary};
 
 /// Parentheses nested deeper than this are read for their literals only.
 const DEPTH: usize = 32;
@@ -19,108 +20,6 @@ pub(crate) enum Role {
     Literal,
     /// Part of a password or of what follows it, whatever it looks like.
     Secret,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    None,
-    Select,
-    Insert,
-    /// `UPDATE`, `DELETE`, `MERGE`.
-    Modify,
-    With,
-    Explain,
-    Create,
-    /// May name several objects.
-    Drop,
-    /// Nothing more is named.
-    Alone,
-}
-
-/// What is expected next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// A statement.
-    Begin,
-    /// After `(`: a subquery or anything else.
-    Parenthesis,
-    /// After `(` where a table is expected: that, or a subquery.
-    Inner,
-    /// A name and nothing else.
-    Name,
-    /// A name, but what is quoted may be a literal.
-    MaybeName,
-    /// `TABLE` or a name.
-    TableOrName,
-    /// After the `.` of a name.
-    Part,
-    AfterName,
-    /// After `AS` in a `FROM` clause.
-    Alias,
-    AfterAlias,
-    /// Within the condition of a join.
-    Condition,
-    /// The columns of an `INSERT`.
-    Columns,
-    /// The left side of an assignment in `SET`.
-    Assignment,
-    /// The kind of object a `CREATE` creates.
-    Object,
-    /// `TRANSACTION`.
-    Transaction,
-    /// The name of a common table expression, its `AS`, its body, and `,` or the statement.
-    Expression,
-    ExpressionAs,
-    ExpressionBody,
-    AfterExpression,
-    Other,
-}
-
-/// What a pair of parentheses, or the text, is about.
-#[derive(Clone, Copy)]
-pub(super) struct Frame {
-    pub(super) verb: Verb,
-    pub(super) place: Place,
-    /// Commas separate the tables of a `FROM`, or the assignments of a `SET`.
-    pub(super) listing: bool,
-    pub(super) from_seen: bool,
-    /// The common table expression whose body may follow.
-    expression: u8,
-}
-
-impl Frame {
-    const fn new(place: Place) -> Self {
-        Frame {
-            verb: Verb::None,
-            place,
-            listing: false,
-            from_seen: false,
-            expression: NO_EXPRESSION,
-        }
-    }
-}
-
-/// The last token but comments.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Previous {
-    Other,
-    Word(Keyword),
-    Symbol(u8),
-}
-
-/// Where an unquoted word may be a secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sensitive {
-    No,
-    /// After `PASSWORD` or `IDENTIFIED … BY`.
-    Account,
-    /// After `IDENTIFIED … BY`; `PASSWORD` may be a table or a column.
-    Grant,
-    /// After `KEY`.
-    Attach,
-    /// Anything after the name of the pragma, if that is a key's.
-    Pragma,
-    PragmaKey,
 }
 
 pub(crate) struct Walker<'a> {

@@ -1,12 +1,12 @@
 //! What the words of a text do to the walk.
 
+use super::frame::{Place, Previous, Sensitive, Verb};
 use super::keyword::Keyword;
 use super::lexer::Span;
-use super::walk::{Place, Previous, Role, Sensitive, Verb, Walker};
+use super::walk::{Role, Walker};
 
 impl Walker<'_> {
     pub(super) fn word(&mut self, span: Span) -> Role {
-        let text = self.text(span);
         let next = self.source.as_bytes().get(span.end).copied();
         if self.previous == Previous::Symbol(b'.') {
             // `schema.select`, `t.true`
@@ -16,7 +16,8 @@ impl Walker<'_> {
             }
             return Role::Keep;
         }
-        let keyword = Keyword::of(text.as_bytes());
+        let word = self.source.as_bytes().get(span.start..span.end).unwrap_or_default();
+        let keyword = Keyword::of(word);
         let previous = self.previous;
         self.previous = match (keyword, previous) {
             // `IS NOT TRUE` is one operator, as `IS TRUE`.
