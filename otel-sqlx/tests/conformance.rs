@@ -22,16 +22,23 @@ impl Database for Client {
         &[Capability::Cancel, Capability::Stream, Capability::Unpolled];
 
     async fn connect(telemetry: &otel_sqlx::Telemetry) -> Option<Self> {
-        let options = SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(600));
+        let options =
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(600));
         let raw = options.into_inner().connect("sqlite::memory:").await.unwrap();
-        for statement in ["CREATE TABLE users (id INTEGER)", "INSERT INTO users VALUES (1), (2), (3)"] {
+        for statement in
+            ["CREATE TABLE users (id INTEGER)", "INSERT INTO users VALUES (1), (2), (3)"]
+        {
             sqlx::query(statement).execute(&raw).await.unwrap();
         }
         Some(Self { pool: SqlitePool::with(raw, telemetry), taken: Mutex::default() })
     }
 
     async fn succeed(&self) {
-        sqlx::query("SELECT id FROM users WHERE id = ?").bind(1).fetch_one(&self.pool).await.unwrap();
+        sqlx::query("SELECT id FROM users WHERE id = ?")
+            .bind(1)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
     }
 
     async fn fail(&self) {

@@ -15,7 +15,8 @@ struct User {
 async fn checked_queries() {
     let capture = Capture::new();
     let raw = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
-    let pool = SqlitePool::with(raw.connect("sqlite::memory:").await.unwrap(), &capture.telemetry());
+    let pool =
+        SqlitePool::with(raw.connect("sqlite::memory:").await.unwrap(), &capture.telemetry());
     let schema = "CREATE TABLE users (id INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL)";
     sqlx::query(schema).execute(&pool).await.unwrap();
     capture.clear();
@@ -26,7 +27,8 @@ async fn checked_queries() {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    let row = sqlx::query!("SELECT name FROM users WHERE id = ?", 7).fetch_one(&pool).await.unwrap();
+    let row =
+        sqlx::query!("SELECT name FROM users WHERE id = ?", 7).fetch_one(&pool).await.unwrap();
     assert_eq!(row.name, "Ada");
     let user =
         sqlx::query_as!(User, "SELECT id, name FROM users").fetch_optional(&pool).await.unwrap();

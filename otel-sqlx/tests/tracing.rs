@@ -17,7 +17,9 @@ async fn spans_nest_both_ways() {
     let subscriber = tracing_subscriber::registry().with(layer);
     let pool = sqlx::sqlite::SqlitePoolOptions::new()
         .max_connections(1)
-        .before_acquire(|_, _| Box::pin(async { Ok(true) }.instrument(tracing::info_span!("below"))))
+        .before_acquire(|_, _| {
+            Box::pin(async { Ok(true) }.instrument(tracing::info_span!("below")))
+        })
         .connect("sqlite::memory:")
         .await
         .unwrap();

@@ -9,7 +9,9 @@ use otel_sqlx::{Acquire, SqliteConnection, SqlitePool, SqlitePoolOptions, Sqlite
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use otel_testing::Capture;
-use sqlx::{Executor, FromRow, QueryBuilder, Row, SqlSafeStr as _, Sqlite, Statement as _, raw_sql};
+use sqlx::{
+    Executor, FromRow, QueryBuilder, Row, SqlSafeStr as _, Sqlite, Statement as _, raw_sql,
+};
 
 /// The only line of a test that is no user's: it makes the pool report to a capture.
 fn captured(pool: &SqlitePool) -> (SqlitePool, Capture) {
@@ -22,7 +24,8 @@ fn names(capture: &Capture) -> Vec<String> {
 }
 
 async fn database() -> SqlitePool {
-    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    let pool =
+        SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
     let schema = "CREATE TABLE todos (id INTEGER PRIMARY KEY, description TEXT NOT NULL, done BOOLEAN NOT NULL DEFAULT FALSE)";
     sqlx::query(schema).execute(&pool).await.unwrap();
     pool
@@ -188,10 +191,7 @@ async fn other_ways_to_begin() {
     let mut connection = pool.acquire().await.unwrap();
     let nested = connection.begin_with("BEGIN EXCLUSIVE").await.unwrap();
     nested.rollback().await.unwrap();
-    assert_eq!(
-        names(&capture),
-        ["BEGIN", "COMMIT :memory:", "BEGIN", "ROLLBACK :memory:"]
-    );
+    assert_eq!(names(&capture), ["BEGIN", "COMMIT :memory:", "BEGIN", "ROLLBACK :memory:"]);
 }
 
 #[tokio::test]

@@ -48,5 +48,5 @@ pub(crate) async fn send(http: &Http, shop: SocketAddr, order: &Value) -> Result
     }
     let body = to_bytes(Body::new(response.into_body()), 64 * 1024).await?;
     span.end();
-    Ok(format!("{status}, {}", String::from_utf8_lossy(&body)))
+    Ok(format!("{status}, {}", String::from_utf8_lossy(&body).escape_debug()))
 }

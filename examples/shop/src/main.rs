@@ -28,19 +28,15 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            _ = writeln!(stderr(), "error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
+    _ = writeln!(stderr(), "error: {error:#}");
+    ExitCode::FAILURE
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     // The provider decides where spans go: here to a tree on the terminal. Elsewhere it is given a
     // batch exporter, and nothing else in this example changes. No order is left out by sampling.
-    let (collector, mut traces) = trace::Collector::new();
+    let (collector, mut traces) = trace::collector();
     let provider = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOn);
     let provider = provider.with_span_processor(collector).build();
     // Set globally, it is found by all: the HTTP layer of the service, the client and otel-sqlx.

@@ -86,8 +86,8 @@ fn explain(error: sqlx::Error) -> Error {
             "no server answers at the address in --database: start it, or correct host and port"
         ),
         sqlx::Error::Database(error) => anyhow!(
-            "the database refuses us (error {}): correct user, password and name in --database, \
-             and let the user create tables; a new SQLite file needs ?mode=rwc",
+            "the database refuses us (error {}): correct the URL in --database, and let its user \
+             create tables; a new SQLite file needs ?mode=rwc",
             error.code().unwrap_or_default().escape_debug()
         ),
         _ => anyhow!("what answers at --database is no PostgreSQL that does without TLS: use one"),

@@ -18,11 +18,9 @@ pub(crate) struct Collector {
     finished: UnboundedSender<Vec<SpanData>>,
 }
 
-impl Collector {
-    pub(crate) fn new() -> (Self, UnboundedReceiver<Vec<SpanData>>) {
-        let (finished, receiver) = unbounded_channel();
-        (Self { traces: Mutex::default(), finished }, receiver)
-    }
+pub(crate) fn collector() -> (Collector, UnboundedReceiver<Vec<SpanData>>) {
+    let (finished, receiver) = unbounded_channel();
+    (Collector { traces: Mutex::default(), finished }, receiver)
 }
 
 /// The SDK calls these in the middle of the traced calls: they are quick, and never panic.

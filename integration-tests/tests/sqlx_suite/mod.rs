@@ -96,8 +96,8 @@ impl Live {
         ];
         if let Some((address, port)) = &self.0.address {
             server.push(KeyValue::new("server.address", address.clone()));
-            if Some(*port) != backend::DEFAULT_PORT {
-                server.push(KeyValue::new("server.port", i64::from(*port)));
+            if let Some(port) = port.filter(|port| Some(*port) != backend::DEFAULT_PORT) {
+                server.push(KeyValue::new("server.port", i64::from(port)));
             }
         }
         server

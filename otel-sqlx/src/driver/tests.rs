@@ -87,7 +87,6 @@ impl DatabaseError for Server {
     }
 }
 
-
 #[test]
 fn each_error_has_its_row() {
     for (error, expected) in table() {
@@ -101,10 +100,29 @@ fn each_error_has_its_row() {
 /// cannot see, so it is told as an error that nobody classified.
 #[test]
 fn no_error_is_forgotten() {
-    let declared = ["AnyDriverError", "BeginFailed", "ColumnDecode", "ColumnIndexOutOfBounds",
-        "ColumnNotFound", "ConfigFile", "Configuration", "Database", "Decode", "Encode",
-        "InvalidArgument", "InvalidSavePointStatement", "Io", "Migrate", "PoolClosed",
-        "PoolTimedOut", "Protocol", "RowNotFound", "Tls", "TypeNotFound", "WorkerCrashed"];
+    let declared = [
+        "AnyDriverError",
+        "BeginFailed",
+        "ColumnDecode",
+        "ColumnIndexOutOfBounds",
+        "ColumnNotFound",
+        "ConfigFile",
+        "Configuration",
+        "Database",
+        "Decode",
+        "Encode",
+        "InvalidArgument",
+        "InvalidSavePointStatement",
+        "Io",
+        "Migrate",
+        "PoolClosed",
+        "PoolTimedOut",
+        "Protocol",
+        "RowNotFound",
+        "Tls",
+        "TypeNotFound",
+        "WorkerCrashed",
+    ];
     for variant in declared {
         assert!(README.contains(&format!("| `{variant}`")), "{variant} has no row in the README");
     }
