@@ -1,4 +1,9 @@
 //! The scenarios that all database adapters share, on a driver that does nothing.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 mod support;
 

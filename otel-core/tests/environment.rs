@@ -1,5 +1,6 @@
 //! Options by environment variable. Each test runs this binary again with the variables set, because
 //! they are read once per process.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
 
 mod support;
 
@@ -12,10 +13,10 @@ use support::{db, select};
 /// What the child of a test does, by the name that its parent gives.
 const ROLE: &str = "OTEL_CORE_TEST_ROLE";
 
-fn child(test: &str, variables: &[(&str, &str)]) -> (bool, String) {
+fn child(role: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(ROLE, test)
+        .args(["--exact", role, "--nocapture"])
+        .env(ROLE, role)
         .envs(variables.iter().copied())
         .output()
         .unwrap();

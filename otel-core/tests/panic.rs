@@ -1,5 +1,6 @@
 //! Panics: of the call itself they pass through and are told apart, of a provider or a hook they
 //! never reach the call.
+#![allow(clippy::panic, reason = "helpers of tests, which clippy does not see as such")]
 
 mod support;
 

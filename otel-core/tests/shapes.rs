@@ -142,7 +142,9 @@ mod pages {
             let context = operation.context();
             thread::spawn(move || {
                 let _below = context.attach();
-                answers.into_iter().for_each(|page| drop(worker.send(page)));
+                for page in answers {
+                    drop(worker.send(page));
+                }
             });
             Self { pages, page: Vec::new().into_iter(), rows: 0, operation: Some(operation) }
         }

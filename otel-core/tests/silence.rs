@@ -1,4 +1,5 @@
 //! A client that works for a while and finds no provider says so once, where operators look.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
 
 mod support;
 

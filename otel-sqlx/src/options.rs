@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use otel_core::Telemetry;
 use sqlx::Error;
 use sqlx::pool::{self, PoolConnectionMetadata};
 
@@ -12,7 +13,10 @@ use crate::pool::Pool;
 /// Options of a pool: sqlx's `PoolOptions`. Its hooks get sqlx's own connection, as they do there:
 /// what they do with it is not traced.
 #[derive(Debug)]
-pub struct PoolOptions<DB: Database>(pool::PoolOptions<DB>);
+pub struct PoolOptions<DB: Database> {
+    options: pool::PoolOptions<DB>,
+    telemetry: Telemetry,
+}
 
 /// Forwards to the method of the same name.
 macro_rules! forward {
@@ -20,7 +24,7 @@ macro_rules! forward {
         $(
             #[doc = concat!("As sqlx's `PoolOptions::", stringify!($method), "`.")]
             pub fn $method(self, value: $argument) -> Self {
-                Self(self.0.$method(value))
+                Self { options: self.options.$method(value), ..self }
             }
         )*
     };
@@ -37,7 +41,7 @@ macro_rules! forward {
                     + Send
                     + Sync,
             {
-                Self(self.0.$method(callback))
+                Self { options: self.options.$method(callback), ..self }
             }
         )*
     };
@@ -45,7 +49,7 @@ macro_rules! forward {
         $(
             #[doc = concat!("As sqlx's `PoolOptions::", stringify!($method), "`.")]
             pub fn $method(&self) -> $output {
-                self.0.$method()
+                self.options.$method()
             }
         )*
     };
@@ -54,7 +58,12 @@ macro_rules! forward {
 impl<DB: Database> PoolOptions<DB> {
     /// As sqlx's `PoolOptions::new`.
     pub fn new() -> Self {
-        Self(pool::PoolOptions::new())
+        pool::PoolOptions::new().into()
+    }
+
+    /// Default: [`Telemetry::global`]. Where the pool's telemetry goes.
+    pub fn telemetry(self, telemetry: &Telemetry) -> Self {
+        Self { telemetry: telemetry.clone(), ..self }
     }
 
     forward! {
@@ -82,33 +91,33 @@ impl<DB: Database> PoolOptions<DB> {
 
     /// The options of sqlx, for what is not forwarded: `PgPool::new(options.into_inner().connect(…))`.
     pub fn into_inner(self) -> pool::PoolOptions<DB> {
-        self.0
+        self.options
     }
 
     /// As sqlx's `PoolOptions::connect`.
     pub async fn connect(self, url: &str) -> Result<Pool<DB>, Error> {
-        Ok(of_url(self.0.connect(url).await?, url))
+        Ok(of_url(self.options.connect(url).await?, url, &self.telemetry))
     }
 
     /// As sqlx's `PoolOptions::connect_with`.
     pub async fn connect_with(self, options: Options<DB>) -> Result<Pool<DB>, Error> {
-        Ok(Pool::new(self.0.connect_with(options).await?))
+        Ok(Pool::with(self.options.connect_with(options).await?, &self.telemetry))
     }
 
     /// As sqlx's `PoolOptions::connect_lazy`.
     pub fn connect_lazy(self, url: &str) -> Result<Pool<DB>, Error> {
-        Ok(of_url(self.0.connect_lazy(url)?, url))
+        Ok(of_url(self.options.connect_lazy(url)?, url, &self.telemetry))
     }
 
     /// As sqlx's `PoolOptions::connect_lazy_with`.
     pub fn connect_lazy_with(self, options: Options<DB>) -> Pool<DB> {
-        Pool::new(self.0.connect_lazy_with(options))
+        Pool::with(self.options.connect_lazy_with(options), &self.telemetry)
     }
 }
 
 /// The scheme of a URL tells MariaDB from MySQL, which the connect options forget.
-fn of_url<DB: Database>(pool: sqlx::Pool<DB>, url: &str) -> Pool<DB> {
-    let builder = Pool::builder(pool);
+fn of_url<DB: Database>(pool: sqlx::Pool<DB>, url: &str, telemetry: &Telemetry) -> Pool<DB> {
+    let builder = Pool::builder(pool).telemetry(telemetry);
     match url.split_once(':') {
         Some(("mariadb", _)) => builder.system("mariadb").build(),
         _ => builder.build(),
@@ -123,12 +132,12 @@ impl<DB: Database> Default for PoolOptions<DB> {
 
 impl<DB: Database> Clone for PoolOptions<DB> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { options: self.options.clone(), telemetry: self.telemetry.clone() }
     }
 }
 
 impl<DB: Database> From<pool::PoolOptions<DB>> for PoolOptions<DB> {
     fn from(options: pool::PoolOptions<DB>) -> Self {
-        Self(options)
+        Self { options, telemetry: Telemetry::global() }
     }
 }

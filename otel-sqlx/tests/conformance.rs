@@ -1,4 +1,9 @@
 //! The scenarios that all database adapters share, on SQLite in memory.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 #![cfg(feature = "sqlite")]
 
 use std::sync::Mutex;

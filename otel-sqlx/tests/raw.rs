@@ -1,14 +1,14 @@
 //! What needs the raw handle: one documented line each.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
 #![cfg(feature = "sqlite")]
 
-use otel_sqlx::SqlitePool;
+use otel_sqlx::{SqlitePool, SqlitePoolOptions};
 use otel_testing::Capture;
 
 async fn pool() -> (SqlitePool, Capture) {
     let capture = Capture::new();
-    let raw = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
-    let raw = raw.connect("sqlite::memory:").await.unwrap();
-    (SqlitePool::with(raw, &capture.telemetry()), capture)
+    let options = SqlitePoolOptions::new().max_connections(1).telemetry(&capture.telemetry());
+    (options.connect("sqlite::memory:").await.unwrap(), capture)
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! What users write, in the spirit of sqlx's own examples: nothing but the imports is ours.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
 #![cfg(feature = "sqlite")]
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Errors of the server: told by its code, on the span and on its measurement, and handed on.
 
-use otel_testing::{Capture, metric, span};
+use otel_testing::{Capture, metric, point, span};
 use sqlx::Executor as _;
 
 use super::{ALL, DURATION, Live};
@@ -40,7 +40,7 @@ async fn an_error_of_the_server_is_told_by_its_code() {
             "SELEC 1" => (
                 // No summary: it is named by where it was sent.
                 span(live.0.namespace.clone()).client().attributes(live.server()),
-                live.statement_point("").without_attribute("db.query.summary"),
+                point().attributes(live.server()),
             ),
             "SELECT name FROM nowhere" => {
                 (live.statement("SELECT nowhere", text), live.statement_point("SELECT nowhere"))
@@ -73,9 +73,10 @@ async fn an_error_within_a_transaction_leaves_the_rest_of_it_told() {
     pool.execute(ALL).await.unwrap();
     capture.assert_spans([
         live.operation("BEGIN"),
-        live.statement("SELECT nowhere", "SELECT name FROM nowhere")
-            .error("")
-            .attributes([("error.type", CODES.no_table), ("db.response.status_code", CODES.no_table)]),
+        live.statement("SELECT nowhere", "SELECT name FROM nowhere").error("").attributes([
+            ("error.type", CODES.no_table),
+            ("db.response.status_code", CODES.no_table),
+        ]),
         live.operation("ROLLBACK"),
         live.statement("SELECT users", ALL),
     ]);

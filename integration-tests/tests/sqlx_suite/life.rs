@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use otel_testing::{Capture, metric, point, span};
-use sqlx::{AssertSqlSafe, Executor as _, Row as _, Statement as _};
+use sqlx::{Executor as _, Row as _, SqlSafeStr as _, Statement as _};
 
 use super::{ALL, DURATION, Live, ROWS, below, by_id, sql};
 use crate::backend::DB;
@@ -105,7 +105,7 @@ async fn several_statements_in_one_text_are_one_span() {
 
     capture.clear();
     let both = "DELETE FROM users WHERE id = 4; DELETE FROM users WHERE id = 3";
-    let results = sqlx::raw_sql(both).execute_many(&pool).await.unwrap();
+    let results = sqlx::raw_sql(both).execute_many(&pool);
     assert_eq!(results.try_collect::<Vec<_>>().await.unwrap().len(), 2);
     let shown = "DELETE FROM users WHERE id = ?; DELETE FROM users WHERE id = ?";
     capture.assert_spans([live.statement("DELETE users; DELETE users", shown)]);
@@ -120,7 +120,8 @@ async fn a_literal_is_hidden_and_a_value_is_never_shown() {
     pool.execute(literal).await.unwrap();
     let bound = sql("UPDATE users SET name = ? WHERE id = ? /* hidden-two */");
     sqlx::query(bound).bind("hidden-three").bind(2).execute(&pool).await.unwrap();
-    let shown = ["UPDATE users SET name = ? WHERE id = ?", sql("UPDATE users SET name = ? WHERE id = ?")];
+    let shown =
+        ["UPDATE users SET name = ? WHERE id = ?", sql("UPDATE users SET name = ? WHERE id = ?")];
     capture.assert_spans(shown.map(|text| live.statement("UPDATE users", text)));
     integration_tests::assert_nowhere(&capture, "hidden");
 }
@@ -145,8 +146,8 @@ async fn a_preparation_is_a_span_where_that_is_asked_for() {
         let telemetry = capture.telemetry_builder().prepare_spans(wanted).build();
         let pool = live.pool(&telemetry);
         let mut connection = pool.acquire().await.unwrap();
-        let prepared = (&mut *connection).prepare(AssertSqlSafe(text).into()).await.unwrap();
-        pool.prepare(AssertSqlSafe(text).into()).await.unwrap();
+        let prepared = (&mut *connection).prepare(text.into_sql_str()).await.unwrap();
+        pool.prepare(text.into_sql_str()).await.unwrap();
         let row = prepared.query().bind(2).fetch_one(&mut *connection).await.unwrap();
         assert_eq!(row.get::<String, _>(0), "bob");
 

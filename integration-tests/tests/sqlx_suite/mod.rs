@@ -9,6 +9,8 @@ mod pool;
 mod transactions;
 mod trouble;
 
+pub(crate) use errors::Codes;
+
 use integration_tests::total;
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
@@ -149,9 +151,9 @@ pub(crate) async fn below<T>(
 pub(crate) fn used(capture: &Capture) -> f64 {
     let metrics = capture.metrics().into_iter();
     let counts = metrics.filter(|metric| metric.name == "db.client.connection.count");
-    let used = counts.flat_map(|metric| metric.points).filter(|point| {
-        point.attribute("db.client.connection.state") == Some(&"used".into())
-    });
+    let used = counts
+        .flat_map(|metric| metric.points)
+        .filter(|point| point.attribute("db.client.connection.state") == Some(&"used".into()));
     used.map(|point| point.sum()).sum()
 }
 

@@ -113,12 +113,7 @@ async fn a_transaction_begun_by_a_statement_is_told_by_it() {
     pool.begin_with(statement).await.unwrap().commit().await.unwrap();
     pool.try_begin_with(statement).await.unwrap().unwrap().rollback().await.unwrap();
     let begin = || live.statement(summary, statement);
-    capture.assert_spans([
-        begin(),
-        live.operation("COMMIT"),
-        begin(),
-        live.operation("ROLLBACK"),
-    ]);
+    capture.assert_spans([begin(), live.operation("COMMIT"), begin(), live.operation("ROLLBACK")]);
 }
 
 #[tokio::test]

@@ -88,7 +88,8 @@ async fn a_call_that_is_dropped_was_cancelled_and_its_connection_goes_on() {
     capture.clear();
     tokio::time::timeout(SHORT, pool.execute(SLOW)).await.unwrap_err();
     let cancelled = [("error.type", "cancelled")];
-    capture.assert_spans([live.statement(SLOW_SHOWN.0, SLOW_SHOWN.1).attributes(cancelled).error("")]);
+    capture
+        .assert_spans([live.statement(SLOW_SHOWN.0, SLOW_SHOWN.1).attributes(cancelled).error("")]);
     let point = live.statement_point(SLOW_SHOWN.0).attributes(cancelled).count(1);
     capture.assert_metric(metric(DURATION).point(point));
     assert_eq!(pool.fetch_all(ALL).await.unwrap().len(), 3);
@@ -112,7 +113,8 @@ async fn a_cancelled_call_may_leave_the_status_unset() {
     let mut query = pool.execute(ALL);
     assert!(poll!(&mut query).is_pending());
     drop(query);
-    capture.assert_spans([live.statement("SELECT users", ALL).attribute("error.type", "cancelled")]);
+    capture
+        .assert_spans([live.statement("SELECT users", ALL).attribute("error.type", "cancelled")]);
 }
 
 #[tokio::test]

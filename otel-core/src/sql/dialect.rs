@@ -16,7 +16,8 @@ pub enum Dialect {
     Generic,
     /// PostgreSQL with `standard_conforming_strings` on, its default since 9.1.
     PostgreSql,
-    /// MySQL with backslash escapes; `ANSI_QUOTES` may be on or off.
+    /// MySQL in its default mode. With `ANSI_QUOTES` a quoted name is seen as one only where no
+    /// string can stand; without backslash escapes (`NO_BACKSLASH_ESCAPES`) it is not for use.
     MySql,
     /// MariaDB, as [`MySql`](Dialect::MySql).
     MariaDb,

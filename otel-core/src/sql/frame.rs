@@ -63,7 +63,7 @@ pub(super) enum Place {
 pub(super) struct Frame {
     pub(super) verb: Verb,
     pub(super) place: Place,
-    /// Commas separate the tables of a `FROM`, or the assignments of a `SET`.
+    /// Commas separate the tables of a `FROM` or a `DROP`, or the assignments of a `SET`.
     pub(super) listing: bool,
     pub(super) from_seen: bool,
     /// The common table expression whose body may follow.

@@ -293,7 +293,8 @@ impl<'a> Walker<'a> {
         let Frame { verb, listing, .. } = self.frame;
         self.frame.place = match self.frame.place {
             Place::AfterName | Place::AfterAlias if verb == Verb::Select && listing => Place::Name,
-            Place::AfterName if verb == Verb::Drop => Place::Name,
+            Place::AfterName if verb == Verb::Drop && listing => Place::Name,
+            Place::AfterName if verb == Verb::Drop => Place::MaybeName,
             // The end of the condition is not always known.
             Place::Condition if verb == Verb::Select && listing => Place::MaybeName,
             Place::AfterExpression => Place::Expression,

@@ -98,6 +98,7 @@ impl Walker<'_> {
             Place::TableOrName => match keyword {
                 Keyword::Table => {
                     self.summary.operation(self.text(span));
+                    self.frame.listing = true;
                     self.frame.place = Place::Name;
                 }
                 Keyword::Select | Keyword::With => self.begin(keyword, span),
@@ -188,6 +189,7 @@ impl Walker<'_> {
         match keyword {
             Keyword::Table | Keyword::Object | Keyword::Procedure => {
                 self.sensitive = Sensitive::No;
+                self.frame.listing = true;
                 self.frame.place = Place::Name;
             }
             Keyword::Account => self.frame.place = Place::MaybeName,

@@ -1,0 +1,50 @@
+//! otel-sqlx on SQLite.
+
+mod sqlx_suite;
+
+mod backend {
+    use integration_tests::unique_name;
+    use sqlx::sqlite::SqliteConnectOptions;
+    use tempfile::TempDir;
+
+    use crate::sqlx_suite;
+
+    pub(crate) type DB = sqlx::Sqlite;
+
+    pub(crate) const SYSTEM: &str = "sqlite";
+    pub(crate) const DEFAULT_PORT: Option<u16> = None;
+    pub(crate) const BEGIN_WITH: (&str, &str) = ("BEGIN IMMEDIATE", "BEGIN");
+    pub(crate) const SLOW: &str = "WITH RECURSIVE n(i) AS \
+        (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT count(*) FROM n";
+    pub(crate) const SLOW_SHOWN: (&str, &str) = (
+        "SELECT SELECT SELECT",
+        "WITH RECURSIVE n(i) AS \
+        (SELECT ? UNION ALL SELECT i + ? FROM n WHERE i < ?) SELECT count(*) FROM n",
+    );
+    /// Its log comes from a thread of the connection's own, to which only spans of `tracing` are
+    /// handed on.
+    pub(crate) const LOGS_INSIDE: bool = false;
+    pub(crate) const CODES: sqlx_suite::Codes =
+        sqlx_suite::Codes { unique: "2067", not_null: "1299", no_table: "1", syntax: "1" };
+
+    pub(crate) fn placeholder(_number: usize) -> String {
+        "?".to_owned()
+    }
+
+    pub(crate) struct Scratch {
+        pub(crate) options: SqliteConnectOptions,
+        pub(crate) namespace: String,
+        pub(crate) address: Option<(String, Option<u16>)>,
+        _folder: TempDir,
+    }
+
+    /// A file of one test's own. (Asynchronous as that of a server is.)
+    pub(crate) async fn scratch() -> Option<Scratch> {
+        let folder = tempfile::tempdir().unwrap();
+        let namespace = unique_name();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join(&namespace))
+            .create_if_missing(true);
+        Some(Scratch { options, namespace, address: None, _folder: folder })
+    }
+}

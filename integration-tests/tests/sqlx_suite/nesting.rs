@@ -1,0 +1,126 @@
+//! Spans of `tracing`, and sqlx's own log.
+
+use std::fmt::Debug;
+use std::sync::{Mutex, OnceLock};
+
+use futures_util::TryStreamExt as _;
+use integration_tests::eventually;
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use otel_testing::{Capture, span};
+use sqlx::Executor as _;
+use sqlx::pool::PoolOptions;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Instrument as _, Metadata, Subscriber, info_span};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{self, SubscriberExt as _};
+
+use super::{ALL, Live};
+use crate::backend::LOGS_INSIDE;
+
+#[tokio::test]
+async fn spans_nest_under_those_of_tracing_and_the_other_way_round() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let bare = tracing_opentelemetry::layer()
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false)
+        .with_tracked_inactivity(false);
+    let layer = bare.with_tracer(capture.tracer("tracing"));
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let options = PoolOptions::new()
+        .before_acquire(|_, _| Box::pin(async { Ok(true) }.instrument(info_span!("hook"))));
+    let pool = live.pool_of(options.max_connections(1), &capture.telemetry());
+    // The hook runs for connections that were used before.
+    pool.execute(ALL).await.unwrap();
+    capture.clear();
+    async {
+        pool.execute(ALL).await.unwrap();
+        let mut transaction = pool.begin().instrument(info_span!("step")).await.unwrap();
+        transaction.execute(ALL).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    .instrument(info_span!("handler"))
+    .await;
+    drop(info_span!("after"));
+
+    let hook = || span("hook").scope("tracing");
+    capture.assert_spans([
+        hook().child_of("SELECT users"),
+        live.statement("SELECT users", ALL).child_of("handler"),
+        hook().child_of(format!("BEGIN {}", live.0.namespace)),
+        live.operation("BEGIN").child_of("step"),
+        span("step").child_of("handler"),
+        live.statement("SELECT users", ALL).child_of("handler"),
+        live.operation("COMMIT").child_of("handler"),
+        span("handler"),
+        span("after"),
+    ]);
+}
+
+/// What sqlx logged, and the span that was current.
+static LOGGED: Mutex<Vec<(String, SpanContext)>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn enabled(&self, metadata: &Metadata<'_>, _: layer::Context<'_, S>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        let mut summary = Summary(String::new());
+        event.record(&mut summary);
+        let current = Context::map_current(|context| context.span().span_context().clone());
+        LOGGED.lock().unwrap().push((summary.0, current));
+    }
+}
+
+struct Summary(String);
+
+impl Visit for Summary {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "summary" {
+            self.0 = value.to_owned();
+        }
+    }
+
+    fn record_debug(&mut self, _field: &Field, _value: &dyn Debug) {}
+}
+
+/// The span that was current when sqlx logged the statement, which may be on another thread.
+async fn logged(statement: &str) -> SpanContext {
+    let find = || {
+        let logged = LOGGED.lock().unwrap();
+        logged.iter().find(|(summary, _)| summary == statement).map(|(_, span)| span.clone())
+    };
+    eventually("sqlx has logged the statement", async || find().is_some()).await;
+    find().unwrap()
+}
+
+#[tokio::test]
+async fn the_log_of_sqlx_lies_inside_the_span() {
+    static SUBSCRIBER: OnceLock<()> = OnceLock::new();
+
+    let Some(live) = Live::new().await else { return };
+    SUBSCRIBER.get_or_init(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Log)).unwrap();
+    });
+    let capture = Capture::new();
+    let pool = live.pool(&capture.telemetry());
+    let mut connection = live.connection(&capture.telemetry()).await;
+    // The text is logged as it is when it has four words.
+    pool.fetch_all("SELECT 1 AS pool_all").await.unwrap();
+    pool.fetch_optional("SELECT 1 AS pool_optional").await.unwrap();
+    pool.fetch("SELECT 1 AS pool_dropped").try_next().await.unwrap();
+    connection.fetch_all("SELECT 1 AS connection_all").await.unwrap();
+    connection.fetch("SELECT 1 AS connection_dropped").try_next().await.unwrap();
+    let statements =
+        ["pool_all", "pool_optional", "pool_dropped", "connection_all", "connection_dropped"];
+    for (statement, span) in statements.iter().zip(capture.spans()) {
+        let inside = logged(&format!("SELECT 1 AS {statement}")).await == span.span_context;
+        assert_eq!(inside, LOGS_INSIDE, "{statement}");
+    }
+}
