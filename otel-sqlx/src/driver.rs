@@ -5,6 +5,9 @@ use futures_core::stream::BoxStream;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::path::PathBuf;
+
 use otel_core::{Classify, Client, DbCall, DbServer, Failure};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{Either, Execute, Executor as _, SqlStr};
@@ -128,10 +131,7 @@ impl Database for sqlx::Postgres {
 
     fn server(options: &Options<Self>) -> DbServer {
         let server = DbServer::new("postgresql");
-        let server = match options.get_socket() {
-            Some(socket) => server.address(socket.display().to_string(), None),
-            None => server.address(options.get_host().to_owned(), Some(options.get_port())),
-        };
+        let server = reached(server, options.get_socket(), options.get_host(), options.get_port());
         // The server takes the user's name for a database that is not named.
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let schema = options.get_options().and_then(otel_core::address::search_path);
@@ -142,16 +142,22 @@ impl Database for sqlx::Postgres {
     }
 }
 
+/// The socket, or the host and port. PostgreSQL's host may be the folder of a socket.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn reached(server: DbServer, socket: Option<&PathBuf>, host: &str, port: u16) -> DbServer {
+    match socket {
+        Some(socket) => server.address(socket.display().to_string(), None),
+        None => server.address(host.to_owned(), (!host.starts_with('/')).then_some(port)),
+    }
+}
+
 #[cfg(feature = "mysql")]
 impl Database for sqlx::MySql {
     forward!();
 
     fn server(options: &Options<Self>) -> DbServer {
         let server = DbServer::new("mysql");
-        let server = match options.get_socket() {
-            Some(socket) => server.address(socket.display().to_string(), None),
-            None => server.address(options.get_host().to_owned(), Some(options.get_port())),
-        };
+        let server = reached(server, options.get_socket(), options.get_host(), options.get_port());
         match options.get_database() {
             Some(database) => server.namespace(database.to_owned()),
             None => server,

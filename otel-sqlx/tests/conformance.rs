@@ -28,7 +28,7 @@ impl Database for Client {
 
     async fn connect(telemetry: &otel_sqlx::Telemetry) -> Option<Self> {
         let options =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(600));
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_mins(10));
         let raw = options.into_inner().connect("sqlite::memory:").await.unwrap();
         for statement in
             ["CREATE TABLE users (id INTEGER)", "INSERT INTO users VALUES (1), (2), (3)"]

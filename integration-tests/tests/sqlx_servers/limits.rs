@@ -4,7 +4,7 @@ use otel_sqlx::Pool;
 use otel_testing::{Capture, metric};
 use sqlx::{ConnectOptions as _, Executor as _};
 
-use crate::backend::{self, SLOW, SLOW_SHOWN};
+use crate::backend::{self, DB, SLOW, SLOW_SHOWN};
 use crate::sqlx_suite::{ALL, DURATION, Live};
 
 /// What this server answers.
@@ -71,7 +71,7 @@ async fn a_wrong_password_is_an_error_that_shows_no_credential() {
     let capture = Capture::new();
     let telemetry = capture.telemetry();
     let options = live.0.options.clone().password(SECRET);
-    let lazy = || sqlx::pool::PoolOptions::new().connect_lazy_with(options.clone());
+    let lazy = || sqlx::pool::PoolOptions::<DB>::new().connect_lazy_with(options.clone());
     let builder = Pool::builder(lazy()).system(backend::SYSTEM).telemetry(&telemetry);
     let mut shown = vec![format!("{builder:?}"), format!("{telemetry:?}")];
     let pool = builder.build();
@@ -79,12 +79,9 @@ async fn a_wrong_password_is_an_error_that_shows_no_credential() {
         pool.execute(ALL).await.unwrap_err(),
         pool.begin().await.unwrap_err(),
         pool.acquire().await.unwrap_err(),
-        otel_sqlx::Connection::<backend::DB>::connect_with(&options).await.unwrap_err(),
-        otel_sqlx::PoolOptions::<backend::DB>::new()
-            .connect_with(options.clone())
-            .await
-            .unwrap_err(),
-        Pool::<backend::DB>::connect(options.to_url_lossy().as_str()).await.unwrap_err(),
+        otel_sqlx::Connection::<DB>::connect_with(&options).await.unwrap_err(),
+        otel_sqlx::PoolOptions::<DB>::new().connect_with(options.clone()).await.unwrap_err(),
+        Pool::<DB>::connect(options.to_url_lossy().as_str()).await.unwrap_err(),
     ];
     shown.push(format!("{pool:?}"));
     shown.extend(errors.iter().map(|error| format!("{error:?} {error}")));

@@ -5,7 +5,7 @@ use otel_testing::{Capture, metric, point, span};
 use sqlx::{Executor as _, Row as _, SqlSafeStr as _, Statement as _};
 
 use super::{ALL, DURATION, Live, ROWS, below, by_id, sql};
-use crate::backend::DB;
+use crate::backend::{CODES, DB};
 
 /// Each way of running a query once, on executors that `$executor` makes anew; every one of them
 /// meets two users.
@@ -116,13 +116,20 @@ async fn a_literal_is_hidden_and_a_value_is_never_shown() {
     let Some(live) = Live::new().await else { return };
     let capture = Capture::new();
     let pool = live.pool(&capture.telemetry());
-    let literal = "UPDATE users SET name = 'hidden-one' /* hidden-two */ WHERE id = 1";
-    pool.execute(literal).await.unwrap();
-    let bound = sql("UPDATE users SET name = ? WHERE id = ? /* hidden-two */");
-    sqlx::query(bound).bind("hidden-three").bind(2).execute(&pool).await.unwrap();
-    let shown =
-        ["UPDATE users SET name = ? WHERE id = ?", sql("UPDATE users SET name = ? WHERE id = ?")];
-    capture.assert_spans(shown.map(|text| live.statement("UPDATE users", text)));
+    pool.execute("UPDATE users SET name = 'hidden-one' WHERE id = 1").await.unwrap();
+    let bound = sql("UPDATE users SET name = ? WHERE id = ?");
+    sqlx::query(bound).bind("hidden-two").bind(2).execute(&pool).await.unwrap();
+    let commented = sql("/* hidden-three */ UPDATE users SET name = ? -- hidden-four");
+    sqlx::query(commented).bind("hidden-five").execute(&pool).await.unwrap_err();
+    let update = |text| live.statement("UPDATE users", text);
+    capture.assert_spans([
+        update("UPDATE users SET name = ? WHERE id = ?"),
+        update(bound),
+        update("")
+            .any_attribute("db.query.text")
+            .attributes([("error.type", CODES.unique), ("db.response.status_code", CODES.unique)])
+            .error("unique violation"),
+    ]);
     integration_tests::assert_nowhere(&capture, "hidden");
 }
 

@@ -38,30 +38,38 @@ fn show(value: impl Debug) -> String {
 macro_rules! cached_after_each_call {
     ($connection:expr) => {{
         let connection = $connection;
-        let mut cached = vec![connection.cached_statements_size()];
+        let mut cached = Vec::new();
+        // SQLite counts on another thread, after it has answered: another call waits for that.
+        macro_rules! note {
+            () => {
+                connection.ping().await.unwrap();
+                cached.push(connection.cached_statements_size());
+            };
+        }
+        note!();
         for _ in 0..2 {
             sqlx::query(by_id()).bind(1).fetch_one(&mut *connection).await.unwrap();
-            cached.push(connection.cached_statements_size());
+            note!();
         }
         let unkept = sqlx::query(sql("SELECT id FROM users WHERE id = ?")).persistent(false);
         unkept.bind(1).fetch_one(&mut *connection).await.unwrap();
-        cached.push(connection.cached_statements_size());
+        note!();
         let unkept = sqlx::query::<DB>(sql("SELECT id FROM users WHERE id < ?")).persistent(false);
         unkept.bind(1).map(|row| row.get::<i32, _>(0)).fetch_all(&mut *connection).await.unwrap();
-        cached.push(connection.cached_statements_size());
+        note!();
         connection.fetch_all(ALL).await.unwrap();
-        cached.push(connection.cached_statements_size());
+        note!();
         sqlx::raw_sql("SELECT 1; SELECT 2").fetch_all(&mut *connection).await.unwrap();
-        cached.push(connection.cached_statements_size());
+        note!();
         let text = sql("SELECT id FROM users WHERE name = ?");
         let statement = (&mut *connection).prepare(text.into_sql_str()).await.unwrap();
-        cached.push(connection.cached_statements_size());
+        note!();
         for name in ["ann", "bob"] {
             statement.query().bind(name).fetch_one(&mut *connection).await.unwrap();
         }
-        cached.push(connection.cached_statements_size());
+        note!();
         connection.clear_cached_statements().await.unwrap();
-        cached.push(connection.cached_statements_size());
+        note!();
         cached
     }};
 }

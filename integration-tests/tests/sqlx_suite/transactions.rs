@@ -1,5 +1,6 @@
 //! Transactions and savepoints, however they end.
 
+use integration_tests::eventually;
 use otel_sqlx::Connection;
 use otel_testing::{Capture, metric, span};
 use sqlx::{Executor as _, Row as _};
@@ -111,6 +112,7 @@ async fn a_transaction_begun_by_a_statement_is_told_by_it() {
     let capture = Capture::new();
     let pool = live.pool(&capture.telemetry());
     pool.begin_with(statement).await.unwrap().commit().await.unwrap();
+    eventually("the connection is back", async || pool.num_idle() == 1).await;
     pool.try_begin_with(statement).await.unwrap().unwrap().rollback().await.unwrap();
     let begin = || live.statement(summary, statement);
     capture.assert_spans([begin(), live.operation("COMMIT"), begin(), live.operation("ROLLBACK")]);
