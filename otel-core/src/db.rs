@@ -6,7 +6,7 @@
 mod call;
 mod measure;
 pub mod pool;
-mod text;
+mod shape;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,12 +25,14 @@ use opentelemetry::{Context, KeyValue};
 pub use self::call::{DbCall, DbServer};
 pub(crate) use self::measure::{Instruments, Measure};
 use self::pool::{Pool, PoolState};
-use self::text::Texts;
+use self::shape::{Shape, Shapes};
 use crate::Client;
+use crate::attribute as names;
 use crate::contain::contain;
 use crate::failure::Classify;
 use crate::late::Scope;
 use crate::operation::{Clock, Live, Operation, SpanState};
+use crate::options::{Options, QueryText};
 use crate::telemetry::Telemetry;
 
 /// An instrumented database client: makes the operations of one handle, which has one server and
@@ -46,7 +48,7 @@ pub(crate) struct Shared {
     telemetry: Telemetry,
     scope: Arc<Scope>,
     pub(crate) server: DbServer,
-    texts: Texts,
+    shapes: Shapes,
 }
 
 /// A span over several operations, which is their parent unless another was opened below it.
@@ -79,7 +81,7 @@ impl<C: Client> Db<C> {
             telemetry: telemetry.clone(),
             scope: telemetry.scope::<C>(),
             server,
-            texts: Texts::default(),
+            shapes: Shapes::default(),
         };
         Self { shared: Arc::new(shared), enclosing: None, client: PhantomData }
     }
@@ -297,42 +299,48 @@ impl Shared {
     ) -> Live {
         let options = self.telemetry.options();
         let found = self.scope.found();
-        let call = call.analyzed(&self.server, &self.texts, options);
-        let measure = found.instruments.filter(|_| told == Told::Call).map(|_| call.identity());
-        let measure = Measure::new(Arc::clone(self), measure);
-        let kind = if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client };
+        let shape = self.shapes.of(&call.kind, &self.server, options);
         let wanted = !options.require_parent || parent.span().span_context().is_valid();
-        let span = found.tracer.filter(|_| wanted).and_then(|tracer| {
-            let name = call.span_name(&self.server);
-            options.wants_span(&name).then(|| {
-                let attributes = call.into_attributes(&self.server);
-                start_span(tracer, clock, parent, (kind, name, attributes))
-            })
-        });
-        let (context, state) = match span {
-            Some((context, true)) => (context, SpanState::Recording),
-            Some((context, false)) => (context, SpanState::NotRecording),
+        let tracer = found.tracer.filter(|_| wanted && options.wants_span(&shape.name));
+        let (context, span) = match tracer {
+            Some(tracer) => start_span(tracer, clock, parent, told, (&shape, call, options)),
             None => (parent.clone(), SpanState::None),
         };
-        Live::new(clock, context, state, measure, options)
+        let measured = found.instruments.is_some() && told == Told::Call;
+        let measure = Measure::new(Arc::clone(self), measured.then_some(shape));
+        Live::new(clock, context, span, measure, options)
     }
 }
 
-/// Starts a span, makes a context of it and tells whether it takes attributes.
+/// Attributes that a span may get after its start: room for them is made at once.
+const LEARNT_LATER: usize = 3;
+
+/// Starts a span with all that is known (a sampler may look at any of it), and makes a context of it.
 fn start_span(
     tracer: &BoxedTracer,
     clock: Clock,
     parent: &Context,
-    (kind, name, attributes): (SpanKind, Cow<'static, str>, Vec<KeyValue>),
-) -> (Context, bool) {
+    told: Told,
+    (shape, call, options): (&Shape, DbCall<'_>, &Options),
+) -> (Context, SpanState) {
+    let (text, batch, more) = call.own();
+    let common = shape.on_span();
+    let mut attributes = Vec::with_capacity(common.len() + 2 + more.len() + LEARNT_LATER);
+    attributes.extend_from_slice(common);
+    let text = text.filter(|_| options.query_text != QueryText::Off);
+    attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
+    attributes.extend(batch.map(|size| {
+        KeyValue::new(names::DB_OPERATION_BATCH_SIZE, i64::try_from(size).unwrap_or(i64::MAX))
+    }));
+    attributes.extend(more);
     let builder = SpanBuilder {
-        span_kind: Some(kind),
-        name,
+        span_kind: Some(if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client }),
+        name: Cow::Owned(String::from(&*shape.name)),
         start_time: Some(clock.time),
         attributes: Some(attributes),
         ..SpanBuilder::default()
     };
     let span = tracer.build_with_context(builder, parent);
-    let recording = span.is_recording();
-    (parent.with_span(span), recording)
+    let state = if span.is_recording() { SpanState::Recording } else { SpanState::NotRecording };
+    (parent.with_span(span), state)
 }

@@ -92,6 +92,11 @@ impl Scope {
         found
     }
 
+    /// The instruments, for an operation that found them when it started.
+    pub(crate) fn instruments(&self) -> Option<&Instruments> {
+        self.instruments.get()
+    }
+
     #[cold]
     fn look(&self) {
         let Some(telemetry) = self.telemetry.upgrade() else {

@@ -32,7 +32,8 @@ pub(crate) struct Live {
     /// Server and peer, where they are learnt during the call: the last word counts, so it is
     /// emitted at the end.
     late: Vec<KeyValue>,
-    failure: Option<Failure>,
+    /// Boxed, because an operation is moved often and fails seldom.
+    failure: Option<Box<Failure>>,
     rows: Option<u64>,
     rows_on_span: bool,
     cancelled_is_error: bool,
@@ -108,7 +109,9 @@ impl Live {
             if self.span != SpanState::None {
                 let span = self.context.span();
                 if self.span == SpanState::Recording {
-                    span.set_attributes(self.late);
+                    if !self.late.is_empty() {
+                        span.set_attributes(self.late);
+                    }
                     if let (true, Some(rows)) = (self.rows_on_span, self.rows) {
                         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
                         span.set_attribute(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
@@ -186,7 +189,7 @@ impl<C> Operation<C> {
     /// operation goes on and ends in its usual way.
     pub fn failed(&mut self, failure: Failure) {
         if let Some(live) = &mut self.live {
-            live.failure = Some(failure);
+            live.failure = Some(Box::new(failure));
         }
     }
 
@@ -194,7 +197,7 @@ impl<C> Operation<C> {
     pub fn finish(mut self) {
         if let Some(mut live) = self.live.take() {
             let elapsed = live.clock.elapsed();
-            let failure = live.failure.take();
+            let failure = live.failure.take().map(|failure| *failure);
             live.end(failure, elapsed);
         }
     }

@@ -50,7 +50,10 @@ fn string_headers_go_round_without_a_provider() {
         received.span().span_context().span_id(),
         SpanId::from_hex("b7ad6b7169203331").unwrap()
     );
-    assert_eq!(received.baggage().get("tenant").map(opentelemetry::StringValue::as_str), Some("blue"));
+    assert_eq!(
+        received.baggage().get("tenant").map(opentelemetry::StringValue::as_str),
+        Some("blue")
+    );
 }
 
 #[test]
@@ -75,7 +78,10 @@ fn byte_headers_go_round_and_keep_the_others() {
     assert_eq!(kept, [("key", &[0xff, 0x00][..]), ("key", &b"second"[..])]);
     let received = telemetry().extract(&ByteCarrier(&headers));
     assert!(received.span().span_context().is_remote());
-    assert_eq!(received.baggage().get("tenant").map(opentelemetry::StringValue::as_str), Some("blue"));
+    assert_eq!(
+        received.baggage().get("tenant").map(opentelemetry::StringValue::as_str),
+        Some("blue")
+    );
 }
 
 #[test]

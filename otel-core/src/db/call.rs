@@ -1,4 +1,4 @@
-//! The facts of a server and of a call, and the span that the conventions make of them.
+//! The facts of a server and of a call, as an adapter states them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,14 +6,8 @@ use std::sync::Arc;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use super::text::Texts;
 use crate::address::default_port;
-use crate::attribute as names;
-use crate::options::{Options, QueryText};
-use crate::sql::{Dialect, Literals};
-
-/// Attributes that a span may get after its start: room for them is made at once.
-const LEARNT_LATER: usize = 3;
+use crate::sql::Dialect;
 
 /// A database server as the client was configured for it. A clone is cheap.
 #[derive(Clone, Debug)]
@@ -39,14 +33,14 @@ impl DbServer {
 
     /// The namespace that the handle is connected to.
     pub fn namespace(mut self, namespace: impl Into<Cow<'static, str>>) -> Self {
-        self.namespace = Some(cheap(namespace));
+        self.namespace = Some(shared(namespace));
         self
     }
 
     /// The host or socket path as configured, and the port, which is left out of what is emitted
     /// where it is the system's default one.
     pub fn address(mut self, address: impl Into<Cow<'static, str>>, port: Option<u16>) -> Self {
-        self.address = Some(cheap(address));
+        self.address = Some(shared(address));
         self.port = port;
         self
     }
@@ -72,21 +66,43 @@ impl DbServer {
     /// The name that the conventions give a pool without a name of its own:
     /// `server.address:server.port/db.namespace`, as far as these are known, else the system.
     pub fn pool_name(&self) -> String {
-        let mut name = String::new();
-        if let Some(address) = &self.address {
-            name.push_str(address.as_str());
-            if let Some(port) = self.port {
-                // Writing to a `String` cannot fail.
-                let _ = write!(name, ":{port}");
-            }
+        match (self.address_and_port(), &self.namespace) {
+            (Some(address), Some(namespace)) => format!("{address}/{namespace}"),
+            (Some(address), None) => address,
+            (None, Some(namespace)) => namespace.to_string(),
+            (None, None) => self.system().to_owned(),
         }
-        if let Some(namespace) = &self.namespace {
-            if !name.is_empty() {
-                name.push('/');
-            }
-            name.push_str(namespace.as_str());
+    }
+
+    pub(super) fn address_and_port(&self) -> Option<String> {
+        let mut text = self.address.as_ref()?.to_string();
+        if let Some(port) = self.port {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, ":{port}");
         }
-        if name.is_empty() { self.system().to_owned() } else { name }
+        Some(text)
+    }
+
+    /// The port where it is told: beside an address, and not the default one.
+    pub(super) fn told_port(&self) -> Option<u16> {
+        self.address.as_ref()?;
+        self.port.filter(|port| !self.is_default(*port))
+    }
+
+    pub(super) fn known_address(&self) -> Option<&StringValue> {
+        self.address.as_ref()
+    }
+
+    pub(super) fn known_dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(super) fn known_namespace(&self) -> Option<&StringValue> {
+        self.namespace.as_ref()
+    }
+
+    pub(super) fn system_value(&self) -> &StringValue {
+        &self.system
     }
 
     pub(crate) fn has_address(&self) -> bool {
@@ -96,30 +112,10 @@ impl DbServer {
     pub(crate) fn is_default(&self, port: u16) -> bool {
         default_port(self.system.as_str()) == Some(port)
     }
-
-    /// The port where it is told: beside an address, and not the default one.
-    fn told_port(&self) -> Option<u16> {
-        self.address.as_ref()?;
-        self.port.filter(|port| !self.is_default(*port))
-    }
-
-    /// System, namespace, address and port, in the form that spans and metrics share.
-    pub(super) fn describe(&self, namespace: Option<&StringValue>, mut put: impl FnMut(KeyValue)) {
-        put(KeyValue::new(names::DB_SYSTEM_NAME, self.system.clone()));
-        if let Some(namespace) = namespace.or(self.namespace.as_ref()) {
-            put(KeyValue::new(names::DB_NAMESPACE, namespace.clone()));
-        }
-        if let Some(address) = &self.address {
-            put(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
-        }
-        if let Some(port) = self.told_port() {
-            put(KeyValue::new(names::SERVER_PORT, i64::from(port)));
-        }
-    }
 }
 
 /// A value that is cloned without copying: static or shared.
-fn cheap(text: impl Into<Cow<'static, str>>) -> StringValue {
+fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
     match text.into() {
         Cow::Borrowed(text) => text.into(),
         Cow::Owned(text) => Arc::<str>::from(text).into(),
@@ -127,41 +123,53 @@ fn cheap(text: impl Into<Cow<'static, str>>) -> StringValue {
 }
 
 /// One call, as the adapter knows it. Which of its facts are emitted, and how the span is named, is
-/// decided here and not by the adapter.
+/// decided by the core and not by the adapter.
+///
+/// Facts that come again and again (statement, operation, collection) are borrowed where that is
+/// possible: what is made of them is kept.
 #[derive(Clone, Debug, Default)]
 pub struct DbCall<'a> {
-    text: Option<&'a str>,
-    parameterized: bool,
-    identity: Identity,
+    pub(super) kind: Kind<'a>,
     sanitized: Option<StringValue>,
-    prefix: Option<&'static str>,
     batch: Option<usize>,
     more: Vec<KeyValue>,
 }
 
-/// The facts that tell one kind of call from another: those that metrics carry too.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Identity {
-    pub(super) namespace: Option<StringValue>,
-    pub(super) collection: Option<StringValue>,
-    pub(super) operation: Option<StringValue>,
-    pub(super) procedure: Option<StringValue>,
-    pub(super) summary: Option<StringValue>,
+/// The facts that tell one kind of call from another.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Kind<'a> {
+    pub(super) text: Option<&'a str>,
+    pub(super) parameterized: bool,
+    pub(super) prefix: Option<&'static str>,
+    pub(super) namespace: Option<Cow<'a, str>>,
+    pub(super) collection: Option<Cow<'a, str>>,
+    pub(super) operation: Option<Cow<'a, str>>,
+    pub(super) procedure: Option<Cow<'a, str>>,
+    pub(super) summary: Option<Cow<'a, str>>,
 }
 
-impl Identity {
-    /// In the order of their names, which is also the order on spans and metrics.
-    pub(super) fn describe(&self, mut put: impl FnMut(KeyValue)) {
-        let facts = [
-            (names::DB_COLLECTION_NAME, &self.collection),
-            (names::DB_OPERATION_NAME, &self.operation),
-            (names::DB_STORED_PROCEDURE_NAME, &self.procedure),
-            (names::DB_QUERY_SUMMARY, &self.summary),
-        ];
-        for (name, value) in facts {
-            if let Some(value) = value {
-                put(KeyValue::new(name, value.clone()));
-            }
+impl Kind<'_> {
+    pub(super) fn equals_but_for_text(&self, other: &Kind<'_>) -> bool {
+        self.parameterized == other.parameterized
+            && self.prefix == other.prefix
+            && self.namespace == other.namespace
+            && self.collection == other.collection
+            && self.operation == other.operation
+            && self.procedure == other.procedure
+            && self.summary == other.summary
+    }
+
+    pub(super) fn owned_but_for_text(&self) -> Kind<'static> {
+        let owned = |fact: &Option<Cow<'_, str>>| fact.clone().map(|fact| fact.into_owned().into());
+        Kind {
+            text: None,
+            parameterized: self.parameterized,
+            prefix: self.prefix,
+            namespace: owned(&self.namespace),
+            collection: owned(&self.collection),
+            operation: owned(&self.operation),
+            procedure: owned(&self.procedure),
+            summary: owned(&self.summary),
         }
     }
 }
@@ -175,55 +183,62 @@ impl<'a> DbCall<'a> {
     /// A call that sends the text of a statement. `parameterized` tells whether its values were
     /// bound, in which case the text is not expected to quote data.
     pub fn statement(text: &'a str, parameterized: bool) -> Self {
-        Self { text: Some(text), parameterized, ..Self::default() }
+        let kind = Kind { text: Some(text), parameterized, ..Kind::default() };
+        Self { kind, ..Self::default() }
     }
 
     /// The operation or command, where the call itself, and not a text, says so: `COMMIT`, `GET`.
-    pub fn operation(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.identity.operation = Some(cheap(name));
+    pub fn operation(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.kind.operation = Some(name.into());
         self
     }
 
     /// The collection, where the call itself, and not a text, says so.
-    pub fn collection(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.identity.collection = Some(cheap(name));
+    pub fn collection(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.kind.collection = Some(name.into());
         self
     }
 
     /// The stored procedure, where the call itself, and not a text, says so.
-    pub fn stored_procedure(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.identity.procedure = Some(cheap(name));
+    pub fn stored_procedure(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.kind.procedure = Some(name.into());
         self
     }
 
     /// The namespace of this call, where it is not the server's.
-    pub fn namespace(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.identity.namespace = Some(cheap(name));
+    pub fn namespace(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.kind.namespace = Some(name.into());
         self
     }
 
     /// A summary made by a higher-level API that builds the query itself.
-    pub fn summary(mut self, summary: impl Into<Cow<'static, str>>) -> Self {
-        self.identity.summary = Some(cheap(summary));
+    pub fn summary(mut self, summary: impl Into<Cow<'a, str>>) -> Self {
+        self.kind.summary = Some(summary.into());
         self
     }
 
-    /// A word before the summary of the text, for what is done with a statement short of running
-    /// it: `PREPARE`.
+    /// A word before the operation and the summary, for what is done with a statement short of
+    /// running it: `PREPARE`. Where neither is known, the word is the operation.
     pub fn prefix(mut self, word: &'static str) -> Self {
-        self.prefix = Some(word);
+        self.kind.prefix = Some(word);
+        self
+    }
+
+    /// The number of operations of a batch, 0 for an empty one; 1 is no batch and is not told. Give
+    /// the operation or the summary that all of them share; it is told as `BATCH` and that one, or
+    /// as `BATCH` alone. For a system with a word of its own, call [`prefix`](Self::prefix) after
+    /// this.
+    pub fn batch(mut self, operations: usize) -> Self {
+        if operations != 1 {
+            self.batch = Some(operations);
+            self.kind.prefix = Some("BATCH");
+        }
         self
     }
 
     /// A text that holds no data, made by the adapter for a system whose queries are no SQL.
     pub fn sanitized_text(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.sanitized = Some(cheap(text));
-        self
-    }
-
-    /// The number of operations of a batch, 0 for an empty one; 1 is no batch and is not told.
-    pub fn batch(mut self, operations: usize) -> Self {
-        self.batch = (operations != 1).then_some(operations);
+        self.sanitized = Some(shared(text));
         self
     }
 
@@ -233,79 +248,9 @@ impl<'a> DbCall<'a> {
         self
     }
 
-    /// Turns the raw text into what may be shown of it.
-    pub(super) fn analyzed(mut self, server: &DbServer, texts: &Texts, options: &Options) -> Self {
-        let Some(text) = self.text.take() else {
-            self.sanitized = self.sanitized.filter(|_| options.query_text != QueryText::Off);
-            return self;
-        };
-        let literals = match options.query_text {
-            QueryText::Auto if self.parameterized => Literals::Keep,
-            _ => Literals::Replace,
-        };
-        let known = texts.analyze(text, server.dialect, literals, options);
-        if self.identity.summary.is_none() {
-            self.identity.summary = match (self.prefix, &known.summary) {
-                (Some(word), Some(summary)) => Some(cheap(format!("{word} {summary}"))),
-                (Some(word), None) => Some(word.into()),
-                (None, summary) => summary.clone(),
-            };
-        }
-        self.sanitized = match options.query_text {
-            QueryText::Off => None,
-            QueryText::Verbatim => Some(Arc::<str>::from(text).into()),
-            QueryText::Auto | QueryText::Sanitized => known.text.clone(),
-        };
-        self
-    }
-
-    pub(super) fn identity(&self) -> Identity {
-        self.identity.clone()
-    }
-
-    /// The first of: summary; operation and target; target; system.
-    ///
-    /// Target is the first of: collection, stored procedure, namespace, `address:port`.
-    pub(super) fn span_name(&self, server: &DbServer) -> Cow<'static, str> {
-        let identity = &self.identity;
-        if let Some(summary) = &identity.summary {
-            return Cow::Owned(summary.as_str().to_owned());
-        }
-        let target =
-            identity
-                .collection
-                .as_ref()
-                .or(identity.procedure.as_ref())
-                .or(identity.namespace.as_ref())
-                .or(server.namespace.as_ref())
-                .map(|target| Cow::Borrowed(target.as_str()))
-                .or_else(|| {
-                    let address = server.address.as_ref()?.as_str();
-                    Some(server.port.map_or(Cow::Borrowed(address), |port| {
-                        Cow::Owned(format!("{address}:{port}"))
-                    }))
-                });
-        Cow::Owned(match (&identity.operation, target) {
-            (Some(operation), Some(target)) => format!("{operation} {target}"),
-            (Some(operation), None) => operation.as_str().to_owned(),
-            (None, Some(target)) => target.into_owned(),
-            (None, None) => server.system().to_owned(),
-        })
-    }
-
-    /// All that is known at the start: a sampler may look at any of it.
-    pub(super) fn into_attributes(self, server: &DbServer) -> Vec<KeyValue> {
-        let mut attributes = Vec::with_capacity(10 + LEARNT_LATER + self.more.len());
-        server.describe(self.identity.namespace.as_ref(), |fact| attributes.push(fact));
-        self.identity.describe(|fact| attributes.push(fact));
-        if let Some(text) = self.sanitized {
-            attributes.push(KeyValue::new(names::DB_QUERY_TEXT, text));
-        }
-        if let Some(batch) = self.batch {
-            let batch = i64::try_from(batch).unwrap_or(i64::MAX);
-            attributes.push(KeyValue::new(names::DB_OPERATION_BATCH_SIZE, batch));
-        }
-        attributes.extend(self.more);
-        attributes
+    /// What is told of this call only, and not of its kind: text, batch size, and attributes of the
+    /// system, none of which is on points.
+    pub(super) fn own(self) -> (Option<StringValue>, Option<usize>, Vec<KeyValue>) {
+        (self.sanitized, self.batch, self.more)
     }
 }

@@ -7,8 +7,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 use super::Shared;
-use super::call::{DbServer, Identity};
+use super::call::DbServer;
 use super::pool::Registry;
+use super::shape::Shape;
 use crate::attribute::{self as names, metric};
 use crate::failure::Failure;
 
@@ -78,26 +79,24 @@ impl Instruments {
     }
 }
 
-/// Most attributes that a measurement carries: all of the page's, each once.
-const MOST: usize = 13;
-
 /// What is needed to measure an operation when it ends.
 pub(crate) struct Measure {
     shared: Arc<Shared>,
     /// `None` where the duration would say nothing about the server.
-    identity: Option<Identity>,
+    shape: Option<Arc<Shape>>,
 }
 
 impl Measure {
-    pub(super) fn new(shared: Arc<Shared>, identity: Option<Identity>) -> Self {
-        Self { shared, identity }
+    pub(super) fn new(shared: Arc<Shared>, shape: Option<Arc<Shape>>) -> Self {
+        Self { shared, shape }
     }
 
     pub(crate) fn server(&self) -> &DbServer {
         &self.shared.server
     }
 
-    /// Records the duration, and the rows of a success, with one set of attributes.
+    /// Records the duration, and the rows of a success, with one set of attributes: that of the
+    /// shape where nothing came to it.
     pub(crate) fn record(
         &self,
         elapsed: Duration,
@@ -105,31 +104,25 @@ impl Measure {
         rows: Option<u64>,
         late: &[KeyValue],
     ) {
-        let Some(identity) = &self.identity else { return };
-        let Some(instruments) = self.shared.scope.found().instruments else { return };
-        // On the stack: a call that is measured allocates nothing for it.
-        let mut attributes: [KeyValue; MOST] = std::array::from_fn(|_| KeyValue::new("", false));
-        let mut count = 0;
-        let mut put = |fact: KeyValue| {
-            if let Some(place) = attributes.get_mut(count) {
-                *place = fact;
-                count += 1;
-            }
-        };
-        self.server().describe(identity.namespace.as_ref(), &mut put);
-        identity.describe(&mut put);
-        late.iter().cloned().for_each(&mut put);
-        if let Some(failure) = failure {
-            put(KeyValue::new(names::ERROR_TYPE, failure.error_type.clone()));
-            if let Some(code) = &failure.status_code {
-                put(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code.clone()));
-            }
-        }
-        let attributes = &attributes[..count];
+        let Some(shape) = &self.shape else { return };
+        let Some(instruments) = self.shared.scope.instruments() else { return };
         let Inner { duration, rows: returned, .. } = &*instruments.0;
-        duration.record(elapsed.as_secs_f64(), attributes);
-        if let (Some(rows), None) = (rows, failure) {
-            returned.record(rows, attributes);
+        let seconds = elapsed.as_secs_f64();
+        if failure.is_none() && late.is_empty() {
+            duration.record(seconds, shape.on_points());
+            if let Some(rows) = rows {
+                returned.record(rows, shape.on_points());
+            }
+            return;
         }
+        let mut attributes = [shape.on_points(), late].concat();
+        if let Some(failure) = failure {
+            attributes.push(KeyValue::new(names::ERROR_TYPE, failure.error_type.clone()));
+            let code = failure.status_code.clone();
+            attributes.extend(code.map(|code| KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code)));
+        } else if let Some(rows) = rows {
+            returned.record(rows, &attributes);
+        }
+        duration.record(seconds, &attributes);
     }
 }
