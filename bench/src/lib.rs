@@ -1,13 +1,12 @@
 //! How costs are measured: time, allocations and instructions of one call. `bench/peers` measures
 //! with the same code.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::hint::black_box;
 use std::io::ErrorKind;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
@@ -73,40 +72,28 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Instructions per call on the main thread and on all threads.
-#[derive(Clone, Copy, Debug)]
-pub struct Instructions {
-    /// Those of the main thread.
-    pub main: f64,
-    /// Those of the main thread and of the driver's.
-    pub all: f64,
+/// Instructions per call on the main thread: this program, as its own child under callgrind, told to
+/// make `calls` and then twice as many. The difference is free of start and warm-up. `function`, if
+/// not empty, is a pattern: only what it runs is counted. None without valgrind.
+pub fn instructions(case: &[&str], function: &str, calls: u32) -> Result<Option<f64>> {
+    let once = callgrind(case, function, calls)?;
+    let twice = callgrind(case, function, 2 * calls)?;
+    Ok(once.zip(twice).map(|(once, twice)| (twice - once) / f64::from(calls)))
 }
 
-/// Instructions per call: this program, as its own child under callgrind, told to make `calls` and
-/// then twice as many. The difference is free of start and warm-up. None without valgrind.
-pub fn instructions(case: &[&str], calls: u32) -> Result<Option<Instructions>> {
-    let (Some(once), Some(twice)) = (callgrind(case, calls)?, callgrind(case, 2 * calls)?) else {
-        return Ok(None);
-    };
-    let per_call = |count: fn(&BTreeMap<String, f64>) -> f64| {
-        (count(&twice) - count(&once)) / f64::from(calls)
-    };
-    let main = per_call(|threads| threads.first_key_value().map_or(f64::NAN, |(_, count)| *count));
-    Ok(Some(Instructions { main, all: per_call(|threads| threads.values().sum()) }))
-}
-
-/// Instructions by thread, in the order in which the threads were started.
-fn callgrind(case: &[&str], calls: u32) -> Result<Option<BTreeMap<String, f64>>> {
+fn callgrind(case: &[&str], function: &str, calls: u32) -> Result<Option<f64>> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("thread");
     let child = Command::new("valgrind")
+        // The allocator tidies up now and then, at the cost of whoever it meets.
+        .env("GLIBC_TUNABLES", "glibc.malloc.mxfast=0")
         .args(["--quiet", "--tool=callgrind", "--separate-threads=yes"])
         .arg(format!("--callgrind-out-file={}", out.display()))
+        .args((!function.is_empty()).then(|| format!("--toggle-collect={function}")))
         .arg(env::current_exe()?)
         .arg(CHILD)
         .args(case)
         .arg(calls.to_string())
-        .stdout(Stdio::null())
         .output();
     let child = match child {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -115,17 +102,9 @@ fn callgrind(case: &[&str], calls: u32) -> Result<Option<BTreeMap<String, f64>>>
     if !child.status.success() {
         bail!("callgrind on {case:?}: {}", String::from_utf8_lossy(&child.stderr).trim());
     }
-    let mut threads = BTreeMap::new();
-    for file in fs::read_dir(folder.path())? {
-        let file = file?;
-        let text = fs::read_to_string(file.path())?;
-        let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
-        if let Some(total) = total {
-            let total = total.trim().parse().context("totals of callgrind")?;
-            threads.insert(file.file_name().to_string_lossy().into_owned(), total);
-        }
-    }
-    Ok(Some(threads))
+    let main = fs::read_to_string(out.with_file_name("thread-01"))?;
+    let total = main.lines().find_map(|line| line.strip_prefix("totals: "));
+    Ok(Some(total.context("callgrind counted nothing")?.trim().parse()?))
 }
 
 /// A number for a table: none where it was not measured.
@@ -154,5 +133,5 @@ pub fn table(title: &str, head: &[&str], rows: &[Vec<String>]) {
 /// Says that there are no instruction counts, and how to get them.
 #[expect(clippy::print_stdout, reason = "it belongs to the tables")]
 pub fn say_without_valgrind() {
-    println!("\nvalgrind is not installed: no instructions are counted, times only.");
+    println!("\nvalgrind is not installed: no instructions are counted.");
 }

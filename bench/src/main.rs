@@ -193,17 +193,18 @@ fn measure() -> Result<()> {
     for (state, name) in STATES {
         let _guard = enter(state);
         let pair = Pair::new(state);
-        let mut contenders: [Contender<'_>; 2] =
-            [Box::new(|calls| Ok(pair.run_ours(calls))), Box::new(|calls| Ok(pair.run_bare(calls)))];
+        let mut contenders: [Contender<'_>; 2] = [
+            Box::new(|calls| Ok(pair.run_ours(calls))),
+            Box::new(|calls| Ok(pair.run_bare(calls))),
+        ];
         let times = nanoseconds(&mut contenders, ROUNDS, CALLS)?;
         let mut counts = Vec::new();
         for contender in &mut contenders {
             counts.push(allocations(contender, 10_000)?.to_string());
         }
-        let ours = instructions(&["ours", name], CALLS_COUNTED)?;
-        let bare = instructions(&["bare", name], CALLS_COUNTED)?;
+        let ours = instructions(&["ours", name], "", CALLS_COUNTED)?;
+        let bare = instructions(&["bare", name], "", CALLS_COUNTED)?;
         has_valgrind = ours.is_some();
-        let [ours, bare] = [ours, bare].map(|count| count.map(|count| count.main));
         let ratio = |ours: Option<f64>, bare: Option<f64>| Some(ours? / bare?);
         let [ours_time, bare_time] = [0, 1].map(|at| times.get(at).copied());
         costs.push(vec![
@@ -224,9 +225,22 @@ fn measure() -> Result<()> {
             ]);
         }
     }
-    let head =
-        ["state", "ns", "bare", "ratio", "instructions", "bare", "ratio", "allocations in 10 000 calls", "bare"];
-    table("stub: one call, ours beside the bare SDK (with metrics in every state but off)", &head, &costs);
+    let head = [
+        "state",
+        "ns",
+        "bare",
+        "ratio",
+        "instructions",
+        "bare",
+        "ratio",
+        "allocations in 10 000 calls",
+        "bare",
+    ];
+    table(
+        "stub: one call, ours beside the bare SDK (with metrics in every state but off)",
+        &head,
+        &costs,
+    );
     let title = format!(
         "stub: calls per second of {THREADS} threads on one client, as a multiple of one thread's \
          ({} processors)",
@@ -237,4 +251,42 @@ fn measure() -> Result<()> {
         bench::say_without_valgrind();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use opentelemetry::KeyValue;
+    use otel_testing::Capture;
+
+    use super::*;
+
+    /// Else the two would not be worth comparing.
+    #[test]
+    fn both_contenders_tell_the_same() {
+        let [ours, bare] = [true, false].map(|is_ours| {
+            let capture = Capture::new();
+            if is_ours {
+                poll_once(pin!(call_ours(&ours(&capture.telemetry()))));
+            } else {
+                let scope = InstrumentationScope::default();
+                let tracer = BoxedTracer::new(capture.tracer_provider().boxed_tracer(scope));
+                let bare = Bare::new(tracer, &capture.meter_provider().meter("bare"));
+                poll_once(pin!(bare.run(stub())));
+            }
+            let told = |attributes: &[KeyValue]| {
+                let told = attributes.iter().map(|fact| format!("{}={}", fact.key, fact.value));
+                told.collect::<BTreeSet<_>>()
+            };
+            let spans = capture.spans().into_iter();
+            let spans = spans.map(|span| (span.name, span.span_kind, told(&span.attributes)));
+            let metrics = capture.metrics().into_iter().map(|metric| {
+                let points = metric.points.iter().map(|point| told(&point.attributes));
+                (metric.name, metric.unit, points.collect::<Vec<_>>())
+            });
+            (spans.collect::<Vec<_>>(), metrics.collect::<Vec<_>>())
+        });
+        assert_eq!(ours, bare);
+    }
 }

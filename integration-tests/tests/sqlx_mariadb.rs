@@ -3,6 +3,10 @@
 mod sqlx_servers;
 mod sqlx_suite;
 
+use otel_testing::Capture;
+use sqlx::{Connection as _, Executor as _, Row as _};
+use sqlx_suite::{ALL, Live, by_id};
+
 mod backend {
     use integration_tests::unique_name;
     use otel_testing::live;
@@ -14,10 +18,12 @@ mod backend {
     pub(crate) type DB = sqlx::MySql;
 
     pub(crate) const SYSTEM: &str = "mariadb";
+    /// What the driver is for, and says where it is not told better.
+    pub(crate) const OTHER_SYSTEM: Option<&str> = Some("mysql");
     pub(crate) const DEFAULT_PORT: Option<u16> = Some(3306);
     pub(crate) const BEGIN_WITH: (&str, &str) =
         ("START TRANSACTION READ ONLY", "START TRANSACTION");
-    pub(crate) const SLOW: &str = "SELECT SLEEP(1)";
+    pub(crate) const SLOW: &str = "SELECT SLEEP(0.3)";
     pub(crate) const SLOW_SHOWN: (&str, &str) = ("SELECT", "SELECT SLEEP(?)");
     pub(crate) const LOGS_INSIDE: bool = true;
     pub(crate) const CODES: sqlx_suite::Codes =
@@ -39,6 +45,7 @@ mod backend {
 
     pub(crate) struct Scratch {
         pub(crate) options: MySqlConnectOptions,
+        pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
         _database: Undo,
@@ -46,15 +53,65 @@ mod backend {
 
     /// A database of one test's own.
     pub(crate) async fn scratch() -> Option<Scratch> {
-        let whole: MySqlConnectOptions = live::address("MARIADB")?.parse().unwrap();
+        let url = live::address("MARIADB")?;
+        let whole: MySqlConnectOptions = url.parse().unwrap();
         let name = unique_name();
         let make = format!("CREATE DATABASE {name}");
         let undo = ["SET lock_wait_timeout = 5".to_owned(), format!("DROP DATABASE {name}")];
         Some(Scratch {
             _database: Undo::after(&whole, make, undo).await,
+            url: url_of(&url, &name),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),
             options: whole.database(&name),
             namespace: name,
         })
     }
+
+    /// The same server by another name, and another database.
+    fn url_of(url: &str, database: &str) -> String {
+        let (_, rest) = url.split_once("://").unwrap();
+        let (server, _) = rest.rsplit_once('/').unwrap();
+        format!("mariadb://{server}/{database}")
+    }
+}
+
+/// The same calls on the driver's connection and on ours: how often the server was asked what.
+macro_rules! asked_of_the_server {
+    ($connection:expr) => {{
+        let connection = $connection;
+        for _ in 0..2 {
+            sqlx::query(by_id()).bind(1).fetch_one(&mut *connection).await.unwrap();
+            connection.execute(ALL).await.unwrap();
+            let unkept = sqlx::query("SELECT name FROM users WHERE id < ?").persistent(false);
+            unkept.bind(3).fetch_all(&mut *connection).await.unwrap();
+        }
+        let mut transaction = connection.begin().await.unwrap();
+        sqlx::query("DELETE FROM users WHERE id = ?").bind(9).execute(&mut *transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let counts = "SHOW SESSION STATUS WHERE variable_name IN \
+            ('Com_stmt_prepare', 'Com_stmt_execute', 'Com_stmt_close', 'Com_begin', 'Com_rollback', 'Questions')";
+        let counts = sqlx::raw_sql(counts).fetch_all(&mut *connection).await.unwrap();
+        counts.iter().map(|row| (row.get(0), row.get(1))).collect::<Vec<(String, String)>>()
+    }};
+}
+
+#[tokio::test]
+async fn the_server_is_asked_the_same_as_without_the_wrapper() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let bare = asked_of_the_server!(&mut live.bare().await);
+    assert_eq!(bare.len(), 6, "{bare:?}");
+    assert!(bare.contains(&("Com_stmt_prepare".to_owned(), "4".to_owned())), "{bare:?}");
+    let ours = asked_of_the_server!(&mut live.connection(&capture.telemetry()).await);
+    assert_eq!(ours, bare);
+}
+
+#[tokio::test]
+async fn a_url_of_mysql_tells_mysql() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let raw = sqlx::MySqlPool::connect(&live.0.url.replacen("mariadb", "mysql", 1)).await.unwrap();
+    otel_sqlx::MySqlPool::with(raw, &capture.telemetry()).execute(ALL).await.unwrap();
+    let expected = live.statement("SELECT users", ALL).attribute("db.system.name", "mysql");
+    capture.assert_spans([expected]);
 }

@@ -3,9 +3,8 @@
 mod sqlx_servers;
 mod sqlx_suite;
 
-use otel_sqlx::{AnyPool, Pool};
-use otel_testing::{Capture, span};
-use sqlx::{Executor as _, PgConnection, Row as _};
+use otel_testing::Capture;
+use sqlx::{Connection as _, Executor as _, Row as _};
 use sqlx_suite::{ALL, Live, by_id};
 
 mod backend {
@@ -19,9 +18,10 @@ mod backend {
     pub(crate) type DB = sqlx::Postgres;
 
     pub(crate) const SYSTEM: &str = "postgresql";
+    pub(crate) const OTHER_SYSTEM: Option<&str> = None;
     pub(crate) const DEFAULT_PORT: Option<u16> = Some(5432);
     pub(crate) const BEGIN_WITH: (&str, &str) = ("BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN");
-    pub(crate) const SLOW: &str = "SELECT pg_sleep(1)";
+    pub(crate) const SLOW: &str = "SELECT pg_sleep(0.3)";
     pub(crate) const SLOW_SHOWN: (&str, &str) = ("SELECT", "SELECT pg_sleep(?)");
     pub(crate) const LOGS_INSIDE: bool = true;
     pub(crate) const CODES: sqlx_suite::Codes = sqlx_suite::Codes {
@@ -47,6 +47,7 @@ mod backend {
 
     pub(crate) struct Scratch {
         pub(crate) options: PgConnectOptions,
+        pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
         _schema: Undo,
@@ -54,15 +55,73 @@ mod backend {
 
     /// A schema of one test's own.
     pub(crate) async fn scratch() -> Option<Scratch> {
-        let whole: PgConnectOptions = live::address("POSTGRES")?.parse().unwrap();
+        let url = live::address("POSTGRES")?;
+        let whole: PgConnectOptions = url.parse().unwrap();
         let schema = unique_name();
         let make = format!("CREATE SCHEMA {schema}");
         let undo = ["SET lock_timeout = 5000".to_owned(), format!("DROP SCHEMA {schema} CASCADE")];
         Some(Scratch {
             _schema: Undo::after(&whole, make, undo).await,
+            url: format!("{url}?options[search_path]={schema}"),
             namespace: format!("{}|{schema}", whole.get_database().unwrap()),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),
             options: whole.options([("search_path", schema)]),
         })
     }
+}
+
+/// The same calls on the driver's connection and on ours: what the server holds afterwards.
+macro_rules! held_by_the_server {
+    ($connection:expr) => {{
+        let connection = $connection;
+        const HELD: &str = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time";
+        for _ in 0..2 {
+            sqlx::query(by_id()).bind(1).fetch_one(&mut *connection).await.unwrap();
+            connection.execute(ALL).await.unwrap();
+            let unkept = sqlx::query("SELECT name FROM users WHERE id < $1").persistent(false);
+            unkept.bind(3).fetch_all(&mut *connection).await.unwrap();
+            let typed = sqlx::query_as::<_, (i32,)>("SELECT id FROM users WHERE name = $1");
+            typed.bind("ann").fetch_optional(&mut *connection).await.unwrap();
+        }
+        let mut transaction = connection.begin().await.unwrap();
+        sqlx::query("DELETE FROM users WHERE id = $1")
+            .bind(9)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.rollback().await.unwrap();
+        let held = sqlx::raw_sql(HELD).fetch_all(&mut *connection).await.unwrap();
+        held.iter().map(|row| row.get(0)).collect::<Vec<String>>()
+    }};
+}
+
+#[tokio::test]
+async fn the_server_holds_the_same_statements_as_without_the_wrapper() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let bare = held_by_the_server!(&mut live.bare().await);
+    assert_eq!(bare.len(), 3, "{bare:?}");
+    let ours = held_by_the_server!(&mut live.connection(&capture.telemetry()).await);
+    assert_eq!(ours, bare);
+    let pool = live.pool(&capture.telemetry());
+    let pooled = held_by_the_server!(&mut *pool.acquire().await.unwrap());
+    assert_eq!(pooled, bare);
+}
+
+#[tokio::test]
+async fn without_a_schema_the_database_is_the_namespace() {
+    let Some(url) = otel_testing::live::address("POSTGRES") else { return };
+    let capture = Capture::new();
+    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+    let raw = sqlx::PgPool::connect_lazy_with(options.clone());
+    otel_sqlx::PgPool::with(raw, &capture.telemetry())
+        .begin()
+        .await
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
+    let database = options.get_database().unwrap();
+    let names: Vec<_> = capture.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, [format!("BEGIN {database}"), format!("COMMIT {database}")]);
 }

@@ -32,8 +32,7 @@ async fn copy_in() {
     let mut connection = pool.acquire().await.unwrap();
     let create = "CREATE TEMPORARY TABLE copied (id BIGINT)";
     sqlx::query(create).execute(&mut *connection).await.unwrap();
-    let mut copy =
-        connection.raw_mut().copy_in_raw("COPY copied (id) FROM STDIN").await.unwrap();
+    let mut copy = connection.raw_mut().copy_in_raw("COPY copied (id) FROM STDIN").await.unwrap();
     copy.send(&b"1\n2\n3\n"[..]).await.unwrap();
     assert_eq!(copy.finish().await.unwrap(), 3);
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM copied")

@@ -2,6 +2,9 @@
 
 mod sqlx_suite;
 
+use otel_testing::{Capture, span};
+use sqlx::Executor as _;
+
 mod backend {
     use integration_tests::unique_name;
     use sqlx::sqlite::SqliteConnectOptions;
@@ -12,6 +15,7 @@ mod backend {
     pub(crate) type DB = sqlx::Sqlite;
 
     pub(crate) const SYSTEM: &str = "sqlite";
+    pub(crate) const OTHER_SYSTEM: Option<&str> = None;
     pub(crate) const DEFAULT_PORT: Option<u16> = None;
     pub(crate) const BEGIN_WITH: (&str, &str) = ("BEGIN IMMEDIATE", "BEGIN");
     pub(crate) const SLOW: &str = "WITH RECURSIVE n(i) AS \
@@ -33,6 +37,7 @@ mod backend {
 
     pub(crate) struct Scratch {
         pub(crate) options: SqliteConnectOptions,
+        pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
         _folder: TempDir,
@@ -42,9 +47,22 @@ mod backend {
     pub(crate) async fn scratch() -> Option<Scratch> {
         let folder = tempfile::tempdir().unwrap();
         let namespace = unique_name();
-        let options = SqliteConnectOptions::new()
-            .filename(folder.path().join(&namespace))
-            .create_if_missing(true);
-        Some(Scratch { options, namespace, address: None, _folder: folder })
+        let file = folder.path().join(&namespace);
+        let url = format!("sqlite://{}", file.display());
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        Some(Scratch { options, url, namespace, address: None, _folder: folder })
     }
+}
+
+#[tokio::test]
+async fn a_database_in_memory_is_named_so() {
+    let capture = Capture::new();
+    let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+    otel_sqlx::SqlitePool::with(pool, &capture.telemetry()).execute("SELECT 1").await.unwrap();
+    capture.assert_spans([span("SELECT").client().attributes([
+        ("db.system.name", "sqlite"),
+        ("db.namespace", ":memory:"),
+        ("db.query.summary", "SELECT"),
+        ("db.query.text", "SELECT ?"),
+    ])]);
 }

@@ -13,9 +13,9 @@ use pin_project_lite::pin_project;
 use crate::failure::Classify;
 use crate::operation::Operation;
 
-/// Runs code of the call itself inside a context; never across an await.
-fn within<T>(context: Context, code: impl FnOnce() -> T) -> T {
-    let _guard = context.attach();
+/// Runs code of the call itself inside the call's context; never across an await.
+fn within<C, T>(operation: &Operation<C>, code: impl FnOnce() -> T) -> T {
+    let _guard = operation.attached().map(Context::attach);
     code()
 }
 
@@ -39,7 +39,7 @@ impl<C> Operation<C> {
         I: FnOnce(&T, &mut Self),
     {
         self.set_inside(false);
-        Run { future, ending: Some((self, inspect)) }
+        Run { future: Some(future), ending: Some((self, inspect)) }
     }
 
     /// Drives a stream: the operation's context is current while it is polled, and the operation
@@ -61,11 +61,8 @@ impl<C> Operation<C> {
         R: FnMut(&T) -> bool,
     {
         self.set_inside(false);
-        Rows {
-            stream,
-            operation: EndedByItems { operation: Some(self), items: 0, rows: 0 },
-            is_row,
-        }
+        let operation = EndedByItems { operation: Some(self), items: 0, rows: 0 };
+        Rows { stream: Some(stream), operation, is_row }
     }
 
     /// Runs a blocking call: the operation's context is current meanwhile, and the operation ends
@@ -74,10 +71,7 @@ impl<C> Operation<C> {
     where
         C: Classify<E>,
     {
-        if self.is_empty() {
-            return blocking();
-        }
-        let result = within(self.context(), blocking);
+        let result = within(&self, blocking);
         self.finish_with(&result);
         result
     }
@@ -88,9 +82,18 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<F, C, I> {
         #[pin]
-        future: F,
-        // Dropped after the future: what that does when dropped still belongs to the call.
+        future: Option<F>,
         ending: Option<(Operation<C>, I)>,
+    }
+
+    impl<F, C, I> PinnedDrop for Run<F, C, I> {
+        // What the future does when it is dropped, such as logging, still belongs to the call.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some((operation, _)) = this.ending.as_ref() {
+                within(operation, || this.future.set(None));
+            }
+        }
     }
 }
 
@@ -104,13 +107,14 @@ where
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some((operation, _)) =
-            this.ending.as_mut().filter(|(operation, _)| !operation.is_empty())
-        else {
-            return this.future.poll(task);
+        // It is taken only when this is dropped.
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
+        let live = |(operation, _): &&mut (Operation<C>, I)| !operation.is_empty();
+        let Some((operation, _)) = this.ending.as_mut().filter(live) else {
+            return future.poll(task);
         };
         operation.set_inside(true);
-        let polled = within(operation.context(), || this.future.poll(task));
+        let polled = within(operation, || future.poll(task));
         operation.set_inside(false);
         if let (Poll::Ready(result), Some((mut operation, inspect))) =
             (&polled, if polled.is_ready() { this.ending.take() } else { None })
@@ -136,10 +140,19 @@ pin_project! {
     #[must_use = "streams do nothing unless polled"]
     pub struct Rows<S, C, R> {
         #[pin]
-        stream: S,
-        // Dropped after the stream, as in `Run`.
+        stream: Option<S>,
         operation: EndedByItems<C>,
         is_row: R,
+    }
+
+    impl<S, C, R> PinnedDrop for Rows<S, C, R> {
+        // As in `Run`.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(operation) = this.operation.operation.as_ref() {
+                within(operation, || this.stream.set(None));
+            }
+        }
     }
 }
 
@@ -172,13 +185,15 @@ where
 
     fn poll_next(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
+        // It is taken only when this is dropped.
+        let Some(stream) = this.stream.as_pin_mut() else { return Poll::Ready(None) };
         let ended = this.operation;
         let Some(operation) = ended.operation.as_mut().filter(|operation| !operation.is_empty())
         else {
-            return this.stream.poll_next(task);
+            return stream.poll_next(task);
         };
         operation.set_inside(true);
-        let polled = within(operation.context(), || this.stream.poll_next(task));
+        let polled = within(operation, || stream.poll_next(task));
         operation.set_inside(false);
         match &polled {
             Poll::Pending => {}
@@ -202,7 +217,7 @@ where
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.size_hint()
+        self.stream.as_ref().map_or((0, Some(0)), Stream::size_hint)
     }
 }
 

@@ -151,6 +151,12 @@ impl<C> Operation<C> {
         self.live.as_ref().map_or_else(Context::current, |live| live.context.clone())
     }
 
+    /// The context to make current while the call's own code runs; none where there is no span.
+    pub(crate) fn attached(&self) -> Option<Context> {
+        let live = self.live.as_ref().filter(|live| live.span != SpanState::None)?;
+        Some(live.context.clone())
+    }
+
     /// Whether the span takes attributes; false as well when there is none.
     pub fn is_recording(&self) -> bool {
         self.live.as_ref().is_some_and(|live| live.span == SpanState::Recording)

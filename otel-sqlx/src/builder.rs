@@ -44,6 +44,14 @@ impl<H> Builder<H> {
         Self { handle, server, telemetry: Telemetry::global(), pool_name: None }
     }
 
+    /// The scheme of a URL tells MariaDB from MySQL, which the connect options forget.
+    pub(crate) fn url(self, url: &str) -> Self {
+        match url.split_once(':') {
+            Some(("mariadb", _)) => self.system("mariadb"),
+            _ => self,
+        }
+    }
+
     /// Default: [`Telemetry::global`].
     pub fn telemetry(mut self, telemetry: &Telemetry) -> Self {
         self.telemetry = telemetry.clone();

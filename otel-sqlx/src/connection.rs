@@ -54,8 +54,8 @@ impl<DB: Database> Connection<DB> {
 
     /// As sqlx's `Connection::connect`.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let connection = Self::connect_with(&url.parse()?).await?;
-        Ok(connection)
+        let options: Options<DB> = url.parse()?;
+        Ok(Self::builder(options.connect().await?, &options).url(url).build())
     }
 
     /// As sqlx's `Connection::connect_with`.

@@ -96,7 +96,8 @@ impl<DB: Database> PoolOptions<DB> {
 
     /// As sqlx's `PoolOptions::connect`.
     pub async fn connect(self, url: &str) -> Result<Pool<DB>, Error> {
-        Ok(of_url(self.options.connect(url).await?, url, &self.telemetry))
+        let pool = self.options.connect(url).await?;
+        Ok(Pool::builder(pool).telemetry(&self.telemetry).url(url).build())
     }
 
     /// As sqlx's `PoolOptions::connect_with`.
@@ -106,21 +107,13 @@ impl<DB: Database> PoolOptions<DB> {
 
     /// As sqlx's `PoolOptions::connect_lazy`.
     pub fn connect_lazy(self, url: &str) -> Result<Pool<DB>, Error> {
-        Ok(of_url(self.options.connect_lazy(url)?, url, &self.telemetry))
+        let pool = self.options.connect_lazy(url)?;
+        Ok(Pool::builder(pool).telemetry(&self.telemetry).url(url).build())
     }
 
     /// As sqlx's `PoolOptions::connect_lazy_with`.
     pub fn connect_lazy_with(self, options: Options<DB>) -> Pool<DB> {
         Pool::with(self.options.connect_lazy_with(options), &self.telemetry)
-    }
-}
-
-/// The scheme of a URL tells MariaDB from MySQL, which the connect options forget.
-fn of_url<DB: Database>(pool: sqlx::Pool<DB>, url: &str, telemetry: &Telemetry) -> Pool<DB> {
-    let builder = Pool::builder(pool).telemetry(telemetry);
-    match url.split_once(':') {
-        Some(("mariadb", _)) => builder.system("mariadb").build(),
-        _ => builder.build(),
     }
 }
 

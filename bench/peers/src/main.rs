@@ -4,24 +4,25 @@
 use std::env;
 use std::future::poll_fn;
 use std::hint::black_box;
-use std::pin::pin;
 use std::rc::Rc;
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bench::{CHILD, Contender, Instructions, allocations, cell, instructions, nanoseconds, table};
+use bench::{CHILD, Contender, cell, table};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Executor, Sqlite, SqlitePool};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
 
 /// More than the calls at each of which otel-sqlx asks for a late provider, and a multiple of the
 /// distance between two later ones.
 const WARM_UP: u32 = 1280;
-const CALLS: u32 = 256;
-const ROUNDS: usize = 15;
+const CALLS: u32 = 128;
 
+const MEASURED: &str = "*peers::measured*";
 const CONTENDERS: [&str; 3] = ["sqlx", "otel-sqlx", "sqlx-otel"];
 const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
 const PLACES: [&str; 2] = ["connection", "pool"];
@@ -81,30 +82,65 @@ fn enter(state: &str) {
 
 async fn query(executor: impl Executor<'_, Database = Sqlite>) -> Result<()> {
     let query = sqlx::query("SELECT id, name FROM customers WHERE id = ?").bind(7_i64);
-    let mut row = measured(|| query.fetch_one(executor));
+    let mut row = counted(|| executor.fetch_one(query));
     let row = poll_fn(|task| {
-        let polled = measured(|| row.as_mut().poll(task));
+        let polled = counted(|| row.as_mut().poll(task));
         if polled.is_pending() {
-            // Lets the driver's thread come to rest before the next poll: else the number of
-            // polls, and with it all counts, would be a matter of luck.
-            thread::sleep(Duration::from_millis(1));
+            rest(3);
         }
         polled
     });
     black_box(row.await?);
+    // The connection goes back to its pool.
+    rest(1);
+    yield_now().await;
+    rest(1);
+    yield_now().await;
     Ok(())
 }
 
-/// The code whose instructions are counted: what the runtime does to wait is left out.
+/// Whether the threads wait for each other, so that each query takes the same polls: else the
+/// number of polls, and with it all counts, would be a matter of luck.
+static IN_STEP: AtomicBool = AtomicBool::new(false);
+
+/// Lets the driver's thread come to rest.
+fn rest(milliseconds: u64) {
+    if IN_STEP.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(milliseconds));
+    }
+}
+
+/// The code whose instructions are counted: what the runtime does while it waits is left out.
 #[inline(never)]
 fn measured<T>(code: impl FnOnce() -> T) -> T {
     code()
 }
 
+fn counted<T>(code: impl FnOnce() -> T) -> T {
+    // Not the warm-up, which is not in step.
+    if IN_STEP.load(Ordering::Relaxed) { measured(code) } else { code() }
+}
+
 /// A database in memory, of one connection.
 async fn database() -> Result<SqlitePool> {
     let options = SqliteConnectOptions::from_str("sqlite::memory:")?;
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        // That would be a question to the driver's thread, whose answer nobody waits for in step.
+        .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // The driver's thread waits in each query, so that it is never done too early.
+                let wait = || {
+                    rest(1);
+                    true
+                };
+                connection.lock_handle().await?.set_progress_handler(6, wait);
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await?;
     pool.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL)").await?;
     pool.execute("INSERT INTO customers VALUES (7, 'Ada')").await?;
     Ok(pool)
@@ -152,7 +188,9 @@ fn contender(runtime: &Rc<Runtime>, who: &str, place: &str) -> Result<Contender<
         }
         _ => bail!("no contender {who}"),
     };
+    IN_STEP.store(false, Ordering::Relaxed);
     contender(WARM_UP)?;
+    IN_STEP.store(true, Ordering::Relaxed);
     Ok(contender)
 }
 
@@ -176,29 +214,36 @@ fn main() -> Result<()> {
 }
 
 fn measure(runtime: &Rc<Runtime>) -> Result<()> {
-    let (mut counts, mut times) = (Vec::new(), Vec::new());
-    let mut has_valgrind = true;
+    let (mut instructions, mut allocations) = (Vec::new(), Vec::new());
     for state in STATES {
         enter(state);
         for place in PLACES {
-            let mut contenders = CONTENDERS
-                .iter()
-                .map(|who| contender(runtime, who, place))
-                .collect::<Result<Vec<_>>>()?;
-            let allocations = contenders
-                .iter_mut()
-                .map(|contender| Ok(allocations(contender, CALLS)? as f64 / f64::from(CALLS)))
-                .collect::<Result<Vec<f64>>>()?;
-            let time = nanoseconds(&mut contenders, ROUNDS, CALLS)?;
-            let instructions = CONTENDERS
-                .iter()
-                .map(|who| instructions(&[who, state, place], CALLS))
-                .collect::<Result<Option<Vec<Instructions>>>>();
-            let _ = (&allocations, &time, &instructions);
-            println!("{state} {place} {allocations:?} {time:?} {instructions:?}");
+            let (mut run, mut allocated) = (Vec::new(), Vec::new());
+            for who in CONTENDERS {
+                run.push(bench::instructions(&[who, state, place], MEASURED, CALLS)?);
+                let mut contender = contender(runtime, who, place)?;
+                let count = bench::allocations(&mut contender, CALLS)?;
+                allocated.push(u32::try_from(count).ok().map(|n| f64::from(n) / f64::from(CALLS)));
+            }
+            instructions.push(row(state, place, &run, 0));
+            allocations.push(row(state, place, &allocated, 1));
         }
     }
-    let _ = (&mut counts as &mut Vec<Vec<String>>, &mut times as &mut Vec<Vec<String>>, cell(None, 0), &mut has_valgrind);
-    table("", &[], &[]);
+    let head = ["state", "on", "sqlx", "otel-sqlx adds", "sqlx-otel adds", "ratio"];
+    table("sqlite: instructions of one query on the caller's thread", &head, &instructions);
+    table("sqlite: allocations of one query on the caller's thread", &head, &allocations);
+    if instructions.iter().any(|row| row.iter().any(|cell| cell == "-")) {
+        bench::say_without_valgrind();
+    }
     Ok(())
+}
+
+/// The cost of the bare driver, what each of the two adds, and the ratio of that.
+fn row(state: &str, place: &str, costs: &[Option<f64>], decimals: usize) -> Vec<String> {
+    let cost = |at: usize| costs.get(at).copied().flatten();
+    let added = |at: usize| Some(cost(at)? - cost(0)?);
+    let ratio = added(1).zip(added(2)).map(|(ours, theirs)| ours / theirs);
+    let numbers = [cost(0), added(1), added(2)].map(|number| cell(number, decimals));
+    let row = [state.to_owned(), place.to_owned()].into_iter().chain(numbers);
+    row.chain([cell(ratio, 2)]).collect()
 }

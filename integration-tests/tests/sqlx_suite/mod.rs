@@ -6,6 +6,7 @@ mod life;
 mod nesting;
 mod parity;
 mod pool;
+mod server;
 mod transactions;
 mod trouble;
 

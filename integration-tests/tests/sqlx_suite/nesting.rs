@@ -13,6 +13,7 @@ use sqlx::pool::PoolOptions;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument as _, Metadata, Subscriber, info_span};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{self, SubscriberExt as _};
 
 use super::{ALL, Live};
@@ -29,6 +30,8 @@ async fn spans_nest_under_those_of_tracing_and_the_other_way_round() {
         .with_level(false)
         .with_tracked_inactivity(false);
     let layer = bare.with_tracer(capture.tracer("tracing"));
+    // What sqlx logs would become an event of the span of `tracing` around the call.
+    let layer = layer.with_filter(filter_fn(|metadata| metadata.is_span()));
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let options = PoolOptions::new()
         .before_acquire(|_, _| Box::pin(async { Ok(true) }.instrument(info_span!("hook"))));
@@ -102,27 +105,51 @@ async fn logged(statement: &str) -> SpanContext {
     find().unwrap()
 }
 
-#[tokio::test]
-async fn the_log_of_sqlx_lies_inside_the_span() {
+/// Runs the calls, which log `SELECT 1 AS <name>` in this order, each in one span, which
+/// must be current then.
+async fn logs_inside(capture: &Capture, names: &[&str], calls: impl Future<Output = ()>) {
     static SUBSCRIBER: OnceLock<()> = OnceLock::new();
 
-    let Some(live) = Live::new().await else { return };
     SUBSCRIBER.get_or_init(|| {
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Log)).unwrap();
     });
+    calls.await;
+    let spans = capture.spans();
+    assert_eq!(spans.len(), names.len());
+    for (name, span) in names.iter().zip(spans) {
+        let inside = logged(&format!("SELECT 1 AS {name}")).await == span.span_context;
+        assert_eq!(inside, LOGS_INSIDE, "{name}");
+    }
+}
+
+// The texts are logged as they are, since they have four words.
+
+#[tokio::test]
+async fn the_log_of_sqlx_lies_inside_the_span() {
+    let Some(live) = Live::new().await else { return };
     let capture = Capture::new();
     let pool = live.pool(&capture.telemetry());
     let mut connection = live.connection(&capture.telemetry()).await;
-    // The text is logged as it is when it has four words.
-    pool.fetch_all("SELECT 1 AS pool_all").await.unwrap();
-    pool.fetch_optional("SELECT 1 AS pool_optional").await.unwrap();
-    pool.fetch("SELECT 1 AS pool_dropped").try_next().await.unwrap();
-    connection.fetch_all("SELECT 1 AS connection_all").await.unwrap();
-    connection.fetch("SELECT 1 AS connection_dropped").try_next().await.unwrap();
-    let statements =
-        ["pool_all", "pool_optional", "pool_dropped", "connection_all", "connection_dropped"];
-    for (statement, span) in statements.iter().zip(capture.spans()) {
-        let inside = logged(&format!("SELECT 1 AS {statement}")).await == span.span_context;
-        assert_eq!(inside, LOGS_INSIDE, "{statement}");
-    }
+    let names = ["pool_all", "pool_optional", "connection_all", "connection_optional"];
+    logs_inside(&capture, &names, async {
+        pool.fetch_all("SELECT 1 AS pool_all").await.unwrap();
+        pool.fetch_optional("SELECT 1 AS pool_optional").await.unwrap();
+        connection.fetch_all("SELECT 1 AS connection_all").await.unwrap();
+        connection.fetch_optional("SELECT 1 AS connection_optional").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_log_of_what_is_dropped_lies_inside_the_span_too() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let pool = live.pool(&capture.telemetry());
+    let mut connection = live.connection(&capture.telemetry()).await;
+    let names = ["pool_dropped", "connection_dropped"];
+    logs_inside(&capture, &names, async {
+        pool.fetch("SELECT 1 AS pool_dropped").try_next().await.unwrap();
+        connection.fetch("SELECT 1 AS connection_dropped").try_next().await.unwrap();
+    })
+    .await;
 }
