@@ -31,14 +31,11 @@ pub fn poll_once(future: Pin<&mut impl Future>) {
     let _ = black_box(future.poll(&mut Context::from_waker(Waker::noop())));
 }
 
-/// Something that makes a number of calls.
-pub type Contender<'a> = Box<dyn FnMut(u32) -> Result<()> + 'a>;
-
-/// The number of allocations that so many calls make on this thread.
-pub fn allocations(contender: &mut Contender<'_>, calls: u32) -> Result<u64> {
-    let mut result = Ok(());
-    let counted = allocation_counter::measure(|| result = contender(calls));
-    result.map(|()| counted.count_total)
+/// The number of allocations that the code makes on this thread, and its result.
+pub fn allocations<T>(code: impl FnOnce() -> T) -> (u64, Option<T>) {
+    let (mut code, mut result) = (Some(code), None);
+    let counted = allocation_counter::measure(|| result = code.take().map(|code| code()));
+    (counted.count_total, result)
 }
 
 /// Runs code with the counting of allocations out of its way, as far as it can be.
@@ -48,22 +45,18 @@ pub fn uncounted<T>(code: impl FnOnce() -> T) -> Option<T> {
     result
 }
 
-/// Nanoseconds per call of each contender: the median of `rounds`, in each of which all of them
-/// run `calls` times, one after the other.
-pub fn nanoseconds(
-    contenders: &mut [Contender<'_>],
-    rounds: usize,
-    calls: u32,
-) -> Result<Vec<f64>> {
-    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
+/// Nanoseconds per call of two contenders: the median of `rounds`, in each of which both make so
+/// many `calls`, one after the other.
+pub fn nanoseconds(contenders: [&dyn Fn(u32); 2], rounds: usize, calls: u32) -> [f64; 2] {
+    let mut times = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
-        for (times, contender) in times.iter_mut().zip(&mut *contenders) {
+        for (times, contender) in times.iter_mut().zip(contenders) {
             let start = Instant::now();
-            uncounted(|| contender(calls)).transpose()?;
+            uncounted(|| contender(calls));
             times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
         }
     }
-    Ok(times.into_iter().map(median).collect())
+    times.map(median)
 }
 
 /// The middle one.
@@ -72,16 +65,21 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Instructions per call on the main thread: this program, as its own child under callgrind, told to
-/// make `calls` and then twice as many. The difference is free of start and warm-up. `function`, if
-/// not empty, is a pattern: only what it runs is counted. None without valgrind.
-pub fn instructions(case: &[&str], function: &str, calls: u32) -> Result<Option<f64>> {
+/// Instructions per call on the main thread, counted by callgrind on this program as its own child.
+/// None without valgrind.
+///
+/// With the pattern of a function, only what that runs is counted. Without, the child makes `calls`
+/// and then twice as many, and the difference is free of start and warm-up.
+pub fn instructions(case: &[&str], function: Option<&str>, calls: u32) -> Result<Option<f64>> {
     let once = callgrind(case, function, calls)?;
-    let twice = callgrind(case, function, 2 * calls)?;
-    Ok(once.zip(twice).map(|(once, twice)| (twice - once) / f64::from(calls)))
+    let total = match function {
+        Some(_) => once,
+        None => callgrind(case, None, 2 * calls)?.zip(once).map(|(twice, once)| twice - once),
+    };
+    Ok(total.map(|total| total / f64::from(calls)))
 }
 
-fn callgrind(case: &[&str], function: &str, calls: u32) -> Result<Option<f64>> {
+fn callgrind(case: &[&str], function: Option<&str>, calls: u32) -> Result<Option<f64>> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("thread");
     let child = Command::new("valgrind")
@@ -89,7 +87,7 @@ fn callgrind(case: &[&str], function: &str, calls: u32) -> Result<Option<f64>> {
         .env("GLIBC_TUNABLES", "glibc.malloc.mxfast=0")
         .args(["--quiet", "--tool=callgrind", "--separate-threads=yes"])
         .arg(format!("--callgrind-out-file={}", out.display()))
-        .args((!function.is_empty()).then(|| format!("--toggle-collect={function}")))
+        .args(function.map(|function| format!("--toggle-collect={function}")))
         .arg(env::current_exe()?)
         .arg(CHILD)
         .args(case)
@@ -107,14 +105,17 @@ fn callgrind(case: &[&str], function: &str, calls: u32) -> Result<Option<f64>> {
     Ok(Some(total.context("callgrind counted nothing")?.trim().parse()?))
 }
 
+const NOT_COUNTED: &str = "-";
+
 /// A number for a table: none where it was not measured.
 pub fn cell(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+    value.map_or_else(|| NOT_COUNTED.to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// Prints a table, with a title above it.
+/// Prints a table, with a title above it; the head's words stand between ` | `.
 #[expect(clippy::print_stdout, reason = "it is what the program is for")]
-pub fn table(title: &str, head: &[&str], rows: &[Vec<String>]) {
+pub fn table(title: &str, head: &str, rows: &[Vec<String>]) {
+    let head: Vec<String> = head.split(" | ").map(str::to_owned).collect();
     let widths: Vec<usize> = (head.iter().enumerate())
         .map(|(at, head)| {
             rows.iter().filter_map(|row| row.get(at)).map(String::len).fold(head.len(), usize::max)
@@ -125,13 +126,53 @@ pub fn table(title: &str, head: &[&str], rows: &[Vec<String>]) {
         println!("|{}|", cells.collect::<Vec<_>>().join("|"));
     };
     println!("\n{title}\n");
-    line(&head.iter().map(ToString::to_string).collect::<Vec<_>>());
+    line(&head);
     line(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>());
-    rows.iter().for_each(|row| line(row));
+    for row in rows {
+        line(row);
+    }
+    if rows.iter().flatten().any(|cell| cell == NOT_COUNTED) {
+        println!("\nvalgrind is not installed: no instructions are counted.");
+    }
 }
 
-/// Says that there are no instruction counts, and how to get them.
-#[expect(clippy::print_stdout, reason = "it belongs to the tables")]
-pub fn say_without_valgrind() {
-    println!("\nvalgrind is not installed: no instructions are counted.");
+/// A module of this name whose `new` makes providers of one minor of OpenTelemetry, named by its
+/// API and its SDK. Spans are dropped as they end, so that no exporter's cost is counted.
+#[macro_export]
+macro_rules! providers {
+    ($name:ident, $api:ident, $sdk:ident) => {
+        mod $name {
+            use std::time::Duration;
+
+            use $sdk::error::OTelSdkResult;
+            use $sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+            use $sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+
+            #[derive(Debug)]
+            struct Drops;
+
+            impl SpanProcessor for Drops {
+                fn on_start(&self, _span: &mut Span, _context: &$api::Context) {}
+
+                fn on_end(&self, _span: SpanData) {}
+
+                fn force_flush(&self) -> OTelSdkResult {
+                    Ok(())
+                }
+
+                fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+                    Ok(())
+                }
+            }
+
+            pub(super) fn new(sampled: bool) -> (SdkTracerProvider, SdkMeterProvider) {
+                let sampler = if sampled { Sampler::AlwaysOn } else { Sampler::AlwaysOff };
+                let tracer = SdkTracerProvider::builder().with_sampler(sampler);
+                let reader = PeriodicReader::builder(InMemoryMetricExporter::default())
+                    .with_interval(Duration::from_hours(1));
+                let meter = SdkMeterProvider::builder().with_reader(reader.build());
+                (tracer.with_span_processor(Drops).build(), meter.build())
+            }
+        }
+    };
 }

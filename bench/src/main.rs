@@ -7,15 +7,15 @@ use std::convert::Infallible;
 use std::env;
 use std::pin::pin;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Result, bail};
-use bench::{CHILD, Contender, allocations, cell, instructions, nanoseconds, poll_once, table};
+use anyhow::Result;
+use bench::{CHILD, allocations, cell, instructions, nanoseconds, poll_once, table};
 use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider as _};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::{Context, ContextGuard, InstrumentationScope};
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_core::{Classify, Client, Db, DbCall, DbServer, Failure, Telemetry};
 
 use crate::bare::Bare;
@@ -50,42 +50,14 @@ impl Classify<Infallible> for Stub {
 }
 
 /// The driver: nothing.
+#[expect(clippy::unused_async, reason = "the future of a driver, without its work")]
 async fn stub() -> Result<(), Infallible> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Off,
-    NotSampled,
-    Sampled,
-    Suppressed,
-}
+const STATES: [&str; 4] = ["off", "not sampled", "sampled", "suppressed"];
 
-const STATES: [(State, &str); 4] = [
-    (State::Off, "off"),
-    (State::NotSampled, "not sampled"),
-    (State::Sampled, "sampled"),
-    (State::Suppressed, "suppressed"),
-];
-
-/// Drops each span at once, so that no exporter's cost is counted.
-#[derive(Debug)]
-struct Drops;
-
-impl SpanProcessor for Drops {
-    fn on_start(&self, _span: &mut Span, _context: &Context) {}
-
-    fn on_end(&self, _span: SpanData) {}
-
-    fn force_flush(&self) -> opentelemetry_sdk::error::OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> opentelemetry_sdk::error::OTelSdkResult {
-        Ok(())
-    }
-}
+bench::providers!(providers, opentelemetry, opentelemetry_sdk);
 
 fn ours(telemetry: &Telemetry) -> Db<Stub> {
     let server = DbServer::new(SYSTEM).namespace(NAMESPACE).address(ADDRESS, Some(5432));
@@ -104,17 +76,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(state: State) -> Self {
-        let scope = InstrumentationScope::builder("bare").build();
-        let providers = (state != State::Off).then(|| {
-            let sampler =
-                if state == State::NotSampled { Sampler::AlwaysOff } else { Sampler::AlwaysOn };
-            let tracer =
-                SdkTracerProvider::builder().with_sampler(sampler).with_span_processor(Drops);
-            let reader = PeriodicReader::builder(InMemoryMetricExporter::default())
-                .with_interval(Duration::from_hours(1));
-            (tracer.build(), SdkMeterProvider::builder().with_reader(reader.build()).build())
-        });
+    fn new(state: &str) -> Self {
+        let providers = (state != "off").then(|| providers::new(state != "not sampled"));
         let (ours, bare) = match &providers {
             None => {
                 let bare = Bare::new(global::tracer("bare"), &global::meter("bare"));
@@ -125,7 +88,7 @@ impl Pair {
                     .tracer_provider(tracer.clone())
                     .meter_provider(meter.clone())
                     .build();
-                let tracer = BoxedTracer::new(tracer.boxed_tracer(scope));
+                let tracer = BoxedTracer::new(tracer.boxed_tracer(InstrumentationScope::default()));
                 (ours(&telemetry), Bare::new(tracer, &meter.meter("bare")))
             }
         };
@@ -136,17 +99,21 @@ impl Pair {
     }
 
     fn run_ours(&self, calls: u32) {
-        (0..calls).for_each(|_| poll_once(pin!(call_ours(&self.ours))));
+        for _ in 0..calls {
+            poll_once(pin!(call_ours(&self.ours)));
+        }
     }
 
     fn run_bare(&self, calls: u32) {
-        (0..calls).for_each(|_| poll_once(pin!(self.bare.run(stub()))));
+        for _ in 0..calls {
+            poll_once(pin!(self.bare.run(stub())));
+        }
     }
 }
 
 /// What the state wants of the thread that calls.
-fn enter(state: State) -> Option<ContextGuard> {
-    (state == State::Suppressed).then(|| Context::current().with_telemetry_suppressed().attach())
+fn enter(state: &str) -> Option<ContextGuard> {
+    (state == "suppressed").then(|| Context::current().with_telemetry_suppressed().attach())
 }
 
 /// How many times as many calls per second `THREADS` threads make as one does: the median of five.
@@ -167,89 +134,55 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [CHILD, who, state, calls] => child(who, state, calls.parse()?),
-        _ if bench::wanted("stub", &arguments)? => measure(),
-        _ => Ok(()),
+        _ if bench::wanted("stub", &arguments)? => measure()?,
+        _ => {}
     }
+    Ok(())
 }
 
 /// Runs under callgrind.
-fn child(who: &str, state: &str, calls: u32) -> Result<()> {
-    let Some((state, _)) = STATES.into_iter().find(|(_, name)| *name == state) else {
-        bail!("no state {state}");
-    };
+fn child(who: &str, state: &str, calls: u32) {
     let _guard = enter(state);
     let pair = Pair::new(state);
     bench::uncounted(|| match who {
         "ours" => pair.run_ours(calls),
         _ => pair.run_bare(calls),
     });
-    Ok(())
 }
 
 fn measure() -> Result<()> {
     let mut costs = Vec::new();
     let mut threads = Vec::new();
-    let mut has_valgrind = true;
-    for (state, name) in STATES {
+    for state in STATES {
         let _guard = enter(state);
         let pair = Pair::new(state);
-        let mut contenders: [Contender<'_>; 2] = [
-            Box::new(|calls| Ok(pair.run_ours(calls))),
-            Box::new(|calls| Ok(pair.run_bare(calls))),
-        ];
-        let times = nanoseconds(&mut contenders, ROUNDS, CALLS)?;
-        let mut counts = Vec::new();
-        for contender in &mut contenders {
-            counts.push(allocations(contender, 10_000)?.to_string());
+        let (ours, bare) = (|calls| pair.run_ours(calls), |calls| pair.run_bare(calls));
+        let [ours_time, bare_time] = nanoseconds([&ours, &bare], ROUNDS, CALLS).map(Some);
+        let ours_count = instructions(&["ours", state], None, CALLS_COUNTED)?;
+        let bare_count = instructions(&["bare", state], None, CALLS_COUNTED)?;
+        let mut row = vec![state.to_owned()];
+        for (ours, bare) in [(ours_time, bare_time), (ours_count, bare_count)] {
+            let ratio = ours.zip(bare).map(|(ours, bare)| ours / bare);
+            row.extend([cell(ours, 0), cell(bare, 0), cell(ratio, 2)]);
         }
-        let ours = instructions(&["ours", name], "", CALLS_COUNTED)?;
-        let bare = instructions(&["bare", name], "", CALLS_COUNTED)?;
-        has_valgrind = ours.is_some();
-        let ratio = |ours: Option<f64>, bare: Option<f64>| Some(ours? / bare?);
-        let [ours_time, bare_time] = [0, 1].map(|at| times.get(at).copied());
-        costs.push(vec![
-            name.to_owned(),
-            cell(ours_time, 0),
-            cell(bare_time, 0),
-            cell(ratio(ours_time, bare_time), 2),
-            cell(ours, 0),
-            cell(bare, 0),
-            cell(ratio(ours, bare), 2),
-        ]);
-        costs.last_mut().into_iter().for_each(|row| row.append(&mut counts));
-        if matches!(state, State::Off | State::Sampled) {
-            threads.push(vec![
-                name.to_owned(),
-                cell(Some(scaling(|calls| pair.run_ours(calls))), 2),
-                cell(Some(scaling(|calls| pair.run_bare(calls))), 2),
-            ]);
+        row.push(allocations(|| ours(10_000)).0.to_string());
+        row.push(allocations(|| bare(10_000)).0.to_string());
+        costs.push(row);
+        if matches!(state, "off" | "sampled") {
+            let ratios = [scaling(ours), scaling(bare)].map(|ratio| cell(Some(ratio), 2));
+            threads.push([state.to_owned()].into_iter().chain(ratios).collect());
         }
     }
-    let head = [
-        "state",
-        "ns",
-        "bare",
-        "ratio",
-        "instructions",
-        "bare",
-        "ratio",
-        "allocations in 10 000 calls",
-        "bare",
-    ];
-    table(
-        "stub: one call, ours beside the bare SDK (with metrics in every state but off)",
-        &head,
-        &costs,
-    );
+    let title = "stub: one call, ours beside the bare SDK, with metrics in every state but off";
+    let head = "state | ns | bare | ratio | instructions | bare | ratio | allocations in 10 000 \
+                calls | bare";
+    table(title, head, &costs);
     let title = format!(
         "stub: calls per second of {THREADS} threads on one client, as a multiple of one thread's \
          ({} processors)",
         thread::available_parallelism()?
     );
-    table(&title, &["state", "ours", "bare"], &threads);
-    if !has_valgrind {
-        bench::say_without_valgrind();
-    }
+    table(&title, "state | ours | bare", &threads);
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! What the live tests of all adapters share; the tests are in `tests`, a file per backend.
 #![allow(clippy::missing_panics_doc, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use otel_testing::Capture;
+use otel_testing::{Capture, Point, PointValue};
 
 /// Long enough for a busy machine; nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -11,7 +12,8 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// A name that no other test has, and no earlier run had.
 pub fn unique_name() -> String {
-    format!("live_{:08x}", fastrand::u32(..))
+    // The one source of chance in the standard library.
+    format!("live_{:016x}", RandomState::new().hash_one(()))
 }
 
 /// Returns once the condition holds, which must be soon.
@@ -36,15 +38,21 @@ pub fn assert_nowhere(capture: &Capture, secret: &str) {
     }
 }
 
-/// The sum over all points of a metric; none is 0.
-#[track_caller]
-pub fn total(capture: &Capture, metric: &str) -> f64 {
+/// The sum over all points of a metric of whole numbers; without a point 0.
+pub fn total(capture: &Capture, metric: &str) -> i64 {
     let metrics = capture.metrics().into_iter().filter(|found| found.name == metric);
-    metrics.flat_map(|metric| metric.points).map(|point| point.sum()).sum()
+    metrics.flat_map(|metric| metric.points).map(|point| whole(&point)).sum()
+}
+
+/// The value of a sum or gauge of whole numbers.
+pub fn whole(point: &Point) -> i64 {
+    match point.value {
+        PointValue::I64(value) => value,
+        _ => panic!("not a whole number: {point:?}"),
+    }
 }
 
 /// How many values a histogram recorded, over all its points.
-#[track_caller]
 pub fn count(capture: &Capture, metric: &str) -> u64 {
     let metrics = capture.metrics().into_iter().filter(|found| found.name == metric);
     metrics.flat_map(|metric| metric.points).filter_map(|point| point.count()).sum()

@@ -1,4 +1,10 @@
 //! otel-sqlx on MariaDB, through sqlx's MySQL driver.
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod sqlx_servers;
 mod sqlx_suite;

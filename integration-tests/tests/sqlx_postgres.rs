@@ -1,4 +1,10 @@
 //! otel-sqlx on PostgreSQL.
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod sqlx_servers;
 mod sqlx_suite;
@@ -74,7 +80,6 @@ mod backend {
 macro_rules! held_by_the_server {
     ($connection:expr) => {{
         let connection = $connection;
-        const HELD: &str = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time";
         for _ in 0..2 {
             sqlx::query(by_id()).bind(1).fetch_one(&mut *connection).await.unwrap();
             connection.execute(ALL).await.unwrap();
@@ -90,7 +95,8 @@ macro_rules! held_by_the_server {
             .await
             .unwrap();
         transaction.rollback().await.unwrap();
-        let held = sqlx::raw_sql(HELD).fetch_all(&mut *connection).await.unwrap();
+        let held = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time";
+        let held = sqlx::raw_sql(held).fetch_all(&mut *connection).await.unwrap();
         held.iter().map(|row| row.get(0)).collect::<Vec<String>>()
     }};
 }

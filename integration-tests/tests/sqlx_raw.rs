@@ -1,4 +1,5 @@
 //! What needs sqlx's own handle of PostgreSQL: the lines of the README, on a real server.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use otel_sqlx::PgPool;
 use otel_testing::{Capture, live};

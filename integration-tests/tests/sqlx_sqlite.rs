@@ -1,4 +1,10 @@
 //! otel-sqlx on SQLite.
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod sqlx_suite;
 
@@ -43,7 +49,8 @@ mod backend {
         _folder: TempDir,
     }
 
-    /// A file of one test's own. (Asynchronous as that of a server is.)
+    /// A file of one test's own.
+    #[expect(clippy::unused_async, reason = "as that of a server is")]
     pub(crate) async fn scratch() -> Option<Scratch> {
         let folder = tempfile::tempdir().unwrap();
         let namespace = unique_name();

@@ -229,8 +229,14 @@ fn address(host: &str) -> Option<String> {
 /// The name of a database or a keyspace.
 fn name(path: &str) -> Option<String> {
     let name = decode(path, false)?;
+    (!name.is_empty() && is_plain(&name)).then(|| name.into_owned())
+}
+
+/// Whether a name holds none of the characters that show it to be a piece of something else. The
+/// colon of SQLite's `:memory:` is no such piece.
+pub(crate) fn is_plain(name: &str) -> bool {
     let odd = |character: char| character.is_control() || "/@:?#".contains(character);
-    (!name.is_empty() && !name.contains(odd)).then(|| name.into_owned())
+    name == ":memory:" || !name.contains(odd)
 }
 
 /// The number of a Redis database.
@@ -245,8 +251,9 @@ fn with_schema(database: Option<String>, schema: Option<String>) -> Option<Strin
     }
 }
 
-/// The name of SQLite's file without its folders.
-fn sqlite_file(text: &str) -> Option<String> {
+/// The name of an SQLite file without its folders, and without the parameters of a `file:` URI, of
+/// which one may be a key.
+pub fn sqlite_file(text: &str) -> Option<String> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let path = decode(path, false)?;
     let in_memory = query.split('&').any(|pair| pair.eq_ignore_ascii_case("mode=memory"));

@@ -24,7 +24,7 @@ use opentelemetry::{Context, KeyValue};
 
 pub use self::call::{DbCall, DbServer};
 pub(crate) use self::measure::{Instruments, Measure};
-use self::pool::{Pool, PoolState};
+use self::pool::{PoolMetrics, PoolState};
 use self::shape::{Shape, Shapes};
 use crate::Client;
 use crate::attribute as names;
@@ -54,8 +54,9 @@ pub(crate) struct Shared {
 /// A span over several operations, which is their parent unless another was opened below it.
 struct Enclosing {
     context: Context,
-    /// The span that was current when the enclosing one started.
-    ambient: SpanId,
+    /// The spans that were current when this one, and those that enclose it, started: under them,
+    /// or under none at all, nothing was opened below.
+    ambient: Vec<SpanId>,
 }
 
 impl<C> Clone for Db<C> {
@@ -83,6 +84,10 @@ impl<C: Client> Db<C> {
             server,
             shapes: Shapes::default(),
         };
+        // A provider that is there already is found before the first call.
+        if shared.scope.known().is_nothing() {
+            shared.scope.look();
+        }
         Self { shared: Arc::new(shared), enclosing: None, client: PhantomData }
     }
 
@@ -99,8 +104,7 @@ impl<C: Client> Db<C> {
     /// Whether a call made now would emit nothing, so that the driver's own future or stream may be
     /// handed out as it is.
     pub fn is_off(&self) -> bool {
-        Context::map_current(Context::is_telemetry_suppressed)
-            || self.shared.scope.found().is_nothing()
+        Context::map_current(Context::is_telemetry_suppressed) || self.shared.scope.is_silent()
     }
 
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
@@ -114,12 +118,24 @@ impl<C: Client> Db<C> {
     }
 
     /// Tells of a call that is only handed over, and whose end nobody learns: a span without a
-    /// measurement, since its duration would say nothing about the server.
-    pub fn hand_over<'a>(&self, describe: impl FnOnce() -> DbCall<'a>) -> Operation<C> {
-        if self.is_off() {
-            return Operation::empty();
-        }
-        self.start_at(Clock::start(), &self.parent(), Told::HandOver, describe)
+    /// measurement, since its duration would say nothing about the server. `otherwise` is the
+    /// parent where no span is current, as when a task is dropped.
+    pub fn hand_over<'a>(
+        &self,
+        otherwise: &Context,
+        describe: impl FnOnce() -> DbCall<'a>,
+    ) -> Operation<C> {
+        // Contained: this runs when something is dropped, perhaps when the thread itself ends.
+        contain(|| {
+            if self.is_off() {
+                return Operation::empty();
+            }
+            let parent = self.parent();
+            let has_parent = parent.span().span_context().is_valid();
+            let parent = if has_parent { &parent } else { otherwise };
+            self.start_at(Clock::start(), parent, Told::HandOver, describe)
+        })
+        .unwrap_or_else(Operation::empty)
     }
 
     /// A span over a whole transaction, if the user asked for one (see
@@ -130,7 +146,8 @@ impl<C: Client> Db<C> {
             return (Operation::empty(), self.clone());
         }
         let parent = self.parent();
-        let ambient = Context::map_current(|context| context.span().span_context().span_id());
+        let mut ambient = vec![Context::map_current(span_id)];
+        ambient.extend(self.enclosing.iter().flat_map(|outer| outer.ambient.iter().copied()));
         let operation =
             self.start_at(Clock::start(), &parent, Told::Inside, || DbCall::new().operation(name));
         let enclosing = Enclosing { context: operation.context(), ambient };
@@ -160,7 +177,7 @@ impl<C: Client> Db<C> {
         parent: &Context,
         describe: impl FnOnce() -> DbCall<'a>,
     ) -> Operation<C> {
-        if parent.is_telemetry_suppressed() || self.shared.scope.found().is_nothing() {
+        if parent.is_telemetry_suppressed() || self.shared.scope.is_silent() {
             return Operation::empty();
         }
         self.start_at(Clock::start(), parent, Told::Call, describe)
@@ -177,7 +194,7 @@ impl<C: Client> Db<C> {
     ) where
         C: Classify<E>,
     {
-        if parent.is_telemetry_suppressed() || self.shared.scope.found().is_nothing() {
+        if parent.is_telemetry_suppressed() || self.shared.scope.is_silent() {
             return;
         }
         self.start_at(Clock::ended(elapsed), parent, Told::Call, describe)
@@ -250,8 +267,12 @@ impl<C: Client> Db<C> {
     }
 
     /// Registers a connection pool of this handle: its gauges live as long as `state` does.
-    pub fn pool(&self, name: impl Into<Cow<'static, str>>, state: &Arc<impl PoolState>) -> Pool {
-        Pool::register(Arc::clone(&self.shared.scope), &name.into(), state)
+    pub fn pool(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        state: &Arc<impl PoolState>,
+    ) -> PoolMetrics {
+        PoolMetrics::register(Arc::clone(&self.shared.scope), &name.into(), state)
     }
 
     /// Starts an operation that somebody listens to.
@@ -270,12 +291,18 @@ impl<C: Client> Db<C> {
     fn parent(&self) -> Context {
         let current = Context::current();
         match &self.enclosing {
-            Some(enclosing) if enclosing.ambient == current.span().span_context().span_id() => {
+            Some(enclosing)
+                if !current.has_active_span() || enclosing.ambient.contains(&span_id(&current)) =>
+            {
                 enclosing.context.clone()
             }
             _ => current,
         }
     }
+}
+
+fn span_id(context: &Context) -> SpanId {
+    context.span().span_context().span_id()
 }
 
 /// How an operation is told of.

@@ -7,15 +7,16 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use futures_core::Stream;
-use opentelemetry::Context;
 use pin_project_lite::pin_project;
 
+use crate::contain::contain;
 use crate::failure::Classify;
 use crate::operation::Operation;
 
 /// Runs code of the call itself inside the call's context; never across an await.
 fn within<C, T>(operation: &Operation<C>, code: impl FnOnce() -> T) -> T {
-    let _guard = operation.attached().map(Context::attach);
+    // Contained: the thread's contexts are gone when a thread-local value of the user is dropped.
+    let _guard = operation.attached().and_then(|context| contain(|| context.attach()));
     code()
 }
 
@@ -43,8 +44,9 @@ impl<C> Operation<C> {
     }
 
     /// Drives a stream: the operation's context is current while it is polled, and the operation
-    /// ends with its end or its first error. Dropped after an item it ends as a success, dropped
-    /// before the first one it counts as cancelled. The items are counted as rows.
+    /// ends with its end or its first error. Dropped after an item it ends as a success: the caller
+    /// had enough. Dropped before the first one, or while it waits for another, it counts as
+    /// cancelled. The items are counted as rows.
     pub fn stream<S, T, E>(self, stream: S) -> Rows<S, C, fn(&T) -> bool>
     where
         S: Stream<Item = Result<T, E>>,
@@ -61,7 +63,7 @@ impl<C> Operation<C> {
         R: FnMut(&T) -> bool,
     {
         self.set_inside(false);
-        let operation = EndedByItems { operation: Some(self), items: 0, rows: 0 };
+        let operation = EndedByItems { operation: Some(self), after_item: false, rows: 0 };
         Rows { stream: Some(stream), operation, is_row }
     }
 
@@ -120,7 +122,7 @@ where
             (&polled, if polled.is_ready() { this.ending.take() } else { None })
         {
             if let Ok(value) = result {
-                crate::contain::contain(|| inspect(value, &mut operation));
+                contain(|| inspect(value, &mut operation));
             }
             operation.finish_with(result);
         }
@@ -160,14 +162,15 @@ pin_project! {
 /// drops the stream has not cancelled anything.
 struct EndedByItems<C> {
     operation: Option<Operation<C>>,
-    items: u64,
+    /// Whether the last thing that came of the stream was an item.
+    after_item: bool,
     rows: u64,
 }
 
 impl<C> Drop for EndedByItems<C> {
     fn drop(&mut self) {
         if let Some(mut operation) =
-            self.operation.take_if(|operation| self.items > 0 && !operation.is_inside())
+            self.operation.take_if(|operation| self.after_item && !operation.is_inside())
         {
             operation.rows(self.rows);
             operation.finish();
@@ -196,9 +199,9 @@ where
         let polled = within(operation, || stream.poll_next(task));
         operation.set_inside(false);
         match &polled {
-            Poll::Pending => {}
+            Poll::Pending => ended.after_item = false,
             Poll::Ready(Some(Ok(item))) => {
-                ended.items += 1;
+                ended.after_item = true;
                 ended.rows += u64::from((this.is_row)(item));
             }
             Poll::Ready(Some(Err(error))) => {

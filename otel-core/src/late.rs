@@ -33,6 +33,8 @@ pub(crate) struct Scope {
     tracer: OnceLock<BoxedTracer>,
     instruments: OnceLock<Instruments>,
     asks: Asks,
+    /// Held by the call that looks; after a panic of a provider it stays held.
+    looking: AtomicBool,
     said: AtomicBool,
     pub(crate) pools: Arc<Registry>,
 }
@@ -66,6 +68,7 @@ impl Scope {
             tracer: OnceLock::new(),
             instruments: OnceLock::new(),
             asks: Asks::default(),
+            looking: AtomicBool::new(false),
             said: AtomicBool::new(false),
             pools: Arc::default(),
         });
@@ -75,34 +78,46 @@ impl Scope {
         this
     }
 
-    /// What there is to report to; looks for what is missing when it is time to.
+    /// What there is to report to. Counts a call while something is missing, and looks for it when
+    /// it is time to.
     pub(crate) fn found(&self) -> Found<'_> {
-        let mut found = Found { tracer: self.tracer.get(), instruments: self.instruments.get() };
+        let found = self.known();
         if self.enabled && (found.tracer.is_none() || found.instruments.is_none()) {
             let count = self.asks.count();
             if count <= EACH_OF_THE_FIRST || count.is_multiple_of(THEN_EVERY) {
                 self.look();
-                found.tracer = self.tracer.get();
-                found.instruments = self.instruments.get();
+                let found = self.known();
                 if count == EACH_OF_THE_FIRST && found.is_nothing() {
                     self.explain_silence();
                 }
+                return found;
             }
         }
         found
     }
 
-    /// The instruments, for an operation that found them when it started.
-    pub(crate) fn instruments(&self) -> Option<&Instruments> {
-        self.instruments.get()
+    /// What was found so far.
+    pub(crate) fn known(&self) -> Found<'_> {
+        Found { tracer: self.tracer.get(), instruments: self.instruments.get() }
     }
 
+    /// Whether there is nothing to report to. Counts a call only if so: the operation that starts
+    /// otherwise counts it.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.known().is_nothing() && self.found().is_nothing()
+    }
+
+    /// Asks for what is missing. One call at a time, and no other waits for it: a provider may well
+    /// use the very client that looks for it.
     #[cold]
-    fn look(&self) {
-        let Some(telemetry) = self.telemetry.upgrade() else {
+    pub(crate) fn look(&self) {
+        let Some(telemetry) = self.telemetry.upgrade().filter(|_| self.enabled) else {
             return;
         };
-        contain(|| {
+        if self.looking.swap(true, Ordering::Acquire) {
+            return;
+        }
+        let looked = contain(|| {
             if self.tracer.get().is_none() {
                 let (tracer, source) = telemetry.tracer(&self.instrumentation);
                 if source == Source::Given || !is_noop(&tracer) {
@@ -112,10 +127,11 @@ impl Scope {
             if self.instruments.get().is_none()
                 && let Some(meter) = telemetry.meter(&self.instrumentation)
             {
-                // One thread makes the instruments: observable ones cannot be unregistered.
-                self.instruments.get_or_init(|| Instruments::new(&meter, &self.pools));
+                let _ = self.instruments.set(Instruments::new(&meter, &self.pools));
             }
         });
+        // A provider that panicked is not asked again: it would panic at each call.
+        self.looking.store(looked.is_none(), Ordering::Release);
     }
 
     fn explain_silence(&self) {
@@ -186,10 +202,13 @@ static SCOPES: Mutex<Vec<Weak<Scope>>> = Mutex::new(Vec::new());
 
 /// What the instrumented clients of this process have found to report to, for a health page.
 pub fn diagnostics() -> Diagnostics {
-    let scopes = SCOPES.lock().unwrap_or_else(PoisonError::into_inner);
+    // The lock is released before a scope can be dropped, which may drop a provider.
+    let scopes: Vec<_> = {
+        let scopes = SCOPES.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.iter().filter_map(Weak::upgrade).collect()
+    };
     let clients = scopes
         .iter()
-        .filter_map(Weak::upgrade)
         .map(|scope| ClientDiagnostics {
             name: scope.name,
             version: scope.version,

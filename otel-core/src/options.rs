@@ -105,8 +105,7 @@ impl fmt::Debug for Options {
 impl Options {
     /// The defaults with the environment's word, read once per process.
     pub(crate) fn from_environment() -> Self {
-        static READ: LazyLock<Options> =
-            LazyLock::new(|| Options::read(|name| env::var(name).ok()));
+        static READ: LazyLock<Options> = LazyLock::new(|| Options::read(variable));
         READ.clone()
     }
 
@@ -142,7 +141,7 @@ impl Options {
     pub(crate) fn enabled_for(&self, client: &str) -> bool {
         self.enabled.unwrap_or_else(|| {
             let name = enabled_variable(client);
-            env::var(&name).map_or(true, |value| parse_flag(&name, &value, true))
+            variable(&name).is_none_or(|value| parse_flag(&name, &value, true))
         })
     }
 
@@ -163,6 +162,11 @@ fn enabled_variable(client: &str) -> String {
     let client = client.strip_prefix("otel-").unwrap_or(client);
     let client = client.to_ascii_uppercase().replace('-', "_");
     format!("OTEL_INSTRUMENTATION_{client}_ENABLED")
+}
+
+/// A value that is no Unicode is an unknown one, which is said, and not one that is not there.
+fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn parse_flag(name: &str, value: &str, default: bool) -> bool {

@@ -96,7 +96,7 @@ fn a_wait_is_pending_until_it_ends_in_whatever_way() {
     is(0.0);
     capture.assert_no_metric("db.client.connection.use_time");
     drop(held);
-    drop(pool.held());
+    drop(pool.in_use());
     let named = || point().attribute("db.client.connection.pool.name", "orders");
     capture.assert_metric(
         metric("db.client.connection.wait_time").histogram().unit("s").point(named().count(1)),

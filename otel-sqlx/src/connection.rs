@@ -73,10 +73,7 @@ impl<DB: Database> Connection<DB> {
 
     /// The connection of sqlx. Nothing that is done with it is traced.
     pub fn raw_mut(&mut self) -> &mut DB::Connection {
-        match &mut self.raw {
-            Raw::Own(connection) => connection,
-            Raw::Pooled(connection) => connection,
-        }
+        self.parts().0
     }
 
     /// The connection of sqlx, without the instrumentation; it leaves a pool it belonged to.
@@ -85,6 +82,15 @@ impl<DB: Database> Connection<DB> {
             Raw::Own(connection) => connection,
             Raw::Pooled(connection) => connection.detach(),
         }
+    }
+
+    /// The connection of sqlx, and what instruments it.
+    fn parts(&mut self) -> (&mut DB::Connection, &Db<Sqlx>) {
+        let raw = match &mut self.raw {
+            Raw::Own(connection) => connection,
+            Raw::Pooled(connection) => &mut **connection,
+        };
+        (raw, &self.db)
     }
 
     /// The pooled connection, where it is one.
@@ -195,11 +201,10 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
         'c: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let db = self.db.clone();
-        let raw = self.raw_mut();
-        if db.is_off() {
-            return DB::fetch_many(raw, query);
+        if self.db.is_off() {
+            return DB::fetch_many(self.raw_mut(), query);
         }
+        let (raw, db) = self.parts();
         let query = Query::take(query);
         Box::pin(db.stream(query, Query::call, |q| DB::fetch_many(raw, q), Either::is_right))
     }
@@ -212,11 +217,10 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
         'c: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        let db = self.db.clone();
-        let raw = self.raw_mut();
-        if db.is_off() {
-            return DB::fetch_optional(raw, query);
+        if self.db.is_off() {
+            return DB::fetch_optional(self.raw_mut(), query);
         }
+        let (raw, db) = self.parts();
         Box::pin(db.run_with(
             Query::take(query),
             Query::call,
@@ -233,9 +237,8 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
     where
         'c: 'e,
     {
-        let db = self.db.clone();
-        let raw = self.raw_mut();
-        if db.is_off() || !db.wants_prepare_spans() {
+        let (raw, db) = self.parts();
+        if !db.wants_prepare_spans() || db.is_off() {
             return DB::prepare_with(raw, sql, parameters);
         }
         Box::pin(db.run(sql, driver::prepare, |sql| DB::prepare_with(raw, sql, parameters)))

@@ -170,12 +170,16 @@ impl Database for sqlx::Sqlite {
     forward!();
 
     fn server(options: &Options<Self>) -> DbServer {
-        let file = options.get_filename();
-        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+        let server = DbServer::new("sqlite");
+        let file = options.get_filename().to_string_lossy();
         // What sqlx names a database in memory, so that several connections may share it.
-        let in_memory = name == ":memory:" || name.starts_with("file:sqlx-in-memory-");
-        let name = if in_memory { ":memory:".into() } else { name.into_owned() };
-        DbServer::new("sqlite").namespace(name)
+        if file.starts_with("file:sqlx-in-memory-") {
+            return server.namespace(":memory:");
+        }
+        match otel_core::address::sqlite_file(&file) {
+            Some(name) => server.namespace(name),
+            None => server,
+        }
     }
 }
 
@@ -222,7 +226,7 @@ pub(crate) fn rollback(depth: usize) -> DbCall<'static> {
 
 /// What is told of a statement that is only prepared.
 pub(crate) fn prepare(sql: &SqlStr) -> DbCall<'_> {
-    DbCall::statement(sql.as_str(), true).prefix("PREPARE")
+    DbCall::statement(sql.as_str(), false).prefix("PREPARE")
 }
 
 impl Classify<sqlx::Error> for Sqlx {

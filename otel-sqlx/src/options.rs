@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use log::LevelFilter;
 use otel_core::Telemetry;
 use sqlx::Error;
 use sqlx::pool::{self, PoolConnectionMetadata};
@@ -69,6 +70,8 @@ impl<DB: Database> PoolOptions<DB> {
     forward! {
         max_connections(u32),
         min_connections(u32),
+        acquire_time_level(LevelFilter),
+        acquire_slow_level(LevelFilter),
         acquire_slow_threshold(Duration),
         acquire_timeout(Duration),
         max_lifetime(impl Into<Option<Duration>>),

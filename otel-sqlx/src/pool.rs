@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::TryStreamExt as _;
-use otel_core::db::pool::{Held, Pool as Metrics, PoolState};
+use otel_core::db::pool::{InUse, PoolMetrics, PoolState};
 use otel_core::{Db, Telemetry};
 use sqlx::pool::{self, CloseEvent};
 use sqlx::{Either, Error, Execute, Executor, SqlSafeStr, SqlStr};
@@ -29,7 +29,7 @@ use crate::transaction::{Source, Transaction};
 pub struct Pool<DB: Database> {
     gauges: Arc<Gauges<DB>>,
     db: Db<Sqlx>,
-    metrics: Metrics,
+    metrics: PoolMetrics,
 }
 
 /// The pool as its gauges read it.
@@ -75,7 +75,7 @@ impl<DB: Database> Pool<DB> {
         Builder::of(pool, server)
     }
 
-    pub(crate) fn from_parts(gauges: Arc<Gauges<DB>>, db: Db<Sqlx>, metrics: Metrics) -> Self {
+    pub(crate) fn from_parts(gauges: Arc<Gauges<DB>>, db: Db<Sqlx>, metrics: PoolMetrics) -> Self {
         Self { gauges, db, metrics }
     }
 
@@ -120,7 +120,7 @@ impl<DB: Database> Pool<DB> {
     /// As sqlx's `Pool::try_acquire`.
     pub fn try_acquire(&self) -> Option<PoolConnection<DB>> {
         let connection = self.raw().try_acquire()?;
-        Some(self.checked_out(connection, self.metrics.held()))
+        Some(self.checked_out(connection, self.metrics.in_use()))
     }
 
     /// As sqlx's `Pool::begin`; traced as `BEGIN`, with the wait for a connection.
@@ -215,9 +215,9 @@ impl<DB: Database> Pool<DB> {
         }
     }
 
-    fn checked_out(&self, raw: pool::PoolConnection<DB>, held: Held) -> PoolConnection<DB> {
+    fn checked_out(&self, raw: pool::PoolConnection<DB>, in_use: InUse) -> PoolConnection<DB> {
         let connection = Connection::from_parts(Raw::Pooled(raw), self.db.clone());
-        PoolConnection { connection, held }
+        PoolConnection { connection, in_use }
     }
 }
 
@@ -316,7 +316,7 @@ impl<'c, DB: Database> Executor<'c> for &'_ Pool<DB> {
 /// `PoolConnection`. It leads to a [`Connection`].
 pub struct PoolConnection<DB: Database> {
     connection: Connection<DB>,
-    held: Held,
+    in_use: InUse,
 }
 
 impl<DB: Database> PoolConnection<DB> {
@@ -384,6 +384,9 @@ impl<DB: Database> AsMut<Connection<DB>> for PoolConnection<DB> {
 
 impl<DB: Database> fmt::Debug for PoolConnection<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PoolConnection").field("held", &self.held).finish_non_exhaustive()
+        formatter
+            .debug_struct("PoolConnection")
+            .field("in_use", &self.in_use)
+            .finish_non_exhaustive()
     }
 }

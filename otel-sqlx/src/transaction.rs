@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use otel_core::{Db, Operation};
+use otel_core::opentelemetry::Context;
+use otel_core::{Classify as _, Db, Operation};
 use sqlx::{Error, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
@@ -24,6 +25,8 @@ pub struct Transaction<'c, DB: Database> {
     /// The span over the whole transaction, if the user asked for one.
     whole: Option<Operation<Sqlx>>,
     state: State,
+    /// What was current at the beginning: the parent of a rollback when a task is dropped.
+    beginning: Context,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,12 +84,13 @@ impl<'c, DB: Database> Transaction<'c, DB> {
         let outside = source.db().clone();
         let (whole, db) = outside.enclose("transaction");
         let depth = source.depth();
+        let beginning = if outside.is_off() { Context::new() } else { Context::current() };
         let enter = async |statement| {
             let mut connection = source.take().await?;
             connection.db = db.clone();
             // Made before the server is asked, so that it is rolled back if that is cancelled.
-            let mut transaction =
-                Self { connection, outside, whole: None, state: State::Beginning };
+            let state = State::Beginning;
+            let mut transaction = Self { connection, outside, whole: None, state, beginning };
             DB::TransactionManager::begin(transaction.raw_mut(), statement).await?;
             transaction.state = State::Open;
             Ok(transaction)
@@ -123,11 +127,13 @@ impl<'c, DB: Database> Transaction<'c, DB> {
     }
 
     fn end(&mut self, ended: Result<(), Error>) -> Result<(), Error> {
-        if ended.is_ok() {
-            self.state = State::Ended;
-        }
-        if let Some(whole) = self.whole.take() {
-            whole.finish_with(&ended);
+        match &ended {
+            Ok(()) => self.state = State::Ended,
+            Err(error) => {
+                if let Some(whole) = &mut self.whole {
+                    whole.failed(Sqlx::classify(error));
+                }
+            }
         }
         ended
     }
@@ -138,13 +144,15 @@ impl<DB: Database> Drop for Transaction<'_, DB> {
         if self.state != State::Ended {
             let rollback = if self.state == State::Open {
                 let depth = self.depth();
-                Some(self.db.hand_over(|| driver::rollback(depth)))
+                Some(self.db.hand_over(&self.beginning, || driver::rollback(depth)))
             } else {
                 None
             };
             DB::TransactionManager::start_rollback(self.raw_mut());
-            rollback.into_iter().chain(self.whole.take()).for_each(Operation::finish);
+            rollback.into_iter().for_each(Operation::finish);
         }
+        // After the rollback, which belongs to it.
+        self.whole.take().into_iter().for_each(Operation::finish);
         self.connection.db = self.outside.clone();
     }
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bench::{CHILD, Contender, cell, table};
+use bench::{CHILD, cell, table};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Executor, Sqlite, SqlitePool};
 use tokio::runtime::{Builder, Runtime};
@@ -20,63 +20,24 @@ use tokio::task::yield_now;
 /// More than the calls at each of which otel-sqlx asks for a late provider, and a multiple of the
 /// distance between two later ones.
 const WARM_UP: u32 = 1280;
-const CALLS: u32 = 128;
+const CALLS: u32 = 256;
 
 const MEASURED: &str = "*peers::measured*";
 const CONTENDERS: [&str; 3] = ["sqlx", "otel-sqlx", "sqlx-otel"];
 const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
 const PLACES: [&str; 2] = ["connection", "pool"];
 
-/// Global providers for one minor of OpenTelemetry: spans are dropped as they end, so that no
-/// exporter's cost is counted.
-macro_rules! providers {
-    ($name:ident, $api:ident, $sdk:ident) => {
-        mod $name {
-            use std::time::Duration;
-
-            use $api::{Context, global};
-            use $sdk::error::OTelSdkResult;
-            use $sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-            use $sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
-
-            #[derive(Debug)]
-            struct Drops;
-
-            impl SpanProcessor for Drops {
-                fn on_start(&self, _span: &mut Span, _context: &Context) {}
-
-                fn on_end(&self, _span: SpanData) {}
-
-                fn force_flush(&self) -> OTelSdkResult {
-                    Ok(())
-                }
-
-                fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-                    Ok(())
-                }
-            }
-
-            pub(super) fn install(sampled: bool) {
-                let sampler = if sampled { Sampler::AlwaysOn } else { Sampler::AlwaysOff };
-                let tracer =
-                    SdkTracerProvider::builder().with_sampler(sampler).with_span_processor(Drops);
-                global::set_tracer_provider(tracer.build());
-                let reader = PeriodicReader::builder(InMemoryMetricExporter::default())
-                    .with_interval(Duration::from_secs(3600));
-                let meter = SdkMeterProvider::builder().with_reader(reader.build());
-                global::set_meter_provider(meter.build());
-            }
-        }
-    };
-}
-
-providers!(ours, opentelemetry, opentelemetry_sdk);
-providers!(theirs, opentelemetry_032, opentelemetry_sdk_032);
+bench::providers!(ours, opentelemetry, opentelemetry_sdk);
+bench::providers!(theirs, opentelemetry_032, opentelemetry_sdk_032);
 
 fn enter(state: &str) {
     if state != "off" {
-        ours::install(state == "sampled");
-        theirs::install(state == "sampled");
+        let (tracer, meter) = ours::new(state == "sampled");
+        opentelemetry::global::set_tracer_provider(tracer);
+        opentelemetry::global::set_meter_provider(meter);
+        let (tracer, meter) = theirs::new(state == "sampled");
+        opentelemetry_032::global::set_tracer_provider(tracer);
+        opentelemetry_032::global::set_meter_provider(meter);
     }
 }
 
@@ -146,45 +107,40 @@ async fn database() -> Result<SqlitePool> {
     Ok(pool)
 }
 
+type Contender = Box<dyn FnMut(u32) -> Result<()>>;
+
 /// A contender in a place, warmed up.
-fn contender(runtime: &Rc<Runtime>, who: &str, place: &str) -> Result<Contender<'static>> {
-    /// Makes the calls on the connection or on the pool; the same text for all three types.
+fn contender(runtime: &Rc<Runtime>, who: &str, place: &str) -> Result<Contender> {
+    /// Makes the calls on a connection or on the pool: the same text for all three types.
     macro_rules! calls {
         ($pool:expr, |$connection:ident| $executor:expr) => {{
-            let (runtime, pool) = (Rc::clone(runtime), $pool);
-            if place == "pool" {
-                Box::new(move |calls| {
-                    runtime.block_on(async {
-                        for _ in 0..calls {
-                            query(&pool).await?;
+            let (runtime, pool, on_pool) = (Rc::clone(runtime), $pool, place == "pool");
+            let mut connection =
+                (!on_pool).then(|| runtime.block_on(pool.acquire())).transpose()?;
+            Box::new(move |calls| {
+                runtime.block_on(async {
+                    for _ in 0..calls {
+                        match &mut connection {
+                            Some($connection) => query($executor).await?,
+                            None => query(&pool).await?,
                         }
-                        Ok(())
-                    })
+                    }
+                    Ok(())
                 })
-            } else {
-                let mut $connection = runtime.block_on(pool.acquire())?;
-                Box::new(move |calls| {
-                    runtime.block_on(async {
-                        for _ in 0..calls {
-                            query($executor).await?;
-                        }
-                        Ok(())
-                    })
-                })
-            }
+            })
         }};
     }
     let database = runtime.block_on(database())?;
-    let mut contender: Contender<'static> = match who {
-        "sqlx" => calls!(database, |connection| &mut *connection),
+    let mut contender: Contender = match who {
+        "sqlx" => calls!(database, |connection| &mut **connection),
         "otel-sqlx" => {
             // Not `Telemetry::global`: that keeps the providers that it found first.
             let telemetry = otel_sqlx::otel_core::Telemetry::builder().build();
-            calls!(otel_sqlx::Pool::with(database, &telemetry), |connection| &mut *connection)
+            calls!(otel_sqlx::Pool::with(database, &telemetry), |connection| &mut **connection)
         }
         "sqlx-otel" => {
             let pool = sqlx_otel::PoolBuilder::from(database).build();
-            calls!(pool, |connection| &mut connection)
+            calls!(pool, |connection| connection)
         }
         _ => bail!("no contender {who}"),
     };
@@ -220,21 +176,19 @@ fn measure(runtime: &Rc<Runtime>) -> Result<()> {
         for place in PLACES {
             let (mut run, mut allocated) = (Vec::new(), Vec::new());
             for who in CONTENDERS {
-                run.push(bench::instructions(&[who, state, place], MEASURED, CALLS)?);
+                run.push(bench::instructions(&[who, state, place], Some(MEASURED), CALLS)?);
                 let mut contender = contender(runtime, who, place)?;
-                let count = bench::allocations(&mut contender, CALLS)?;
+                let (count, result) = bench::allocations(|| contender(CALLS));
+                result.transpose()?;
                 allocated.push(u32::try_from(count).ok().map(|n| f64::from(n) / f64::from(CALLS)));
             }
             instructions.push(row(state, place, &run, 0));
             allocations.push(row(state, place, &allocated, 1));
         }
     }
-    let head = ["state", "on", "sqlx", "otel-sqlx adds", "sqlx-otel adds", "ratio"];
-    table("sqlite: instructions of one query on the caller's thread", &head, &instructions);
-    table("sqlite: allocations of one query on the caller's thread", &head, &allocations);
-    if instructions.iter().any(|row| row.iter().any(|cell| cell == "-")) {
-        bench::say_without_valgrind();
-    }
+    let head = "state | on | sqlx | otel-sqlx adds | sqlx-otel adds | ratio";
+    table("sqlite: instructions of one query on the caller's thread", head, &instructions);
+    table("sqlite: allocations of one query on the caller's thread", head, &allocations);
     Ok(())
 }
 

@@ -7,7 +7,9 @@ pub(crate) use limits::Codes;
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
-use crate::sqlx_suite::Options;
+use crate::backend::DB;
+
+type Options = <<DB as sqlx::Database>::Connection as sqlx::Connection>::Options;
 
 /// Takes back, at the end of a test, what was made for it.
 pub(crate) struct Undo {

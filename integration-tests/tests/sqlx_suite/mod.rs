@@ -12,7 +12,7 @@ mod trouble;
 
 pub(crate) use errors::Codes;
 
-use integration_tests::total;
+use integration_tests::{total, whole};
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use otel_sqlx::{Connection, Pool, Telemetry};
@@ -21,8 +21,6 @@ use otel_testing::{Capture, point, span};
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::backend::{self, DB, SYSTEM, Scratch};
-
-pub(crate) type Options = <<DB as sqlx::Database>::Connection as sqlx::Connection>::Options;
 
 pub(crate) const DURATION: &str = "db.client.operation.duration";
 pub(crate) const ROWS: &str = "db.client.response.returned_rows";
@@ -149,19 +147,19 @@ pub(crate) async fn below<T>(
 }
 
 /// Connections of all pools that are in use.
-pub(crate) fn used(capture: &Capture) -> f64 {
+pub(crate) fn used(capture: &Capture) -> i64 {
     let metrics = capture.metrics().into_iter();
     let counts = metrics.filter(|metric| metric.name == "db.client.connection.count");
     let used = counts
         .flat_map(|metric| metric.points)
         .filter(|point| point.attribute("db.client.connection.state") == Some(&"used".into()));
-    used.map(|point| point.sum()).sum()
+    used.map(|point| whole(&point)).sum()
 }
 
 /// Waits until nothing is in use and nothing waits, as it is once all is over.
 pub(crate) async fn at_rest(capture: &Capture) {
     integration_tests::eventually("the pool is at rest", async || {
-        used(capture) == 0.0 && total(capture, PENDING) == 0.0
+        used(capture) == 0 && total(capture, PENDING) == 0
     })
     .await;
 }

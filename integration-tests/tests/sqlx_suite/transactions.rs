@@ -1,9 +1,12 @@
 //! Transactions and savepoints, however they end.
 
+use std::future::pending;
+
 use integration_tests::eventually;
 use otel_sqlx::Connection;
 use otel_testing::{Capture, metric, span};
 use sqlx::{Executor as _, Row as _};
+use tokio::sync::Notify;
 
 use super::{DURATION, Live, below};
 use crate::backend::{BEGIN_WITH, DB};
@@ -32,7 +35,7 @@ async fn commit_and_rollback_are_spans_beside_their_statements() {
             }
         })
         .await;
-        assert_eq!(users(&mut *pool.acquire().await.unwrap()).await, users_after);
+        assert_eq!(users(&mut pool.acquire().await.unwrap()).await, users_after);
         capture.assert_spans([
             live.operation("BEGIN").child_of("request"),
             live.statement("INSERT users", ADD_SHOWN).child_of("request"),
@@ -69,6 +72,32 @@ async fn a_dropped_transaction_tells_its_rollback_without_a_measurement() {
         live.statement_point("INSERT users").count(1),
         live.statement_point("SELECT users").count(1),
     ]));
+}
+
+#[tokio::test]
+async fn the_rollback_of_a_cancelled_request_has_the_parent_of_its_beginning() {
+    let Some(live) = Live::new().await else { return };
+    for whole in [false, true] {
+        let capture = Capture::new();
+        let pool = live.pool(&capture.telemetry_builder().transaction_spans(whole).build());
+        let begun = Notify::new();
+        let request = below(&capture, "request", async {
+            let _transaction = pool.begin().await.unwrap();
+            begun.notify_one();
+            pending::<()>().await;
+        });
+        // The request is dropped here, where its context is not the current one.
+        tokio::select! {
+            () = request => {}
+            () = begun.notified() => {}
+        }
+        let transaction = format!("transaction {}", live.0.namespace);
+        let parent = if whole { transaction } else { "request".to_owned() };
+        let whole = whole.then(|| live.operation("transaction").internal().child_of("request"));
+        let within =
+            ["BEGIN", "ROLLBACK"].map(|name| live.operation(name).child_of(parent.clone()));
+        capture.assert_spans(within.into_iter().chain(whole).chain([span("request")]));
+    }
 }
 
 #[tokio::test]

@@ -1,22 +1,25 @@
 //! The facts of a server and of a call, as an adapter states them.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use crate::address::default_port;
+use crate::address::{default_port, is_plain};
 use crate::sql::Dialect;
 
 /// A database server as the client was configured for it. A clone is cheap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DbServer {
     system: StringValue,
     dialect: Dialect,
     namespace: Option<StringValue>,
     address: Option<StringValue>,
     port: Option<u16>,
+    /// Set when a fact shows that a URL was misread: a password with an unescaped `/` or `@` ends
+    /// up in any of them, so none is told.
+    misread: bool,
 }
 
 impl DbServer {
@@ -28,11 +31,17 @@ impl DbServer {
             namespace: None,
             address: None,
             port: None,
+            misread: false,
         }
     }
 
     /// The namespace that the handle is connected to.
+    ///
+    /// One with a character that belongs to a URL (`/ @ : ? #`) shows that the driver took a piece
+    /// of a password for it; then neither it nor the address is told.
     pub fn namespace(mut self, namespace: impl Into<Cow<'static, str>>) -> Self {
+        let namespace = namespace.into();
+        self.misread |= !is_plain(&namespace);
         self.namespace = Some(shared(namespace));
         self
     }
@@ -40,6 +49,8 @@ impl DbServer {
     /// The host or socket path as configured, and the port, which is left out of what is emitted
     /// where it is the system's default one.
     pub fn address(mut self, address: impl Into<Cow<'static, str>>, port: Option<u16>) -> Self {
+        let address = address.into();
+        self.misread |= address.contains(['@', '?', '#']) || address.contains(char::is_control);
         self.address = Some(shared(address));
         self.port = port;
         self
@@ -66,7 +77,7 @@ impl DbServer {
     /// The name that the conventions give a pool without a name of its own:
     /// `server.address:server.port/db.namespace`, as far as these are known, else the system.
     pub fn pool_name(&self) -> String {
-        match (self.address_and_port(), &self.namespace) {
+        match (self.address_and_port(), self.known_namespace()) {
             (Some(address), Some(namespace)) => format!("{address}/{namespace}"),
             (Some(address), None) => address,
             (None, Some(namespace)) => namespace.to_string(),
@@ -75,7 +86,7 @@ impl DbServer {
     }
 
     pub(super) fn address_and_port(&self) -> Option<String> {
-        let mut text = self.address.as_ref()?.to_string();
+        let mut text = self.known_address()?.to_string();
         if let Some(port) = self.port {
             // Writing to a `String` cannot fail.
             let _ = write!(text, ":{port}");
@@ -85,12 +96,12 @@ impl DbServer {
 
     /// The port where it is told: beside an address, and not the default one.
     pub(super) fn told_port(&self) -> Option<u16> {
-        self.address.as_ref()?;
+        self.known_address()?;
         self.port.filter(|port| !self.is_default(*port))
     }
 
     pub(super) fn known_address(&self) -> Option<&StringValue> {
-        self.address.as_ref()
+        self.address.as_ref().filter(|_| !self.misread)
     }
 
     pub(super) fn known_dialect(&self) -> Dialect {
@@ -98,7 +109,7 @@ impl DbServer {
     }
 
     pub(super) fn known_namespace(&self) -> Option<&StringValue> {
-        self.namespace.as_ref()
+        self.namespace.as_ref().filter(|_| !self.misread)
     }
 
     pub(super) fn system_value(&self) -> &StringValue {
@@ -106,11 +117,23 @@ impl DbServer {
     }
 
     pub(crate) fn has_address(&self) -> bool {
-        self.address.is_some()
+        self.known_address().is_some()
     }
 
     pub(crate) fn is_default(&self, port: u16) -> bool {
         default_port(self.system.as_str()) == Some(port)
+    }
+}
+
+impl fmt::Debug for DbServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DbServer")
+            .field("system", &self.system)
+            .field("namespace", &self.known_namespace())
+            .field("address", &self.known_address())
+            .field("port", &self.told_port())
+            .finish_non_exhaustive()
     }
 }
 

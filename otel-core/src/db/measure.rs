@@ -105,7 +105,7 @@ impl Measure {
         late: &[KeyValue],
     ) {
         let Some(shape) = &self.shape else { return };
-        let Some(instruments) = self.shared.scope.instruments() else { return };
+        let Some(instruments) = self.shared.scope.known().instruments else { return };
         let Inner { duration, rows: returned, .. } = &*instruments.0;
         let seconds = elapsed.as_secs_f64();
         if failure.is_none() && late.is_empty() {

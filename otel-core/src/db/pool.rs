@@ -2,6 +2,7 @@
 //!
 //! Source: <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools>.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -40,7 +41,37 @@ pub trait PoolState: Send + Sync + 'static {
 /// The pools of a client, observed by one callback per gauge: observable instruments cannot be
 /// unregistered, so a callback per pool would outlive its pool.
 #[derive(Default)]
-pub(crate) struct Registry(Mutex<Vec<Registered>>);
+pub(crate) struct Registry(Mutex<Pools>);
+
+#[derive(Default)]
+struct Pools {
+    registered: Vec<Registered>,
+    names: HashSet<StringValue>,
+}
+
+impl Pools {
+    fn forget_dropped(&mut self) {
+        let names = &mut self.names;
+        self.registered.retain(|pool| {
+            let lives = pool.state.strong_count() > 0;
+            if !lives {
+                names.remove(&pool.name);
+            }
+            lives
+        });
+    }
+
+    /// Two pools under one name would overwrite each other's gauges: the second becomes `name#2`.
+    fn unique(&mut self, name: &str) -> StringValue {
+        let mut unique = StringValue::from(Arc::<str>::from(name));
+        let mut number = 1_u64;
+        while !self.names.insert(unique.clone()) {
+            number += 1;
+            unique = Arc::<str>::from(format!("{name}#{number}")).into();
+        }
+        unique
+    }
+}
 
 struct Registered {
     state: Weak<dyn PoolState>,
@@ -115,8 +146,9 @@ impl Registry {
         // Nothing of the pool's own may run under the lock: it could be what registers a pool.
         let pools: Vec<_> = {
             let mut pools = self.lock();
-            pools.retain(|pool| pool.state.strong_count() > 0);
+            pools.forget_dropped();
             pools
+                .registered
                 .iter()
                 .filter_map(|pool| {
                     let pending = pool.pending.upgrade()?.load(Ordering::Relaxed);
@@ -129,7 +161,7 @@ impl Registry {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Registered>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pools> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,7 +184,7 @@ fn signed(count: u64) -> i64 {
 
 /// The metrics of one pool. A clone is another handle of the same pool.
 #[derive(Clone)]
-pub struct Pool(Arc<Inner>);
+pub struct PoolMetrics(Arc<Inner>);
 
 struct Inner {
     scope: Arc<Scope>,
@@ -160,13 +192,13 @@ struct Inner {
     pending: Arc<AtomicI64>,
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for PoolMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Pool").field(&self.0.label[0].value).finish()
+        formatter.debug_tuple("PoolMetrics").field(&self.0.label[0].value).finish()
     }
 }
 
-impl Pool {
+impl PoolMetrics {
     pub(super) fn register(scope: Arc<Scope>, name: &str, state: &Arc<impl PoolState>) -> Self {
         let pending = Arc::new(AtomicI64::new(0));
         let weak = Arc::downgrade(state);
@@ -174,14 +206,12 @@ impl Pool {
         let name = {
             let mut pools = scope.pools.lock();
             // Also here, so that pools made and dropped without a reader leave nothing behind.
-            pools.retain(|pool| pool.state.strong_count() > 0);
-            let name = unique(name, |name| pools.iter().any(|pool| pool.name.as_str() == name));
+            pools.forget_dropped();
+            let name = pools.unique(name);
             let pending = Arc::downgrade(&pending);
-            pools.push(Registered { state, pending, name: name.clone() });
+            pools.registered.push(Registered { state, pending, name: name.clone() });
             name
         };
-        // The gauges tell of a pool before it is used, if there is a provider already.
-        scope.found();
         let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, name)];
         Self(Arc::new(Inner { scope, label, pending }))
     }
@@ -189,79 +219,64 @@ impl Pool {
     /// Starts a wait for a connection. Dropped without an outcome, it was cancelled: the request is
     /// no longer pending and no time is recorded.
     pub fn wait(&self) -> Waiting {
-        if Context::map_current(Context::is_telemetry_suppressed) {
-            return Waiting(None);
-        }
-        let Some(instruments) = self.0.scope.found().instruments else {
-            return Waiting(None);
-        };
-        self.0.pending.fetch_add(1, Ordering::Relaxed);
-        let timed =
-            Timed { pool: self.clone(), instruments: instruments.clone(), since: Instant::now() };
-        Waiting(Some(Raised(timed)))
+        Waiting(self.timed().inspect(|_| {
+            self.0.pending.fetch_add(1, Ordering::Relaxed);
+        }))
     }
 
     /// A connection that was there at once, without a wait.
-    pub fn held(&self) -> Held {
-        if Context::map_current(Context::is_telemetry_suppressed) {
-            return Held(None);
-        }
-        let Some(instruments) = self.0.scope.found().instruments else {
-            return Held(None);
-        };
-        Held(Some(Timed {
-            pool: self.clone(),
-            instruments: instruments.clone(),
-            since: Instant::now(),
-        }))
+    pub fn in_use(&self) -> InUse {
+        InUse(self.timed())
     }
-}
 
-/// Two pools under one name would overwrite each other's gauges: the second becomes `name#2`.
-fn unique(name: &str, taken: impl Fn(&str) -> bool) -> StringValue {
-    let mut unique = name.to_owned();
-    let mut number = 1_u64;
-    while taken(&unique) {
-        number += 1;
-        unique = format!("{name}#{number}");
+    fn timed(&self) -> Option<Timed> {
+        if Context::map_current(Context::is_telemetry_suppressed) || self.0.scope.is_silent() {
+            return None;
+        }
+        let instruments = self.0.scope.known().instruments?.clone();
+        Some(Timed { pool: self.clone(), instruments, since: Instant::now() })
     }
-    Arc::<str>::from(unique).into()
 }
 
 struct Timed {
-    pool: Pool,
+    pool: PoolMetrics,
     instruments: Instruments,
     since: Instant,
 }
 
-/// A pending request; lowers the counter however it ends.
-struct Raised(Timed);
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        self.0.pool.0.pending.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A request that waits for a connection; see [`Pool::wait`].
+/// A request that waits for a connection; see [`PoolMetrics::wait`].
 #[must_use = "a wait that is dropped counts as cancelled"]
-pub struct Waiting(Option<Raised>);
+pub struct Waiting(Option<Timed>);
 
 impl Waiting {
     /// The wait is over, a connection was handed out.
-    pub fn got(self) -> Held {
-        Held(self.0.map(|raised| {
-            let Timed { pool, instruments, since } = &raised.0;
-            contain(|| instruments.waited(since.elapsed(), &pool.0.label));
-            Timed { pool: pool.clone(), instruments: instruments.clone(), since: Instant::now() }
+    pub fn got(mut self) -> InUse {
+        InUse(self.end().map(|mut timed| {
+            let now = Instant::now();
+            contain(|| timed.instruments.waited(now - timed.since, &timed.pool.0.label));
+            timed.since = now;
+            timed
         }))
     }
 
     /// The wait was given up by the pool.
-    pub fn timed_out(self) {
-        if let Some(Raised(timed)) = &self.0 {
+    pub fn timed_out(mut self) {
+        if let Some(timed) = self.end() {
             contain(|| timed.instruments.timed_out(&timed.pool.0.label));
         }
+    }
+
+    /// Lowers the counter, however the wait ends.
+    fn end(&mut self) -> Option<Timed> {
+        let timed = self.0.take()?;
+        timed.pool.0.pending.fetch_sub(1, Ordering::Relaxed);
+        Some(timed)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -274,9 +289,9 @@ impl fmt::Debug for Waiting {
 /// A connection in use; its time is recorded when this is dropped.
 #[must_use = "the use ends when this is dropped"]
 #[derive(Default)]
-pub struct Held(Option<Timed>);
+pub struct InUse(Option<Timed>);
 
-impl Drop for Held {
+impl Drop for InUse {
     fn drop(&mut self) {
         if let Some(Timed { pool, instruments, since }) = self.0.take() {
             contain(|| instruments.used(since.elapsed(), &pool.0.label));
@@ -284,8 +299,8 @@ impl Drop for Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for InUse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Held").field(&self.0.is_some()).finish()
+        formatter.debug_tuple("InUse").field(&self.0.is_some()).finish()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use foldhash::fast::RandomState;
 use opentelemetry::{KeyValue, StringValue};
@@ -13,8 +13,9 @@ use crate::attribute as names;
 use crate::options::{Options, QueryText};
 use crate::sql::{Literals, analyze};
 
-/// Number of kinds that are remembered, at most.
-const PLACES: usize = 512;
+/// Sets of places; with the places in each, the number of kinds that are remembered at most.
+const SETS: usize = 128;
+const WAYS: usize = 4;
 /// Calls with a longer statement are shaped each time: they are rare, slow by themselves, and would
 /// make the bound on memory (places times about three times this) meaningless.
 const LONGEST: usize = 4096;
@@ -128,61 +129,66 @@ fn span_name(
 }
 
 struct Entry {
+    hash: u64,
     kind: Kind<'static>,
     text: Option<Box<str>>,
     shape: Arc<Shape>,
 }
 
 impl Entry {
-    fn is_of(&self, kind: &Kind<'_>) -> bool {
-        self.text.as_deref() == kind.text && self.kind.equals_but_for_text(kind)
+    fn is_of(&self, hash: u64, kind: &Kind<'_>) -> bool {
+        self.hash == hash
+            && self.text.as_deref() == kind.text
+            && self.kind.equals_but_for_text(kind)
     }
 }
 
-/// A cache of one place per hash: a kind that falls on a taken place replaces what was there.
-/// Bounded without bookkeeping, and nobody ever waits: a place that is being written is passed by.
+/// The places for kinds whose hashes have the same remainder.
+type Set = RwLock<[Option<Box<Entry>>; WAYS]>;
+
+/// A cache of a fixed number of places, made at its first use. A kind whose places are all taken
+/// replaces one of them. Bounded without bookkeeping, and nobody ever waits: a set of places that is
+/// being written is passed by.
+#[derive(Default)]
 pub(super) struct Shapes {
-    places: Box<[RwLock<Option<Entry>>]>,
+    sets: OnceLock<Box<[Set]>>,
     hasher: RandomState,
-}
-
-impl Default for Shapes {
-    fn default() -> Self {
-        let places = (0..PLACES).map(|_| RwLock::default()).collect();
-        Self { places, hasher: RandomState::default() }
-    }
 }
 
 impl Shapes {
     pub(super) fn of(&self, kind: &Kind<'_>, server: &DbServer, options: &Options) -> Arc<Shape> {
-        let Some(place) = self.place(kind) else {
+        if kind.text.is_some_and(|text| text.len() > LONGEST) {
             return Arc::new(Shape::new(kind, server, options));
-        };
-        if let Ok(entry) = place.try_read()
-            && let Some(entry) = entry.as_ref()
-            && entry.is_of(kind)
-        {
-            return Arc::clone(&entry.shape);
+        }
+        // A text tells nearly all kinds apart; the comparison tells the others.
+        let hash =
+            kind.text.map_or_else(|| self.hasher.hash_one(kind), |t| self.hasher.hash_one(t));
+        let set = self.set(hash);
+        if let Some(set) = set.and_then(|set| set.try_read().ok()) {
+            let known = set.iter().flatten().find(|entry| entry.is_of(hash, kind));
+            if let Some(known) = known {
+                return Arc::clone(&known.shape);
+            }
         }
         let shape = Arc::new(Shape::new(kind, server, options));
         let entry = Entry {
+            hash,
             kind: kind.owned_but_for_text(),
             text: kind.text.map(Box::from),
             shape: Arc::clone(&shape),
         };
         // What is replaced is dropped after the lock is released.
-        let _replaced = match place.try_write() {
-            Ok(mut place) => place.replace(entry),
-            Err(_) => None,
-        };
+        let _replaced = set.and_then(|set| set.try_write().ok()).and_then(|mut set| {
+            let free = set.iter().position(Option::is_none);
+            // Bits of the hash that did not choose the set.
+            let place = free.unwrap_or((hash >> 32) as usize % WAYS);
+            set.get_mut(place)?.replace(Box::new(entry))
+        });
         shape
     }
 
-    fn place(&self, kind: &Kind<'_>) -> Option<&RwLock<Option<Entry>>> {
-        if kind.text.is_some_and(|text| text.len() > LONGEST) {
-            return None;
-        }
-        let hash = self.hasher.hash_one(kind) % PLACES as u64;
-        self.places.get(usize::try_from(hash).ok()?)
+    fn set(&self, hash: u64) -> Option<&Set> {
+        let sets = self.sets.get_or_init(|| (0..SETS).map(|_| Set::default()).collect());
+        sets.get(usize::try_from(hash % SETS as u64).ok()?)
     }
 }
