@@ -71,6 +71,23 @@ async fn a_stream_that_is_dropped_before_its_first_item_is_cancelled() {
     assert_eq!(capture.spans()[0].status, Status::error(""));
 }
 
+/// The caller did not have enough: it gave up waiting. A driver's `fetch_all` under a timeout looks
+/// like this.
+#[tokio::test]
+async fn a_stream_that_is_dropped_while_it_waits_for_another_item_is_cancelled() {
+    let capture = Capture::new();
+    {
+        let items = stream::iter([Ok(1), Ok(3)]).chain(stream::pending::<Item>());
+        let mut rows =
+            Box::pin(db(&capture.telemetry()).stream((), |()| select(), |()| items, |_| true));
+        assert_eq!(rows.next().await, Some(Ok(1)));
+        assert_eq!(rows.next().await, Some(Ok(3)));
+        let polled = Pin::new(&mut rows).poll_next(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Pending);
+    }
+    assert_eq!(capture.spans()[0].status, Status::error(""));
+}
+
 #[tokio::test]
 async fn the_first_error_ends_the_operation_and_the_stream_goes_on() {
     let capture = Capture::new();

@@ -126,6 +126,25 @@ fn two_pools_of_one_name_are_told_apart() {
     assert_eq!(names, ["orders", "orders#2"]);
 }
 
+/// Wrapped by the thousand and kept, as with a pool for each tenant: no work that grows with the
+/// square of their number, under a lock that the reader takes too.
+#[test]
+fn many_pools_of_one_name() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let states: Vec<_> = (0..3000).map(|_| state(1, 1)).collect();
+    let _pools: Vec<_> = states.iter().map(|state| db.pool("orders", state)).collect();
+    let max = capture.assert_metric("db.client.connection.max");
+    let names: std::collections::HashSet<_> = max
+        .points
+        .iter()
+        .filter_map(|point| point.attribute("db.client.connection.pool.name"))
+        .map(|name| name.as_str().into_owned())
+        .collect();
+    // The SDK keeps 2000 sets of attributes, and one for what is too much.
+    assert!(names.contains("orders") && names.contains("orders#2") && names.len() >= 1999);
+}
+
 /// Pools that come and go by the thousand, with nobody collecting, leave nothing behind.
 #[test]
 fn dropped_pools_do_not_add_up() {

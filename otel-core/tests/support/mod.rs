@@ -45,6 +45,6 @@ pub(crate) const SERVER: [(&str, &str); 3] =
     [("db.system.name", "postgresql"), ("db.namespace", "shop"), ("server.address", "db.example")];
 
 /// Polls a future once.
-pub(crate) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

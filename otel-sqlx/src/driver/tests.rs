@@ -150,3 +150,44 @@ fn an_error_of_the_server_is_its_code() {
     }
     assert_eq!(classify(None, ErrorKind::Other), Failure::new("Database"));
 }
+
+/// A password with an unescaped character that ends something in a URL: sqlx reads pieces of it as
+/// host, port and database.
+#[test]
+fn pieces_of_a_password_are_not_told() {
+    fn told<DB: super::Database>(url: &str) -> Option<String> {
+        let options = url.parse::<super::Options<DB>>().ok()?;
+        let server = DB::server(&options);
+        Some(format!("{server:?} {}", server.pool_name()))
+    }
+    let urls = [
+        "postgres://user:123/s3cret@host/db",
+        "postgres://user:123/s3cret",
+        "postgres://user:12?s3cret@host/db",
+        "postgres://user:12#s3cret@host/db",
+        "postgres://user:s3cret@host/db",
+        "postgres://host/db?password=s3cret&options=-c%20x.y%3Ds3cret",
+    ];
+    let secret = |told: Option<String>| told.is_some_and(|told| told.contains("s3cret"));
+    for url in urls {
+        // What is left of the second has nothing that could tell it from a database.
+        if url != "postgres://user:123/s3cret" {
+            #[cfg(feature = "postgres")]
+            assert!(!secret(told::<sqlx::Postgres>(url)), "{url}");
+            #[cfg(feature = "mysql")]
+            assert!(!secret(told::<sqlx::MySql>(&url.replace("postgres", "mysql"))), "{url}");
+        }
+        #[cfg(feature = "any")]
+        assert!(!secret(told::<sqlx::Any>(url)) || url.ends_with("/s3cret"), "{url}");
+    }
+    #[cfg(feature = "sqlite")]
+    {
+        let options = sqlx::sqlite::SqliteConnectOptions::new();
+        let options = options.filename("file:/data/x.db?hexkey=s3cret");
+        let told = format!("{:?}", <sqlx::Sqlite as super::Database>::server(&options));
+        assert!(
+            told.contains("x.db") && !told.contains("s3cret") && !told.contains("data"),
+            "{told}"
+        );
+    }
+}
