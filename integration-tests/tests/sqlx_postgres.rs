@@ -10,7 +10,10 @@ mod sqlx_servers;
 mod sqlx_suite;
 
 use otel_testing::Capture;
-use sqlx::{Connection as _, Executor as _, Row as _};
+use sqlx::Type;
+use sqlx::{
+    Column as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _,
+};
 use sqlx_suite::{ALL, Live, by_id};
 
 mod backend {
@@ -112,6 +115,30 @@ async fn the_server_holds_the_same_statements_as_without_the_wrapper() {
     let pool = live.pool(&capture.telemetry());
     let pooled = held_by_the_server!(&mut *pool.acquire().await.unwrap());
     assert_eq!(pooled, bare);
+}
+
+/// What a prepared statement says of its columns, once the server has forgotten it: the driver goes
+/// by the statement that it is given, although the value is of another type by now.
+macro_rules! columns_of_a_statement {
+    ($connection:expr) => {{
+        let connection = $connection;
+        let types = [<i64 as Type<sqlx::Postgres>>::type_info()];
+        let text = "SELECT $1 AS value".into_sql_str();
+        let statement = (&mut *connection).prepare_with(text, &types).await.unwrap();
+        connection.clear_cached_statements().await.unwrap();
+        let row = statement.query().bind(7_i32).fetch_one(&mut *connection).await.unwrap();
+        row.column(0).type_info().to_string()
+    }};
+}
+
+#[tokio::test]
+async fn a_prepared_statement_is_handed_on() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let bare = columns_of_a_statement!(&mut live.bare().await);
+    assert_eq!(bare, "INT8");
+    let ours = columns_of_a_statement!(&mut live.connection(&capture.telemetry()).await);
+    assert_eq!(ours, bare);
 }
 
 #[tokio::test]

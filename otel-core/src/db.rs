@@ -31,7 +31,7 @@ use crate::attribute as names;
 use crate::contain::contain;
 use crate::failure::Classify;
 use crate::late::Scope;
-use crate::operation::{Clock, Live, Operation, SpanState};
+use crate::operation::{Clock, Ending, Live, Operation, SpanState};
 use crate::options::{Options, QueryText};
 use crate::telemetry::Telemetry;
 
@@ -237,7 +237,7 @@ impl<C: Client> Db<C> {
     {
         let this = self.clone();
         async move {
-            let operation = this.start(|| describe(&input));
+            let operation = this.into_started(|| describe(&input));
             operation.run_with(call(input), inspect).await
         }
     }
@@ -261,7 +261,7 @@ impl<C: Client> Db<C> {
     {
         let this = self.clone();
         crate::instrument::Late::new(move || {
-            let operation = this.start(|| describe(&input));
+            let operation = this.into_started(|| describe(&input));
             operation.stream_of(call(input), is_row)
         })
     }
@@ -283,7 +283,18 @@ impl<C: Client> Db<C> {
         told: Told,
         describe: impl FnOnce() -> DbCall<'a>,
     ) -> Operation<C> {
-        contain(|| self.shared.start(clock, parent, told, describe()))
+        let shared = Arc::clone(&self.shared);
+        contain(|| shared.start(clock, parent, told, describe()))
+            .map_or_else(Operation::empty, Operation::live)
+    }
+
+    /// As [`start`](Self::start), for a handle that is of no use afterwards: the operation takes it.
+    fn into_started<'a>(self, describe: impl FnOnce() -> DbCall<'a>) -> Operation<C> {
+        if self.is_off() {
+            return Operation::empty();
+        }
+        let (clock, parent) = (Clock::start(), self.parent());
+        contain(|| self.shared.start(clock, &parent, Told::Call, describe()))
             .map_or_else(Operation::empty, Operation::live)
     }
 
@@ -318,7 +329,7 @@ enum Told {
 
 impl Shared {
     fn start(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         clock: Clock,
         parent: &Context,
         told: Told,
@@ -334,8 +345,9 @@ impl Shared {
             None => (parent.clone(), SpanState::None),
         };
         let measured = found.instruments.is_some() && told == Told::Call;
-        let measure = Measure::new(Arc::clone(self), measured.then_some(shape));
-        Live::new(clock, context, span, measure, options)
+        let ending = Ending::of(options);
+        let measure = Measure::new(self, measured.then_some(shape));
+        Live::new(clock, context, span, measure, ending)
     }
 }
 

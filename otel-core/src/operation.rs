@@ -11,6 +11,7 @@ use crate::attribute as names;
 use crate::contain::contain;
 use crate::db::Measure;
 use crate::failure::{Classify, Failure};
+use crate::options::Options;
 
 /// A call while it runs. It ends exactly once: by [`finish`](Self::finish), by
 /// [`fail`](Self::fail), with the future or stream it was given to, or when it is dropped, which
@@ -35,11 +36,23 @@ pub(crate) struct Live {
     /// Boxed, because an operation is moved often and fails seldom.
     failure: Option<Box<Failure>>,
     rows: Option<u64>,
-    rows_on_span: bool,
-    cancelled_is_error: bool,
+    ending: Ending,
     /// Whether the call's own code runs right now: an operation dropped meanwhile saw a panic.
     /// `None` where only the thread can tell, because the operation is not driven by us.
     inside: Option<bool>,
+}
+
+/// The options that count when an operation ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending {
+    rows_on_span: bool,
+    cancelled_is_error: bool,
+}
+
+impl Ending {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self { rows_on_span: options.returned_rows, cancelled_is_error: options.cancelled_is_error }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +94,7 @@ impl Live {
         context: Context,
         span: SpanState,
         measure: Measure,
-        options: &crate::options::Options,
+        ending: Ending,
     ) -> Self {
         Self {
             clock,
@@ -91,8 +104,7 @@ impl Live {
             late: Vec::new(),
             failure: None,
             rows: None,
-            rows_on_span: options.returned_rows,
-            cancelled_is_error: options.cancelled_is_error,
+            ending,
             inside: None,
         }
     }
@@ -112,7 +124,7 @@ impl Live {
                     if !self.late.is_empty() {
                         span.set_attributes(self.late);
                     }
-                    if let (true, Some(rows)) = (self.rows_on_span, self.rows) {
+                    if let (true, Some(rows)) = (self.ending.rows_on_span, self.rows) {
                         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
                         span.set_attribute(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
                     }
@@ -273,7 +285,7 @@ impl<C> Drop for Operation<C> {
             let failure = if live.inside.unwrap_or_else(std::thread::panicking) {
                 Failure::panicked()
             } else {
-                Failure::cancelled(live.cancelled_is_error)
+                Failure::cancelled(live.ending.cancelled_is_error)
             };
             live.end(Some(failure), elapsed);
         }

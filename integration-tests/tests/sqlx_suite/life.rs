@@ -117,12 +117,16 @@ async fn a_literal_is_hidden_and_a_value_is_never_shown() {
     let capture = Capture::new();
     let pool = live.pool(&capture.telemetry());
     pool.execute("UPDATE users SET name = 'hidden-one' WHERE id = 1").await.unwrap();
+    // An empty list of values is none.
+    let literal = "UPDATE users SET name = 'hidden-six' WHERE id = 1";
+    sqlx::query(literal).execute(&pool).await.unwrap();
     let bound = sql("UPDATE users SET name = ? WHERE id = ?");
     sqlx::query(bound).bind("hidden-two").bind(2).execute(&pool).await.unwrap();
     let commented = sql("/* hidden-three */ UPDATE users SET name = ? -- hidden-four");
     sqlx::query(commented).bind("hidden-five").execute(&pool).await.unwrap_err();
     let update = |text| live.statement("UPDATE users", text);
     capture.assert_spans([
+        update("UPDATE users SET name = ? WHERE id = ?"),
         update("UPDATE users SET name = ? WHERE id = ?"),
         update(bound),
         update("")

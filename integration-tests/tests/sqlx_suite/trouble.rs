@@ -109,7 +109,9 @@ async fn a_call_that_is_dropped_was_cancelled_and_its_connection_goes_on() {
 async fn a_cancelled_call_may_leave_the_status_unset() {
     let Some(live) = Live::new().await else { return };
     let capture = Capture::new();
-    let pool = live.pool(&capture.telemetry_builder().cancelled_is_error(false).build());
+    let telemetry = capture.telemetry_builder().cancelled_is_error(false).build();
+    let pool = live.pool_of(PoolOptions::new().max_connections(1), &telemetry);
+    let _held = pool.acquire().await.unwrap();
     let mut query = pool.execute(ALL);
     assert!(poll!(&mut query).is_pending());
     drop(query);
