@@ -21,6 +21,8 @@ use crate::{Client, attribute};
 ///
 /// [`Telemetry::global`] (what a wrapper's `new` uses) goes by the global providers, also when they
 /// are set after the client was wrapped, and by the environment's options.
+///
+/// Make one and keep it: the instruments it makes live as long as the meter provider.
 #[derive(Clone)]
 pub struct Telemetry(Arc<Inner>);
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use otel_core::{Classify, Client, DbCall, DbServer, Failure};
 use sqlx::error::{DatabaseError, ErrorKind};
-use sqlx::{Either, Execute, Executor as _, SqlStr};
+use sqlx::{Either, Execute, SqlStr};
 use sqlx_core::connection::Connection;
 
 /// Names this crate as the source of what it emits.
@@ -78,20 +78,21 @@ pub trait Database: sqlx::Database {
 
 /// Writes what every implementation of [`Database`] forwards: per database, because a bound
 /// `for<'c> &'c mut DB::Connection: Executor<'c>` sends the compiler into a loop.
+#[cfg(any(feature = "any", feature = "mysql", feature = "postgres", feature = "sqlite"))]
 macro_rules! forward {
     () => {
         fn fetch_many<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
             connection: &'e mut Self::Connection,
             query: E,
         ) -> ManyOf<'e, Self> {
-            connection.fetch_many(query)
+            sqlx::Executor::fetch_many(connection, query)
         }
 
         fn fetch_optional<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
             connection: &'e mut Self::Connection,
             query: E,
         ) -> OptionalOf<'e, Self> {
-            connection.fetch_optional(query)
+            sqlx::Executor::fetch_optional(connection, query)
         }
 
         fn prepare_with<'e>(
@@ -99,28 +100,28 @@ macro_rules! forward {
             sql: SqlStr,
             parameters: &'e [Self::TypeInfo],
         ) -> BoxFuture<'e, Result<Self::Statement, sqlx::Error>> {
-            connection.prepare_with(sql, parameters)
+            sqlx::Executor::prepare_with(connection, sql, parameters)
         }
 
         fn describe(
             connection: &mut Self::Connection,
             sql: SqlStr,
         ) -> BoxFuture<'_, Result<sqlx::Describe<Self>, sqlx::Error>> {
-            connection.describe(sql)
+            sqlx::Executor::describe(connection, sql)
         }
 
         fn pool_fetch_many<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
             pool: &sqlx::Pool<Self>,
             query: E,
         ) -> ManyOf<'e, Self> {
-            pool.fetch_many(query)
+            sqlx::Executor::fetch_many(pool, query)
         }
 
         fn pool_fetch_optional<'e, 'q: 'e, E: 'q + Execute<'q, Self>>(
             pool: &sqlx::Pool<Self>,
             query: E,
         ) -> OptionalOf<'e, Self> {
-            pool.fetch_optional(query)
+            sqlx::Executor::fetch_optional(pool, query)
         }
     };
 }
