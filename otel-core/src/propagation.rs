@@ -29,43 +29,32 @@ pub trait StringHeaders {
     fn names(&self) -> Vec<&str>;
 }
 
-impl<S: BuildHasher> StringHeaders for HashMap<String, String, S> {
-    fn put(&mut self, name: &str, value: String) {
-        self.retain(|known, _| !known.eq_ignore_ascii_case(name));
-        self.insert(name.to_owned(), value);
-    }
+/// The maps of the standard library, whose methods have the same names without a trait for them.
+macro_rules! string_headers {
+    ($map:ty $(, $hasher:ident)?) => {
+        impl $(<$hasher: BuildHasher>)? StringHeaders for $map {
+            fn put(&mut self, name: &str, value: String) {
+                self.retain(|known, _| !known.eq_ignore_ascii_case(name));
+                self.insert(name.to_owned(), value);
+            }
 
-    fn value(&self, name: &str) -> Option<&str> {
-        let exact = self.get(name);
-        let found = exact.or_else(|| {
-            self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-        });
-        found.map(String::as_str)
-    }
+            fn value(&self, name: &str) -> Option<&str> {
+                let found = self.get(name).or_else(|| {
+                    let mut headers = self.iter();
+                    Some(headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?.1)
+                });
+                found.map(String::as_str)
+            }
 
-    fn names(&self) -> Vec<&str> {
-        self.keys().map(String::as_str).collect()
-    }
+            fn names(&self) -> Vec<&str> {
+                self.keys().map(String::as_str).collect()
+            }
+        }
+    };
 }
 
-impl StringHeaders for BTreeMap<String, String> {
-    fn put(&mut self, name: &str, value: String) {
-        self.retain(|known, _| !known.eq_ignore_ascii_case(name));
-        self.insert(name.to_owned(), value);
-    }
-
-    fn value(&self, name: &str) -> Option<&str> {
-        let exact = self.get(name);
-        let found = exact.or_else(|| {
-            self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-        });
-        found.map(String::as_str)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.keys().map(String::as_str).collect()
-    }
-}
+string_headers!(HashMap<String, String, S>, S);
+string_headers!(BTreeMap<String, String>);
 
 /// Carrier over [`StringHeaders`]: give `&mut` headers to inject, `&` headers to extract.
 #[derive(Debug)]

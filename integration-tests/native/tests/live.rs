@@ -80,7 +80,15 @@ fn private_life(server: &'static Server) {
     let sleep =
         if url.starts_with("postgres") { "select pg_sleep(60)" } else { "select sleep(60)" };
     let client = std::thread::spawn(move || query(&sleeping, sleep));
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let running = if url.starts_with("postgres") {
+        "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)'"
+    } else {
+        "select count(*) from information_schema.processlist where info = 'select sleep(60)'"
+    };
+    let start = std::time::Instant::now();
+    while query(&url, running) != Ok("1".into()) {
+        assert!(start.elapsed().as_secs() < 30, "the statement does not start");
+    }
     private.kill().unwrap();
     assert!(client.join().unwrap().is_err());
     assert!(query(&url, "select 1").is_err());
