@@ -374,7 +374,7 @@ fn start_span(
     attributes.extend(more);
     let builder = SpanBuilder {
         span_kind: Some(if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client }),
-        name: Cow::Owned(String::from(&*shape.name)),
+        name: shape.name.clone(),
         start_time: Some(clock.time),
         attributes: Some(attributes),
         ..SpanBuilder::default()

@@ -2,8 +2,9 @@
 //! the span's name, the attributes of span and point.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use foldhash::fast::RandomState;
 use opentelemetry::{KeyValue, StringValue};
@@ -23,7 +24,7 @@ const LONGEST: usize = 4096;
 /// What the calls of one kind have in common.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    pub(super) name: Box<str>,
+    pub(super) name: Cow<'static, str>,
     /// The attributes of a point, then those that only spans carry.
     attributes: Box<[KeyValue]>,
     on_points: usize,
@@ -69,8 +70,28 @@ impl Shape {
         }
         let on_points = attributes.len();
         attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
-        Self { name: name.into(), attributes: attributes.into(), on_points }
+        Self { name: kept(name), attributes: attributes.into(), on_points }
     }
+}
+
+/// Names of spans that are kept for good, at most: a quarter of a megabyte at their longest.
+const NAMES: usize = 1024;
+
+/// The name as one that every span can borrow, which spares each of them an allocation. Summaries
+/// are few, so they are kept for good; where there are too many, or somebody else is at it, the name
+/// is copied into each span.
+fn kept(name: String) -> Cow<'static, str> {
+    static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let Ok(mut names) = KEPT.try_lock() else { return name.into() };
+    if let Some(known) = names.get(name.as_str()) {
+        return Cow::Borrowed(known);
+    }
+    if names.len() >= NAMES || name.len() > 255 {
+        return name.into();
+    }
+    let name: &'static str = Box::leak(name.into_boxed_str());
+    names.insert(name);
+    Cow::Borrowed(name)
 }
 
 /// A value that is cloned without copying.
