@@ -232,10 +232,10 @@ fn name(path: &str) -> Option<String> {
     (!name.is_empty() && is_plain(&name)).then(|| name.into_owned())
 }
 
-/// Whether a name holds none of the characters that show it to be a piece of something else. The
-/// colon of SQLite's `:memory:` is no such piece.
+/// Whether a name holds none of the characters that show it to be a piece of something else, as
+/// `;password=` is. The colon of SQLite's `:memory:` is no such piece.
 pub(crate) fn is_plain(name: &str) -> bool {
-    let odd = |character: char| character.is_control() || "/@:?#".contains(character);
+    let odd = |character: char| character.is_control() || "/@:?#=&;".contains(character);
     name == ":memory:" || !name.contains(odd)
 }
 
@@ -262,7 +262,9 @@ pub fn sqlite_file(text: &str) -> Option<String> {
     }
     let file = path.rsplit(['/', '\\']).next()?;
     let file = file.strip_prefix("file:").unwrap_or(file);
-    let usable = !matches!(file, "" | "." | "..") && !file.contains(char::is_control);
+    // `user:password@file`, `file;password=`
+    let odd = |character: char| character.is_control() || "@=&;".contains(character);
+    let usable = !matches!(file, "" | "." | "..") && !file.contains(odd);
     usable.then(|| file.to_owned())
 }
 

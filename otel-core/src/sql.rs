@@ -183,7 +183,12 @@ impl<'a> Output<'a> {
         };
         let after = self.source.as_bytes().get(span.end);
         let spaced = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
-        self.replace(span, if spaced(before) || spaced(after) { "" } else { " " });
+        let replacement = if spaced(before) || spaced(after) { "" } else { " " };
+        self.replace(span, replacement);
+        if let List::Empty(from) = &mut self.list {
+            // The list is as far from what follows as if the comment had never been.
+            *from += span.end - span.start - replacement.len();
+        }
     }
 
     fn replace(&mut self, span: Span, replacement: &str) {

@@ -63,7 +63,13 @@ impl<'a> Lexer<'a> {
 
     /// The next token, white space skipped. `only_a_name` tells that the grammar admits nothing but a name here.
     pub(crate) fn next(&mut self, only_a_name: bool) -> Kind {
-        let start = self.skip(self.position, is_space);
+        let mut start = self.skip(self.position, is_space);
+        // To SQLite a byte order mark is white space, wherever it begins a token.
+        while matches!(self.dialect, Dialect::Sqlite | Dialect::Generic)
+            && self.bytes.get(start..).is_some_and(|rest| rest.starts_with(b"\xef\xbb\xbf"))
+        {
+            start = self.skip(start + 3, is_space);
+        }
         self.start = start;
         self.after_operand &= start == self.position;
         let (mut kind, end) = self.scan(start, only_a_name);
@@ -82,7 +88,7 @@ impl<'a> Lexer<'a> {
             _ => false,
         };
         self.continues_escaped = match kind {
-            Kind::Literal => self.at(start) | 0x20 == b'e',
+            Kind::Literal => self.dialect == Dialect::PostgreSql && self.at(start) | 0x20 == b'e',
             Kind::Quoted | Kind::Comment => self.continues_escaped,
             _ => false,
         };
@@ -171,8 +177,7 @@ impl<'a> Lexer<'a> {
             && matches!(self.dialect, Dialect::Generic | Dialect::MySql | Dialect::MariaDb)
         {
             let end = self.skip(start, is_name);
-            let word = self.bytes.get(start..end).unwrap_or_default();
-            if !word.iter().all(u8::is_ascii_digit) {
+            if !reads_as_number(self.bytes.get(start..end).unwrap_or_default()) {
                 return (Kind::Word, end);
             }
         }
@@ -201,6 +206,8 @@ impl<'a> Lexer<'a> {
                     point = true;
                     index += 1;
                 }
+                // A string between dollars may begin there.
+                b'$' if self.dialect == Dialect::PostgreSql => return index,
                 byte if is_name(byte) => index += 1,
                 _ => return index,
             }
@@ -214,10 +221,15 @@ impl<'a> Lexer<'a> {
             (_, b'?') => {
                 return (Kind::Parameter, self.skip(start + 1, |byte| byte.is_ascii_digit()));
             }
-            (Dialect::Sqlite, b':') => is_name(next),
+            (Dialect::Sqlite, _) => {
+                let colons = self.at(start + 1) == b':' && self.at(start + 2) == b':';
+                if colons {
+                    return self.named_parameter(start + 1);
+                }
+                is_name(next)
+            }
             // Digits are of an array's slice (`a[1:2]`).
             (_, b':') => is_name(next) && !next.is_ascii_digit(),
-            (Dialect::Sqlite, _) => is_name(next),
             _ => next == b'@' || (is_name(next) && !next.is_ascii_digit()),
         };
         if named {
@@ -259,6 +271,18 @@ impl<'a> Lexer<'a> {
             index += 1;
         }
         index
+    }
+}
+
+/// Whether a word that begins with a digit is a number to MySQL too: `12`, `0xff`, `0b11`, `1e5`.
+fn reads_as_number(word: &[u8]) -> bool {
+    match word {
+        [b'0', b'x', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        [b'0', b'b', digits @ ..] => digits.iter().all(|byte| matches!(byte, b'0' | b'1')),
+        _ => {
+            let mut parts = word.splitn(2, |byte| matches!(byte, b'e' | b'E'));
+            parts.all(|digits| digits.iter().all(u8::is_ascii_digit))
+        }
     }
 }
 

@@ -43,12 +43,16 @@ impl Lexer<'_> {
             };
         };
         let close = start + 1 + length;
+        let inside = rest.get(..length).unwrap_or_default();
+        // An array of strings, to who knows no names in brackets.
+        let strings = || inside.iter().any(|byte| b"'\"$".contains(byte));
         let words = || {
-            let inside = rest.get(..length).unwrap_or_default();
             let mut words = inside.split(|byte| *byte == b' ');
             words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
         };
-        if self.dialect == Dialect::Sqlite || only_a_name || (!self.after_operand && words()) {
+        if self.dialect == Dialect::Sqlite
+            || (!strings() && (only_a_name || (!self.after_operand && words())))
+        {
             return (Kind::Name, close + 1);
         }
         self.bracket = close;
@@ -115,6 +119,10 @@ impl Lexer<'_> {
         let end = self.skip(start + 1, |byte| is_name(byte) && byte != b'$');
         if self.dialect.is_mysql() {
             return (Kind::Word, self.skip(end, is_name));
+        }
+        let colons = next == b':' && self.at(start + 2) == b':';
+        if self.dialect == Dialect::Sqlite && (is_name(next) || colons) {
+            return self.named_parameter(self.skip(end, is_name));
         }
         if next.is_ascii_digit() {
             return (Kind::Parameter, end);

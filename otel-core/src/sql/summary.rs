@@ -141,6 +141,6 @@ impl<'a> Expressions<'a> {
 }
 
 /// Without regard to quotes: `"a"` and `a` name the same, or are close enough to be left out.
-fn unquoted(name: &str) -> &str {
+pub(super) fn unquoted(name: &str) -> &str {
     name.trim_matches(['"', '\'', '`', '[', ']'])
 }

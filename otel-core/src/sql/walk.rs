@@ -8,7 +8,7 @@ use super::dialect::Dialect;
 use super::frame::{Frame, Place, Previous, Sensitive, Verb};
 use super::keyword::Keyword;
 use super::lexer::{Kind, Span};
-use super::summary::{Expressions, Summary};
+use super::summary::{Expressions, Summary, unquoted};
 
 /// Parentheses nested deeper than this are read for their literals only.
 const DEPTH: usize = 32;
@@ -84,10 +84,17 @@ impl<'a> Walker<'a> {
         if self.secret {
             return Role::Secret;
         }
+        if self.sensitive == Sensitive::Pragma && is_key(self.text(span)) {
+            self.sensitive = Sensitive::PragmaKey;
+        }
         match kind {
             Kind::Word => return self.word(span),
             Kind::Symbol(symbol) => self.symbol(symbol),
             Kind::Quoted if !self.is_name(span) => {
+                self.operand();
+                return Role::Literal;
+            }
+            Kind::Name if self.is_setting() => {
                 self.operand();
                 return Role::Literal;
             }
@@ -134,7 +141,22 @@ impl<'a> Walker<'a> {
         }
         let may_be_part = double || self.dialect == Dialect::Sqlite;
         let rest = self.source.as_bytes().get(span.end..).unwrap_or_default();
-        may_be_part && (self.previous == Previous::Symbol(b'.') || rest.first() == Some(&b'.'))
+        let before_dot =
+            rest.first() == Some(&b'.') && !rest.get(1).is_some_and(u8::is_ascii_digit);
+        may_be_part && (self.previous == Previous::Symbol(b'.') || before_dot)
+    }
+
+    /// Whether a quoted name is the value a PostgreSQL `SET`, or `ALTER ROLE … SET`, sets, to which
+    /// it is a string.
+    fn is_setting(&self) -> bool {
+        let set = match self.frame.verb {
+            Verb::Alone => {
+                !matches!(self.previous, Previous::Word(Keyword::Set) | Previous::Symbol(b'.'))
+            }
+            Verb::Create => self.previous == Previous::Symbol(b'='),
+            _ => false,
+        };
+        set && self.dialect == Dialect::PostgreSql && self.sensitive == Sensitive::Account
     }
 
     /// A literal or a parameter.
@@ -177,9 +199,6 @@ impl<'a> Walker<'a> {
         self.frame.place = Place::AfterName;
         self.dots = 0;
         self.held = None;
-        if self.sensitive == Sensitive::Pragma && is_key(name) {
-            self.sensitive = Sensitive::PragmaKey;
-        }
         if self.expressions.hide(name) {
             self.held = Some(span);
         } else {
@@ -196,9 +215,6 @@ impl<'a> Walker<'a> {
         self.summary.part(self.dots, name);
         self.dots = 0;
         self.frame.place = Place::AfterName;
-        if self.sensitive == Sensitive::Pragma && is_key(name) {
-            self.sensitive = Sensitive::PragmaKey;
-        }
     }
 
     pub(super) fn expression(&mut self, span: Span) {
@@ -305,8 +321,10 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Whether the pragma of this name takes an encryption key (`key`, `rekey`, `hexkey`).
+/// Whether the pragma of this name, quoted or not, takes an encryption key (`key`, `rekey`,
+/// `hexkey`).
 fn is_key(pragma: &str) -> bool {
+    let pragma = unquoted(pragma);
     let tail = pragma.len().checked_sub(3).and_then(|from| pragma.get(from..));
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case("key"))
 }

@@ -156,18 +156,18 @@ impl Walker<'_> {
             Keyword::Create => (Verb::Create, Place::Object, Sensitive::Account),
             Keyword::Drop => (Verb::Drop, Place::Object, Sensitive::No),
             Keyword::Execute => (Verb::None, Place::MaybeName, Sensitive::No),
+            Keyword::Pragma => (Verb::None, Place::MaybeName, Sensitive::Pragma),
+            Keyword::Attach => (Verb::Alone, Place::Other, Sensitive::Attach),
             // Words between `EXPLAIN` and what it explains.
             _ if explained => return,
             Keyword::Explain => (Verb::Explain, Place::Begin, Sensitive::No),
             Keyword::Truncate => (Verb::Drop, Place::TableOrName, Sensitive::No),
             Keyword::Call => (Verb::None, Place::TableOrName, Sensitive::No),
-            Keyword::Pragma => (Verb::None, Place::MaybeName, Sensitive::Pragma),
             Keyword::Begin | Keyword::Transaction => {
                 (Verb::None, Place::Transaction, Sensitive::No)
             }
             Keyword::Set => (Verb::Alone, Place::Other, Sensitive::Account),
             Keyword::Grant => (Verb::Alone, Place::Other, Sensitive::Grant),
-            Keyword::Attach => (Verb::Alone, Place::Other, Sensitive::Attach),
             Keyword::Alone => (Verb::Alone, Place::Other, Sensitive::No),
             _ => {
                 self.frame.verb = Verb::None;
