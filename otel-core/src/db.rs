@@ -91,16 +91,6 @@ impl<C: Client> Db<C> {
         Self { shared: Arc::new(shared), enclosing: None, client: PhantomData }
     }
 
-    /// The server, as it was given.
-    pub fn server(&self) -> &DbServer {
-        &self.shared.server
-    }
-
-    /// Where the telemetry goes.
-    pub fn telemetry(&self) -> &Telemetry {
-        &self.shared.telemetry
-    }
-
     /// Whether a call made now would emit nothing, so that the driver's own future or stream may be
     /// handed out as it is.
     pub fn is_off(&self) -> bool {
