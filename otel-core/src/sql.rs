@@ -1,6 +1,6 @@
 //! What a SQL text says without what it must not say: `db.query.text` and `db.query.summary`.
 //!
-//! [`analyze`] replaces literals, removes comments and names operations and targets, in one pass
+//! An [`Analyzer`] replaces literals, removes comments and names operations and targets, in one pass
 //! over the bytes of the text. The rules are those of the [conventions page for database
 //! spans][page]; where the page is silent the summary follows the analyser of the Java
 //! instrumentation. Where a token may be a literal or a name it is a literal, unless the grammar
@@ -18,14 +18,14 @@ mod summary;
 mod walk;
 mod words;
 
-pub use dialect::{Dialect, UnknownDialect};
+pub use dialect::{Dialect, Syntax, UnknownDialect};
 
 use lexer::{Kind, Lexer, Span};
 use std::borrow::Cow;
 use walk::{Role, Walker};
 
-/// The longest text in bytes; a longer one is cut between two tokens.
-const MAX_TEXT: usize = 4096;
+/// The longest text in bytes that is emitted, unless something else is asked for.
+pub const DEFAULT_MAX_LENGTH: usize = 4096;
 
 /// What becomes of the literals of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub enum Literals {
     Keep,
 }
 
-/// What [`analyze`] found.
+/// What an [`Analyzer`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Analysis<'a> {
     /// The value of `db.query.text`, borrowed if nothing had to change. None if the text ends
@@ -48,49 +48,80 @@ pub struct Analysis<'a> {
     pub summary: Option<String>,
 }
 
-/// Analyses one text, which may hold several statements.
-///
-/// Of the text, white space stays as it is; a list of literals after `IN` becomes `(?)`; the sign
-/// of a number is part of it unless it directly follows a name or a closing parenthesis; `TRUE` and
-/// `FALSE` are literals except in `IS TRUE`, `NULL` is not.
+/// How texts are read, and what of them is shown.
 ///
 /// ```
-/// use otel_core::sql::{Dialect, Literals, analyze};
+/// use otel_core::sql::{Analyzer, Dialect};
 ///
-/// let text = "SELECT name FROM users WHERE id = 7 -- by hand";
-/// let analysis = analyze(text, Dialect::PostgreSql, Literals::Replace);
+/// let analyzer = Analyzer::new(Dialect::PostgreSql);
+/// let analysis = analyzer.analyze("SELECT name FROM users WHERE id = 7 -- by hand");
 /// assert_eq!(analysis.text.as_deref(), Some("SELECT name FROM users WHERE id = ? "));
 /// assert_eq!(analysis.summary.as_deref(), Some("SELECT users"));
 /// ```
-pub fn analyze(text: &str, dialect: Dialect, literals: Literals) -> Analysis<'_> {
-    let mut lexer = Lexer::new(text, dialect);
-    let mut walker = Walker::new(text, dialect);
-    let mut output = Output::new(text);
-    loop {
-        let kind = lexer.next(walker.only_a_name());
-        let span = lexer.span();
-        match kind {
-            Kind::End => break,
-            Kind::Unsafe => {
-                return Analysis { text: None, summary: walker.into_summary() };
-            }
-            Kind::Comment => output.comment(span),
-            _ => {
-                let after_in = walker.after_in();
-                match walker.token(kind, span) {
-                    Role::Secret => output.hide(span),
-                    Role::Literal if literals == Literals::Replace => output.literal(span),
-                    _ => output.token(span, kind, after_in),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Analyzer {
+    syntax: Syntax,
+    literals: Literals,
+    max_length: usize,
+}
+
+impl Analyzer {
+    /// Reads texts by a [`Dialect`], or a [`Syntax`] where a setting of the server changes it;
+    /// literals are replaced.
+    pub fn new(syntax: impl Into<Syntax>) -> Self {
+        let (literals, max_length) = (Literals::Replace, DEFAULT_MAX_LENGTH);
+        Self { syntax: syntax.into(), literals, max_length }
+    }
+
+    /// Default: [`Literals::Replace`].
+    pub fn literals(mut self, literals: Literals) -> Self {
+        self.literals = literals;
+        self
+    }
+
+    /// The longest text in bytes, [`DEFAULT_MAX_LENGTH`] by default. What is emitted of a longer
+    /// one ends between two tokens; the summary is of the whole.
+    pub fn max_length(mut self, bytes: usize) -> Self {
+        self.max_length = bytes;
+        self
+    }
+
+    /// Analyses one text, which may hold several statements.
+    ///
+    /// Of the text, white space stays as it is; a list of literals after `IN` becomes `(?)`; the
+    /// sign of a number is part of it unless it directly follows a name or a closing parenthesis;
+    /// `TRUE` and `FALSE` are literals except in `IS TRUE`, `NULL` is not.
+    pub fn analyze<'a>(&self, text: &'a str) -> Analysis<'a> {
+        let mut lexer = Lexer::new(text, self.syntax);
+        let mut walker = Walker::new(text, self.syntax);
+        let mut output = Output::new(text, self.max_length);
+        loop {
+            let kind = lexer.next(walker.only_a_name());
+            let span = lexer.span();
+            match kind {
+                Kind::End => break,
+                Kind::Unsafe => {
+                    return Analysis { text: None, summary: walker.into_summary() };
+                }
+                Kind::Comment => output.comment(span),
+                _ => {
+                    let after_in = walker.after_in();
+                    match walker.token(kind, span) {
+                        Role::Secret => output.hide(span),
+                        Role::Literal if self.literals == Literals::Replace => output.literal(span),
+                        _ => output.token(span, kind, after_in),
+                    }
                 }
             }
         }
+        Analysis { text: Some(output.finish()), summary: walker.into_summary() }
     }
-    Analysis { text: Some(output.finish()), summary: walker.into_summary() }
 }
 
 /// The text to be emitted: what stays is copied only when something before it changed.
 struct Output<'a> {
     source: &'a str,
+    max_length: usize,
     buffer: String,
     /// Everything before is in `buffer`, or left out.
     copied: usize,
@@ -114,13 +145,13 @@ enum List {
 }
 
 impl<'a> Output<'a> {
-    fn new(source: &'a str) -> Self {
+    fn new(source: &'a str, max_length: usize) -> Self {
         let (buffer, list) = (String::new(), List::None);
-        Output { source, buffer, copied: 0, seen: 0, cut: None, hiding: false, list }
+        Output { source, max_length, buffer, copied: 0, seen: 0, cut: None, hiding: false, list }
     }
 
     fn keep(&mut self, span: Span) {
-        if self.cut.is_none() && self.buffer.len() + span.end - self.copied > MAX_TEXT {
+        if self.cut.is_none() && self.buffer.len() + span.end - self.copied > self.max_length {
             self.cut = Some(self.seen);
         }
         self.seen = span.end;
@@ -193,7 +224,7 @@ impl<'a> Output<'a> {
 
     fn replace(&mut self, span: Span, replacement: &str) {
         let length = self.buffer.len() + span.start - self.copied + replacement.len();
-        if self.cut.is_none() && length > MAX_TEXT {
+        if self.cut.is_none() && length > self.max_length {
             self.cut = Some(self.seen);
         }
         if self.cut.is_none() {
@@ -214,7 +245,7 @@ impl<'a> Output<'a> {
 
     fn push(&mut self, text: &str) {
         if self.buffer.capacity() == 0 && !text.is_empty() {
-            self.buffer = String::with_capacity(self.source.len().min(MAX_TEXT));
+            self.buffer = String::with_capacity(self.source.len().min(self.max_length));
         }
         self.buffer.push_str(text);
     }

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::error::Error;
 
-use otel_core::sql::{Analysis, Dialect, Literals, analyze};
+use otel_core::sql::{Analysis, Analyzer, Dialect, Literals};
 use serde::Deserialize;
 
 #[path = "sql/secrets.rs"]
 mod secrets;
+
+fn analyze(text: &str, dialect: Dialect, literals: Literals) -> Analysis<'_> {
+    Analyzer::new(dialect).literals(literals).analyze(text)
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,8 +56,14 @@ const FILES: [(&str, &str); 7] = [
     ("summary", include_str!("../testdata/sql_summary.toml")),
 ];
 
-const DIALECTS: [Dialect; 5] =
-    [Dialect::Generic, Dialect::PostgreSql, Dialect::MySql, Dialect::MariaDb, Dialect::Sqlite];
+const DIALECTS: [Dialect; 6] = [
+    Dialect::Generic,
+    Dialect::PostgreSql,
+    Dialect::MySql,
+    Dialect::MariaDb,
+    Dialect::Sqlite,
+    Dialect::Cql,
+];
 
 type Loaded = (&'static str, Dialect, Literals, Case);
 
@@ -290,5 +300,8 @@ fn dialects_have_names() {
     assert_eq!(Dialect::from_system("mariadb"), Dialect::MariaDb);
     assert_eq!(Dialect::from_system("other_sql"), Dialect::Generic);
     let error = "oracle".parse::<Dialect>().unwrap_err().to_string();
-    assert_eq!(error, "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite");
+    assert_eq!(
+        error,
+        "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite, cql"
+    );
 }

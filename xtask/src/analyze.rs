@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use otel_core::address::Address;
-use otel_core::sql::{Analysis, Dialect, Literals, analyze};
+use otel_core::sql::{Analysis, Analyzer, Dialect};
 use serde::Serialize;
 
 /// What the texts are.
@@ -40,9 +40,9 @@ struct Url {
 pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Sql { dialect } => {
-            let dialect: Dialect = dialect.parse()?;
+            let analyzer = Analyzer::new(dialect.parse::<Dialect>()?);
             answer(|text| {
-                let Analysis { text, summary, .. } = analyze(text, dialect, Literals::Replace);
+                let Analysis { text, summary, .. } = analyzer.analyze(text);
                 serde_json::to_string(&Statement { text, summary })
             })
         }

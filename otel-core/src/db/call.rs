@@ -7,13 +7,13 @@ use std::sync::Arc;
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use crate::address::{default_port, is_plain};
-use crate::sql::Dialect;
+use crate::sql::{Dialect, Syntax};
 
 /// A database server as the client was configured for it. A clone is cheap.
 #[derive(Clone)]
 pub struct DbServer {
     system: StringValue,
-    dialect: Dialect,
+    syntax: Option<Syntax>,
     namespace: Option<StringValue>,
     address: Option<StringValue>,
     port: Option<u16>,
@@ -27,7 +27,7 @@ impl DbServer {
     pub fn new(system: &'static str) -> Self {
         Self {
             system: system.into(),
-            dialect: Dialect::from_system(system),
+            syntax: None,
             namespace: None,
             address: None,
             port: None,
@@ -59,13 +59,13 @@ impl DbServer {
     /// The system, where it shows to be another one than the driver says.
     pub fn with_system(mut self, system: &'static str) -> Self {
         self.system = system.into();
-        self.dialect = Dialect::from_system(system);
         self
     }
 
-    /// The dialect of its SQL; without this it follows from the system.
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
+    /// How its SQL is to be read: a [`Dialect`], or a [`Syntax`] with settings. Without this it
+    /// follows from the system.
+    pub fn syntax(mut self, syntax: impl Into<Syntax>) -> Self {
+        self.syntax = Some(syntax.into());
         self
     }
 
@@ -104,8 +104,8 @@ impl DbServer {
         self.address.as_ref().filter(|_| !self.misread)
     }
 
-    pub(super) fn known_dialect(&self) -> Dialect {
-        self.dialect
+    pub(super) fn known_syntax(&self) -> Syntax {
+        self.syntax.unwrap_or_else(|| Dialect::from_system(self.system()).into())
     }
 
     pub(super) fn known_namespace(&self) -> Option<&StringValue> {

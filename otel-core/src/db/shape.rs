@@ -12,7 +12,7 @@ use opentelemetry::{KeyValue, StringValue};
 use super::call::{DbServer, Kind};
 use crate::attribute as names;
 use crate::options::{Options, QueryText};
-use crate::sql::{Literals, analyze};
+use crate::sql::{Analyzer, Literals};
 
 /// Sets of places; with the places in each, the number of kinds that are remembered at most.
 const SETS: usize = 128;
@@ -111,7 +111,7 @@ fn analyzed(
         QueryText::Auto if kind.parameterized => Literals::Keep,
         _ => Literals::Replace,
     };
-    let analysis = analyze(text, server.known_dialect(), literals);
+    let analysis = Analyzer::new(server.known_syntax()).literals(literals).analyze(text);
     let shown = match options.query_text {
         QueryText::Off => None,
         QueryText::Verbatim => Some(shared(text)),

@@ -14,27 +14,29 @@ pub enum Dialect {
     /// Any of the others: only what all of them read alike is trusted.
     #[default]
     Generic,
-    /// PostgreSQL with `standard_conforming_strings` on, its default since 9.1.
+    /// PostgreSQL.
     PostgreSql,
-    /// MySQL in its default mode. With `ANSI_QUOTES` a quoted name is seen as one only where no
-    /// string can stand; without backslash escapes (`NO_BACKSLASH_ESCAPES`) it is not for use.
+    /// MySQL.
     MySql,
-    /// MariaDB, as [`MySql`](Dialect::MySql).
+    /// MariaDB.
     MariaDb,
     /// SQLite.
     Sqlite,
+    /// The query language of Cassandra and its kin.
+    Cql,
 }
 
-const NAMES: [(Dialect, &str); 5] = [
+const NAMES: [(Dialect, &str); 6] = [
     (Dialect::Generic, "generic"),
     (Dialect::PostgreSql, "postgresql"),
     (Dialect::MySql, "mysql"),
     (Dialect::MariaDb, "mariadb"),
     (Dialect::Sqlite, "sqlite"),
+    (Dialect::Cql, "cql"),
 ];
 
 /// What a backslash inside quotes means.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Backslash {
     /// Nothing, it is a character like others.
     Plain,
@@ -48,14 +50,9 @@ impl Dialect {
     /// The dialect spoken by a `db.system.name`, [`Generic`](Dialect::Generic) for names without
     /// a dialect of their own here.
     pub fn from_system(db_system_name: &str) -> Self {
-        db_system_name.parse().unwrap_or_default()
-    }
-
-    pub(crate) fn backslash(self) -> Backslash {
-        match self {
-            Dialect::Generic => Backslash::Unknown,
-            Dialect::PostgreSql | Dialect::Sqlite => Backslash::Plain,
-            Dialect::MySql | Dialect::MariaDb => Backslash::Escapes,
+        match db_system_name {
+            "cassandra" => Dialect::Cql,
+            other => other.parse().unwrap_or_default(),
         }
     }
 
@@ -66,6 +63,54 @@ impl Dialect {
     /// Whether `'name'` is read as a name where no literal can stand.
     pub(crate) fn single_quotes_may_name(self) -> bool {
         matches!(self, Dialect::Generic | Dialect::Sqlite)
+    }
+}
+
+/// A dialect, and the settings of a server or session that change what its quotes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Syntax {
+    pub(crate) dialect: Dialect,
+    pub(crate) backslash: Backslash,
+    pub(crate) ansi_quotes: bool,
+}
+
+impl Syntax {
+    /// A dialect with the defaults of its server.
+    pub const fn new(dialect: Dialect) -> Self {
+        let backslash = match dialect {
+            Dialect::Generic => Backslash::Unknown,
+            Dialect::PostgreSql | Dialect::Sqlite | Dialect::Cql => Backslash::Plain,
+            Dialect::MySql | Dialect::MariaDb => Backslash::Escapes,
+        };
+        let ansi_quotes = matches!(dialect, Dialect::PostgreSql | Dialect::Cql);
+        Syntax { dialect, backslash, ansi_quotes }
+    }
+
+    /// `"…"` is a name, as with `ANSI_QUOTES` in the `sql_mode` of MySQL and MariaDB. Without this
+    /// it is a string there, unless only a name can stand in its place.
+    pub const fn ansi_quotes(mut self) -> Self {
+        self.ansi_quotes = true;
+        self
+    }
+
+    /// A backslash is a character like others in strings, as with `NO_BACKSLASH_ESCAPES` in the
+    /// `sql_mode` of MySQL and MariaDB.
+    pub const fn no_backslash_escapes(mut self) -> Self {
+        self.backslash = Backslash::Plain;
+        self
+    }
+
+    /// PostgreSQL's setting of that name, `true` by default since 9.1: whether a backslash is a
+    /// character like others in `'…'`.
+    pub const fn standard_conforming_strings(mut self, on: bool) -> Self {
+        self.backslash = if on { Backslash::Plain } else { Backslash::Escapes };
+        self
+    }
+}
+
+impl From<Dialect> for Syntax {
+    fn from(dialect: Dialect) -> Self {
+        Syntax::new(dialect)
     }
 }
 

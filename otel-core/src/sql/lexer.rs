@@ -4,7 +4,7 @@
 //! always valid slices of the text. Where two readings of a text exist and differ in what is
 //! quoted, the lexer stops with [`Kind::Unsafe`].
 
-use super::dialect::{Backslash, Dialect};
+use super::dialect::{Backslash, Dialect, Syntax};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -39,6 +39,7 @@ pub(crate) struct Lexer<'a> {
     /// Where it ends.
     position: usize,
     pub(super) dialect: Dialect,
+    pub(super) syntax: Syntax,
     /// The previous token ends an operand and nothing stands between: `-` is an operator then, not
     /// a sign, and `.` no decimal point.
     pub(super) after_operand: bool,
@@ -49,12 +50,13 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(crate) fn new(text: &'a str, dialect: Dialect) -> Self {
+    pub(crate) fn new(text: &'a str, syntax: Syntax) -> Self {
         Lexer {
             bytes: text.as_bytes(),
             start: 0,
             position: 0,
-            dialect,
+            dialect: syntax.dialect,
+            syntax,
             after_operand: false,
             continues_escaped: false,
             bracket: NO_BRACKET,
@@ -112,7 +114,7 @@ impl<'a> Lexer<'a> {
             b'"' if self.dialect == Dialect::PostgreSql => {
                 self.quoted(Kind::Name, start, Backslash::Plain)
             }
-            b'\'' | b'"' => self.quoted(Kind::Quoted, start, self.dialect.backslash()),
+            b'\'' | b'"' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
             b'`' if self.dialect != Dialect::PostgreSql => {
                 self.quoted(Kind::Name, start, Backslash::Plain)
             }
@@ -147,11 +149,11 @@ impl<'a> Lexer<'a> {
         let word = self.bytes.get(start..end).unwrap_or_default();
         match (word, next) {
             (b"U" | b"u", b'&') if !mysql => match self.at(end + 1) {
-                b'\'' => self.quoted(Kind::Literal, end + 1, self.dialect.backslash()),
+                b'\'' => self.quoted(Kind::Literal, end + 1, self.syntax.backslash),
                 b'"' if self.dialect == Dialect::PostgreSql => {
                     self.quoted(Kind::Name, end + 1, Backslash::Plain)
                 }
-                b'"' => self.quoted(Kind::Quoted, end + 1, self.dialect.backslash()),
+                b'"' => self.quoted(Kind::Quoted, end + 1, self.syntax.backslash),
                 _ => (Kind::Word, end),
             },
             (b"E" | b"e", b'\'') if self.dialect == Dialect::PostgreSql => {
@@ -164,7 +166,7 @@ impl<'a> Lexer<'a> {
                 self.unsafe_from_here()
             }
             (b"N" | b"n" | b"X" | b"x" | b"B" | b"b" | b"E" | b"e", b'\'') => {
-                self.quoted(Kind::Literal, end, self.dialect.backslash())
+                self.quoted(Kind::Literal, end, self.syntax.backslash)
             }
             ([b'_', ..], b'\'') if mysql => self.quoted(Kind::Literal, end, Backslash::Escapes),
             _ => (Kind::Word, end),

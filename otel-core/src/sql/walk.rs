@@ -4,7 +4,7 @@
 //! The walk knows as much grammar as it needs to tell what may stand where. What it does not know
 //! it leaves out of the summary, and takes for a literal.
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Syntax};
 use super::frame::{Frame, Place, Previous, Sensitive, Verb};
 use super::keyword::Keyword;
 use super::lexer::{Kind, Span};
@@ -42,7 +42,8 @@ pub(crate) struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    pub(crate) fn new(source: &'a str, dialect: Dialect) -> Self {
+    pub(crate) fn new(source: &'a str, syntax: Syntax) -> Self {
+        let dialect = syntax.dialect;
         Walker {
             source,
             dialect,

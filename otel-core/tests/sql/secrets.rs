@@ -1,8 +1,8 @@
 //! Planted secrets: whatever is written around them, none of them comes out.
 
-use otel_core::sql::{Analysis, Dialect, Literals, analyze};
+use otel_core::sql::{Analysis, Dialect, Literals};
 
-use crate::DIALECTS;
+use crate::{DIALECTS, analyze};
 
 /// `%` is where a literal stands; what surrounds it is written so that every dialect reads a
 /// literal there, or refuses the text.
