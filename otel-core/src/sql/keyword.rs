@@ -76,82 +76,150 @@ pub(crate) enum Keyword {
     Key,
 }
 
-/// As long as `STRAIGHT_JOIN`.
+/// Every keyword in upper case.
+#[rustfmt::skip]
+const WORDS: &[(Keyword, &str)] = &[
+    (Keyword::Select, "SELECT"),
+    (Keyword::Insert, "INSERT REPLACE"),
+    (Keyword::Merge, "MERGE"),
+    (Keyword::Update, "UPDATE"),
+    (Keyword::Delete, "DELETE"),
+    (Keyword::With, "WITH"),
+    (Keyword::Recursive, "RECURSIVE"),
+    (Keyword::Values, "VALUES"),
+    (Keyword::Table, "TABLE TABLES"),
+    (Keyword::Explain, "EXPLAIN"),
+    (Keyword::Create, "CREATE ALTER"),
+    (Keyword::Drop, "DROP RENAME REFRESH"),
+    (Keyword::Truncate, "TRUNCATE LOCK"),
+    (Keyword::Call, "CALL USE DESCRIBE DESC COPY"),
+    (Keyword::Execute, "EXEC EXECUTE"),
+    (Keyword::Pragma, "PRAGMA"),
+    (Keyword::Begin, "BEGIN"),
+    (Keyword::Transaction, "COMMIT ROLLBACK END START"),
+    (Keyword::TransactionWord, "TRANSACTION"),
+    (Keyword::Set, "SET"),
+    (Keyword::Grant, "GRANT"),
+    (Keyword::Attach, "ATTACH"),
+    (Keyword::Alone, "REVOKE SHOW SAVEPOINT RELEASE RESET DISCARD LISTEN UNLISTEN NOTIFY DECLARE CLOSE PREPARE DEALLOCATE LOAD VACUUM ANALYZE CHECKPOINT CLUSTER REINDEX COMMENT KILL FLUSH OPTIMIZE UNLOCK DETACH ABORT"),
+    (Keyword::From, "FROM"),
+    (Keyword::Into, "INTO"),
+    (Keyword::Join, "JOIN STRAIGHT_JOIN APPLY"),
+    (Keyword::Joining, "LEFT RIGHT INNER OUTER FULL CROSS NATURAL SEMI ANTI TABLESAMPLE FORCE INDEXED PARTITION"),
+    (Keyword::On, "ON USING"),
+    (Keyword::As, "AS"),
+    (Keyword::Clause, "WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH FOR WINDOW QUALIFY RETURNING DO CONFLICT DUPLICATE CONNECT"),
+    (Keyword::Procedure, "PROCEDURE"),
+    (Keyword::Union, "UNION EXCEPT INTERSECT"),
+    (Keyword::In, "IN"),
+    (Keyword::Is, "IS"),
+    (Keyword::Not, "NOT"),
+    (Keyword::Or, "OR"),
+    (Keyword::Distinct, "DISTINCT"),
+    (Keyword::Boolean, "TRUE FALSE"),
+    (Keyword::Only, "ONLY LATERAL"),
+    (Keyword::Filler, "IF EXISTS CONCURRENTLY IGNORE LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK"),
+    (Keyword::Materialized, "MATERIALIZED"),
+    (Keyword::Object, "VIEW INDEX TRIGGER SEQUENCE SCHEMA TYPE DOMAIN FUNCTION AGGREGATE EXTENSION POLICY RULE TABLESPACE COLLATION EVENT PUBLICATION STATISTICS KEYSPACE"),
+    (Keyword::Account, "USER ROLE DATABASE SERVER SUBSCRIPTION"),
+    (Keyword::Nameless, "SYSTEM DEFAULT"),
+    (Keyword::Password, "PASSWORD"),
+    (Keyword::Identified, "IDENTIFIED"),
+    (Keyword::By, "BY"),
+    (Keyword::Key, "KEY"),
+];
+
+/// As long as `STRAIGHT_JOIN`, and more than the shortest keyword.
 const LONGEST: usize = 13;
+const SLOTS: usize = 1024;
+
+/// An open hash table over all keywords, made by the compiler: to look a word up takes a few
+/// instructions, and it is done for each word of a text.
+struct Table {
+    /// One more than a place in `words`; 0 where there is none.
+    slots: [u8; SLOTS],
+    words: [(u128, Keyword); u8::MAX as usize],
+}
+
+static TABLE: Table = Table::new();
+
+/// What is left of the bytes of a word: those within its length, letters in upper case.
+static MASKS: [u128; LONGEST + 1] = {
+    let mut masks = [0; LONGEST + 1];
+    let mut length = 1;
+    while length <= LONGEST {
+        masks[length] = masks[length - 1] << 8 | 0xdf;
+        length += 1;
+    }
+    masks
+};
+
+impl Table {
+    const fn new() -> Self {
+        let words = [(0, Keyword::None); u8::MAX as usize];
+        let mut table = Table { slots: [0; SLOTS], words };
+        let (mut group, mut count) = (0, 0);
+        while group < WORDS.len() {
+            let (keyword, words) = WORDS[group];
+            let words = words.as_bytes();
+            let (mut index, mut key, mut shift) = (0, 0, 0);
+            while index <= words.len() {
+                if index == words.len() || words[index] == b' ' {
+                    assert!(shift / 8 <= LONGEST);
+                    let mut slot = Self::slot(key);
+                    while table.slots[slot] != 0 {
+                        slot = (slot + 1) % SLOTS;
+                    }
+                    table.words[count as usize] = (key, keyword);
+                    count += 1;
+                    table.slots[slot] = count;
+                    (key, shift) = (0, 0);
+                } else {
+                    key |= (words[index] as u128) << shift;
+                    shift += 8;
+                }
+                index += 1;
+            }
+            group += 1;
+        }
+        table
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "halves of a number, and a few bits")]
+    const fn slot(key: u128) -> usize {
+        let folded = key as u64 ^ (key >> 64) as u64;
+        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
+    }
+}
 
 impl Keyword {
-    #[rustfmt::skip]
-    pub(crate) fn of(word: &[u8]) -> Self {
-        if word.len() < 2 || word.len() > LONGEST {
-            return Keyword::None;
-        }
-        let mut buffer = [0_u8; LONGEST];
-        for (upper, byte) in buffer.iter_mut().zip(word) {
-            // Upper case for letters and `_`; what else becomes of a byte is none of them.
-            *upper = byte & 0xdf;
-        }
-        match buffer.get(..word.len()).unwrap_or_default() {
-            b"SELECT" => Keyword::Select,
-            b"INSERT" | b"REPLACE" => Keyword::Insert,
-            b"MERGE" => Keyword::Merge,
-            b"UPDATE" => Keyword::Update,
-            b"DELETE" => Keyword::Delete,
-            b"WITH" => Keyword::With,
-            b"RECURSIVE" => Keyword::Recursive,
-            b"VALUES" => Keyword::Values,
-            b"TABLE" | b"TABLES" => Keyword::Table,
-            b"EXPLAIN" => Keyword::Explain,
-            b"CREATE" | b"ALTER" => Keyword::Create,
-            b"DROP" | b"RENAME" | b"REFRESH" => Keyword::Drop,
-            b"TRUNCATE" | b"LOCK" => Keyword::Truncate,
-            b"CALL" | b"USE" | b"DESCRIBE" | b"DESC" | b"COPY" => Keyword::Call,
-            b"EXEC" | b"EXECUTE" => Keyword::Execute,
-            b"PRAGMA" => Keyword::Pragma,
-            b"BEGIN" => Keyword::Begin,
-            b"COMMIT" | b"ROLLBACK" | b"END" | b"START" => Keyword::Transaction,
-            b"TRANSACTION" => Keyword::TransactionWord,
-            b"SET" => Keyword::Set,
-            b"GRANT" => Keyword::Grant,
-            b"ATTACH" => Keyword::Attach,
-            b"REVOKE" | b"SHOW" | b"SAVEPOINT" | b"RELEASE" | b"RESET" | b"DISCARD" | b"LISTEN"
-            | b"UNLISTEN" | b"NOTIFY" | b"DECLARE" | b"CLOSE" | b"PREPARE" | b"DEALLOCATE" | b"LOAD"
-            | b"VACUUM" | b"ANALYZE" | b"CHECKPOINT" | b"CLUSTER" | b"REINDEX" | b"COMMENT" | b"KILL"
-            | b"FLUSH" | b"OPTIMIZE" | b"UNLOCK" | b"DETACH" | b"ABORT" => Keyword::Alone,
-
-            b"FROM" => Keyword::From,
-            b"INTO" => Keyword::Into,
-            b"JOIN" | b"STRAIGHT_JOIN" | b"APPLY" => Keyword::Join,
-            b"LEFT" | b"RIGHT" | b"INNER" | b"OUTER" | b"FULL" | b"CROSS" | b"NATURAL" | b"SEMI"
-            | b"ANTI" | b"TABLESAMPLE" | b"FORCE" | b"INDEXED" | b"PARTITION" => Keyword::Joining,
-            b"ON" | b"USING" => Keyword::On,
-            b"AS" => Keyword::As,
-            b"WHERE" | b"GROUP" | b"HAVING" | b"ORDER" | b"LIMIT" | b"OFFSET" | b"FETCH" | b"FOR"
-            | b"WINDOW" | b"QUALIFY" | b"RETURNING" | b"DO" | b"CONFLICT" | b"DUPLICATE"
-            | b"CONNECT" => Keyword::Clause,
-            b"PROCEDURE" => Keyword::Procedure,
-            b"UNION" | b"EXCEPT" | b"INTERSECT" => Keyword::Union,
-            b"IN" => Keyword::In,
-            b"IS" => Keyword::Is,
-            b"NOT" => Keyword::Not,
-            b"OR" => Keyword::Or,
-            b"DISTINCT" => Keyword::Distinct,
-            b"TRUE" | b"FALSE" => Keyword::Boolean,
-
-            b"ONLY" | b"LATERAL" => Keyword::Only,
-            b"IF" | b"EXISTS" | b"CONCURRENTLY" | b"IGNORE" | b"LOW_PRIORITY" | b"HIGH_PRIORITY"
-            | b"DELAYED" | b"QUICK" => Keyword::Filler,
-            b"MATERIALIZED" => Keyword::Materialized,
-            b"VIEW" | b"INDEX" | b"TRIGGER" | b"SEQUENCE" | b"SCHEMA" | b"TYPE" | b"DOMAIN"
-            | b"FUNCTION" | b"AGGREGATE" | b"EXTENSION" | b"POLICY" | b"RULE" | b"TABLESPACE"
-            | b"COLLATION" | b"EVENT" | b"PUBLICATION" | b"STATISTICS" | b"KEYSPACE"
-                => Keyword::Object,
-            b"USER" | b"ROLE" | b"DATABASE" | b"SERVER" | b"SUBSCRIPTION" => Keyword::Account,
-            b"SYSTEM" | b"DEFAULT" => Keyword::Nameless,
-            b"PASSWORD" => Keyword::Password,
-            b"IDENTIFIED" => Keyword::Identified,
-            b"BY" => Keyword::By,
-            b"KEY" => Keyword::Key,
-            _ => Keyword::None,
+    /// The keyword that stands at `start` and is over at `end`.
+    #[inline]
+    pub(crate) fn at(text: &[u8], start: usize, end: usize) -> Self {
+        let Some(mask) = MASKS.get(end - start) else { return Keyword::None };
+        let key = mask & sixteen(text, start);
+        let mut slot = Table::slot(key);
+        loop {
+            let place = usize::from(TABLE.slots[slot]).wrapping_sub(1);
+            match TABLE.words.get(place) {
+                None => return Keyword::None,
+                Some((known, keyword)) if *known == key => return *keyword,
+                _ => slot = (slot + 1) % SLOTS,
+            }
         }
     }
+}
+
+/// Sixteen bytes from `start`, the first of them lowest; zeros beyond the end.
+#[inline]
+fn sixteen(text: &[u8], start: usize) -> u128 {
+    let rest = text.get(start..).unwrap_or_default();
+    if let Some(bytes) = rest.first_chunk() {
+        return u128::from_le_bytes(*bytes);
+    }
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    u128::from_le_bytes(bytes)
 }

@@ -4,6 +4,9 @@
 //! always valid slices of the text. Where two readings of a text exist and differ in what is
 //! quoted, the lexer stops with [`Kind::Unsafe`].
 
+#[cfg(test)]
+use std::cell::Cell;
+
 use super::dialect::{Backslash, Dialect, Syntax};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,39 @@ pub(crate) struct Span {
     pub(crate) end: usize,
 }
 
+/// What a byte may be, one bit for each.
+mod class {
+    pub(super) const NAME: u8 = 1;
+    pub(super) const SPACE: u8 = 2;
+    /// Begins a word.
+    pub(super) const WORD: u8 = 4;
+    /// A symbol wherever it stands.
+    pub(super) const SYMBOL: u8 = 8;
+}
+
+static CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => class::NAME | class::WORD,
+            b'0'..=b'9' | b'$' => class::NAME,
+            b' ' | b'\t'..=b'\r' => class::SPACE,
+            b'(' | b')' | b']' | b',' | b';' | b'=' | b'<' | b'>' | b'*' | b'%' | b'!' | b'&'
+            | b'|' | b'^' | b'~' | b'{' | b'}' | b'\\' => class::SYMBOL,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
 /// No `]` is awaited.
 pub(super) const NO_BRACKET: usize = usize::MAX;
 
@@ -38,15 +74,17 @@ pub(crate) struct Lexer<'a> {
     start: usize,
     /// Where it ends.
     position: usize,
+    last: Kind,
     pub(super) dialect: Dialect,
     pub(super) syntax: Syntax,
-    /// The previous token ends an operand and nothing stands between: `-` is an operator then, not
-    /// a sign, and `.` no decimal point.
-    pub(super) after_operand: bool,
-    /// The previous token was PostgreSQL's `E'…'`: a string that continues it has escapes too.
-    continues_escaped: bool,
+    /// Where a string of PostgreSQL, or a comment after it, ended that a further one may continue,
+    /// which has escapes then as well (`E'…' '…'`).
+    escaped_until: usize,
     /// The first `]` after a `[` that may have opened a name.
     pub(super) bracket: usize,
+    /// How many bytes were looked at.
+    #[cfg(test)]
+    pub(super) steps: Cell<usize>,
 }
 
 impl<'a> Lexer<'a> {
@@ -55,26 +93,48 @@ impl<'a> Lexer<'a> {
             bytes: text.as_bytes(),
             start: 0,
             position: 0,
+            last: Kind::End,
             dialect: syntax.dialect,
             syntax,
-            after_operand: false,
-            continues_escaped: false,
+            escaped_until: usize::MAX,
             bracket: NO_BRACKET,
+            #[cfg(test)]
+            steps: Cell::new(0),
         }
     }
 
-    /// The next token, white space skipped. `only_a_name` tells that the grammar admits nothing but a name here.
-    pub(crate) fn next(&mut self, only_a_name: bool) -> Kind {
-        let mut start = self.skip(self.position, is_space);
+    /// The next token, white space skipped. `only_a_name` tells whether the grammar admits nothing
+    /// but a name here.
+    #[inline]
+    pub(crate) fn next(&mut self, only_a_name: impl FnOnce() -> bool) -> Kind {
+        let mut start = self.skip(self.position, class::SPACE);
         // To SQLite a byte order mark is white space, wherever it begins a token.
-        while matches!(self.dialect, Dialect::Sqlite | Dialect::Generic)
-            && self.bytes.get(start..).is_some_and(|rest| rest.starts_with(b"\xef\xbb\xbf"))
+        while self.at(start) == 0xef
+            && matches!(self.dialect, Dialect::Sqlite | Dialect::Generic)
+            && self.at(start + 1) == 0xbb
+            && self.at(start + 2) == 0xbf
         {
-            start = self.skip(start + 3, is_space);
+            start = self.skip(start + 3, class::SPACE);
         }
-        self.start = start;
-        self.after_operand &= start == self.position;
-        let (mut kind, end) = self.scan(start, only_a_name);
+        let byte = self.at(start);
+        let (mut kind, end) = if is(byte, class::WORD) {
+            let end = self.skip(start + 1, class::NAME);
+            match self.at(end) {
+                b'\'' | b'&' => self.prefixed(start, end),
+                _ if self.dialect == Dialect::Cql => self.constant(start, end),
+                _ => (Kind::Word, end),
+            }
+        } else if is(byte, class::SYMBOL) {
+            (Kind::Symbol(byte), start + 1)
+        } else {
+            let scanned = self.scan(start, byte, only_a_name);
+            if self.escaped_until == self.position
+                && matches!(scanned.0, Kind::Comment | Kind::Quoted)
+            {
+                self.escaped_until = scanned.1;
+            }
+            scanned
+        };
         if end > self.bracket {
             // Something that opened between `[` and `]` goes on behind it: whoever reads the
             // brackets as a quoted name disagrees about everything that follows.
@@ -83,48 +143,47 @@ impl<'a> Lexer<'a> {
             }
             self.bracket = NO_BRACKET;
         }
+        self.start = start;
         self.position = end;
-        self.after_operand = match kind {
-            Kind::Word | Kind::Name | Kind::Parameter => true,
-            Kind::Symbol(symbol) => matches!(symbol, b')' | b']'),
-            _ => false,
-        };
-        self.continues_escaped = match kind {
-            Kind::Literal => self.dialect == Dialect::PostgreSql && self.at(start) | 0x20 == b'e',
-            Kind::Quoted | Kind::Comment => self.continues_escaped,
-            _ => false,
-        };
+        self.last = kind;
         kind
     }
 
     /// Where the last token begins and ends.
+    #[inline]
     pub(crate) fn span(&self) -> Span {
         Span { start: self.start, end: self.position }
     }
 
-    fn scan(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
-        let Some(&byte) = self.bytes.get(start) else {
-            return (Kind::End, start);
-        };
+    /// A token that is neither a word nor always a symbol.
+    fn scan(
+        &mut self,
+        start: usize,
+        byte: u8,
+        only_a_name: impl FnOnce() -> bool,
+    ) -> (Kind, usize) {
         let next = self.at(start + 1);
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => self.word(start),
             b'0'..=b'9' => self.number(start, only_a_name),
-            b'\'' if self.continues_escaped => self.quoted(Kind::Quoted, start, Backslash::Escapes),
-            b'"' if self.dialect == Dialect::PostgreSql => {
-                self.quoted(Kind::Name, start, Backslash::Plain)
+            b'\'' if self.escaped_until == self.position => {
+                self.quoted(Kind::Quoted, start, Backslash::Escapes)
             }
-            b'\'' | b'"' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
-            b'`' if self.dialect != Dialect::PostgreSql => {
+            b'\'' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
+            b'"' if self.syntax.ansi_quotes => self.quoted(Kind::Name, start, Backslash::Plain),
+            b'"' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
+            b'`' if !matches!(self.dialect, Dialect::PostgreSql | Dialect::Cql) => {
                 self.quoted(Kind::Name, start, Backslash::Plain)
             }
             b'[' => self.bracket(start, only_a_name),
             b'-' if next == b'-' => self.line_comment(start),
             b'/' if next == b'*' => self.block_comment(start),
-            b'-' | b'+' if !self.after_operand && self.begins_number(start + 1) => {
+            b'/' if next == b'/' && self.dialect == Dialect::Cql => {
+                (Kind::Comment, self.line_end(start))
+            }
+            b'-' | b'+' if self.begins_number(start + 1) && !self.after_operand(start) => {
                 (Kind::Literal, self.number_end(start + 1))
             }
-            b'.' if !self.after_operand && next.is_ascii_digit() => {
+            b'.' if next.is_ascii_digit() && !self.after_operand(start) => {
                 (Kind::Literal, self.number_end(start))
             }
             b'#' if self.dialect.is_mysql() => (Kind::Comment, self.line_end(start)),
@@ -132,32 +191,43 @@ impl<'a> Lexer<'a> {
             b'#' if self.dialect == Dialect::Generic => self.unsafe_from_here(),
             b'$' => self.dollar(start, next),
             b'?' | b':' | b'@' | b'#' => self.parameter(start, byte, next),
+            0 if start >= self.bytes.len() => (Kind::End, start),
             // The text of SQLite ends here, others refuse it.
             0 => self.unsafe_from_here(),
             _ => (Kind::Symbol(byte), start + 1),
         }
     }
 
-    /// A keyword, a name, or the prefix of a string (`E'…'`, `X'…'`, `_utf8'…'`, `U&"…"`).
-    fn word(&self, start: usize) -> (Kind, usize) {
-        let end = self.skip(start + 1, is_name);
+    /// Whether the token before ends an operand and nothing stands between: `-` is an operator
+    /// then, not a sign, and `.` no decimal point.
+    pub(super) fn after_operand(&self, start: usize) -> bool {
+        let operand = match self.last {
+            Kind::Word | Kind::Name | Kind::Parameter => true,
+            Kind::Symbol(symbol) => matches!(symbol, b')' | b']'),
+            _ => false,
+        };
+        operand && start == self.position
+    }
+
+    /// A word before `'` or `&`: the prefix of a string (`E'…'`, `X'…'`, `_utf8'…'`, `U&"…"`), or
+    /// none.
+    fn prefixed(&mut self, start: usize, end: usize) -> (Kind, usize) {
         let next = self.at(end);
-        if !matches!(next, b'\'' | b'&') {
-            return (Kind::Word, end);
-        }
         let mysql = self.dialect.is_mysql();
         let word = self.bytes.get(start..end).unwrap_or_default();
         match (word, next) {
             (b"U" | b"u", b'&') if !mysql => match self.at(end + 1) {
                 b'\'' => self.quoted(Kind::Literal, end + 1, self.syntax.backslash),
-                b'"' if self.dialect == Dialect::PostgreSql => {
+                b'"' if self.syntax.ansi_quotes => {
                     self.quoted(Kind::Name, end + 1, Backslash::Plain)
                 }
                 b'"' => self.quoted(Kind::Quoted, end + 1, self.syntax.backslash),
                 _ => (Kind::Word, end),
             },
             (b"E" | b"e", b'\'') if self.dialect == Dialect::PostgreSql => {
-                self.quoted(Kind::Literal, end, Backslash::Escapes)
+                let escaped = self.quoted(Kind::Literal, end, Backslash::Escapes);
+                self.escaped_until = escaped.1;
+                escaped
             }
             // Oracle's `q'[it's]'` ends at a character of its own choice.
             (b"Q" | b"q" | b"NQ" | b"nq" | b"Nq" | b"nQ", b'\'')
@@ -168,17 +238,20 @@ impl<'a> Lexer<'a> {
             (b"N" | b"n" | b"X" | b"x" | b"B" | b"b" | b"E" | b"e", b'\'') => {
                 self.quoted(Kind::Literal, end, self.syntax.backslash)
             }
-            ([b'_', ..], b'\'') if mysql => self.quoted(Kind::Literal, end, Backslash::Escapes),
+            ([b'_', ..], b'\'') if mysql => self.quoted(Kind::Literal, end, self.syntax.backslash),
             _ => (Kind::Word, end),
         }
     }
 
     /// A number, or a name that begins with a digit, which MySQL has.
-    fn number(&self, start: usize, only_a_name: bool) -> (Kind, usize) {
-        if only_a_name
-            && matches!(self.dialect, Dialect::Generic | Dialect::MySql | Dialect::MariaDb)
+    fn number(&self, start: usize, only_a_name: impl FnOnce() -> bool) -> (Kind, usize) {
+        if let Some(end) = self.uuid_end(start) {
+            return (Kind::Literal, end);
+        }
+        if matches!(self.dialect, Dialect::Generic | Dialect::MySql | Dialect::MariaDb)
+            && only_a_name()
         {
-            let end = self.skip(start, is_name);
+            let end = self.skip(start, class::NAME);
             if !reads_as_number(self.bytes.get(start..end).unwrap_or_default()) {
                 return (Kind::Word, end);
             }
@@ -221,7 +294,7 @@ impl<'a> Lexer<'a> {
         let named = match (self.dialect, byte) {
             (Dialect::PostgreSql, _) => false,
             (_, b'?') => {
-                return (Kind::Parameter, self.skip(start + 1, |byte| byte.is_ascii_digit()));
+                return (Kind::Parameter, self.skip_while(start + 1, |byte| byte.is_ascii_digit()));
             }
             (Dialect::Sqlite, _) => {
                 let colons = self.at(start + 1) == b':' && self.at(start + 2) == b':';
@@ -235,7 +308,7 @@ impl<'a> Lexer<'a> {
             _ => next == b'@' || (is_name(next) && !next.is_ascii_digit()),
         };
         if named {
-            return self.named_parameter(self.skip(start + 2, is_name));
+            return self.named_parameter(self.skip(start + 2, class::NAME));
         }
         let double = byte == b':' && next == b':';
         (Kind::Symbol(byte), start + 1 + usize::from(double))
@@ -244,11 +317,13 @@ impl<'a> Lexer<'a> {
     /// The rest of a parameter: SQLite's go on with `::` and with anything in parentheses.
     pub(super) fn named_parameter(&self, mut end: usize) -> (Kind, usize) {
         while self.dialect == Dialect::Sqlite && self.at(end) == b':' && self.at(end + 1) == b':' {
-            end = self.skip(end + 2, is_name);
+            end = self.skip(end + 2, class::NAME);
         }
         match (self.dialect, self.at(end)) {
             (Dialect::Sqlite, b'(') => {
-                let close = self.skip(end + 1, |byte| byte != b')' && !is_space(byte));
+                let close = self.skip_while(end + 1, |byte| {
+                    !matches!(byte, b')' | 0) && !is(byte, class::SPACE)
+                });
                 match self.at(close) {
                     b')' => (Kind::Parameter, close + 1),
                     _ => self.unsafe_from_here(),
@@ -263,16 +338,32 @@ impl<'a> Lexer<'a> {
         (Kind::Unsafe, self.bytes.len())
     }
 
+    /// The byte at a place, 0 behind the last.
+    #[inline]
     pub(super) fn at(&self, index: usize) -> u8 {
+        #[cfg(test)]
+        self.steps.update(|steps| steps + 1);
         self.bytes.get(index).copied().unwrap_or(0)
     }
 
-    pub(super) fn skip(&self, from: usize, accept: impl Fn(u8) -> bool) -> usize {
+    /// The first place from here whose byte is not of the class, which 0 is not.
+    #[inline]
+    fn skip(&self, from: usize, class: u8) -> usize {
+        self.skip_while(from, |byte| is(byte, class))
+    }
+
+    /// The same for bytes that a condition accepts, which must not be 0.
+    #[inline]
+    pub(super) fn skip_while(&self, from: usize, accept: impl Fn(u8) -> bool) -> usize {
         let mut index = from;
-        while self.bytes.get(index).is_some_and(|&byte| accept(byte)) {
+        while accept(self.at(index)) {
             index += 1;
         }
         index
+    }
+
+    pub(super) fn skip_name(&self, from: usize) -> usize {
+        self.skip(from, class::NAME)
     }
 }
 
@@ -288,23 +379,6 @@ fn reads_as_number(word: &[u8]) -> bool {
     }
 }
 
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
-}
-
 pub(super) fn is_name(byte: u8) -> bool {
-    // A table: this is asked of most bytes of a text.
-    static NAME: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0_u8;
-        loop {
-            table[byte as usize] =
-                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
-            if byte == u8::MAX {
-                break table;
-            }
-            byte += 1;
-        }
-    };
-    NAME[usize::from(byte)]
+    is(byte, class::NAME)
 }

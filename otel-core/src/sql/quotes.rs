@@ -27,7 +27,11 @@ impl Lexer<'_> {
     }
 
     /// `[name]`, or the `[` of an array.
-    pub(super) fn bracket(&mut self, start: usize, only_a_name: bool) -> (Kind, usize) {
+    pub(super) fn bracket(
+        &mut self,
+        start: usize,
+        only_a_name: impl FnOnce() -> bool,
+    ) -> (Kind, usize) {
         let symbol = (Kind::Symbol(b'['), start + 1);
         if !matches!(self.dialect, Dialect::Sqlite | Dialect::Generic) || self.bracket != NO_BRACKET
         {
@@ -51,7 +55,7 @@ impl Lexer<'_> {
             words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
         };
         if self.dialect == Dialect::Sqlite
-            || (!strings() && (only_a_name || (!self.after_operand && words())))
+            || (!strings() && (only_a_name() || (!self.after_operand(start) && words())))
         {
             return (Kind::Name, close + 1);
         }
@@ -116,18 +120,22 @@ impl Lexer<'_> {
 
     /// `$1`, `$name`, or a string between two `$tag$`.
     pub(super) fn dollar(&self, start: usize, next: u8) -> (Kind, usize) {
-        let end = self.skip(start + 1, |byte| is_name(byte) && byte != b'$');
+        let end = self.skip_while(start + 1, |byte| is_name(byte) && byte != b'$');
         if self.dialect.is_mysql() {
-            return (Kind::Word, self.skip(end, is_name));
+            return (Kind::Word, self.skip_name(end));
         }
         let colons = next == b':' && self.at(start + 2) == b':';
         if self.dialect == Dialect::Sqlite && (is_name(next) || colons) {
-            return self.named_parameter(self.skip(end, is_name));
+            return self.named_parameter(self.skip_name(end));
         }
         if next.is_ascii_digit() {
             return (Kind::Parameter, end);
         }
-        let dollar_quotes = matches!(self.dialect, Dialect::PostgreSql | Dialect::Generic);
+        let dollar_quotes = match self.dialect {
+            Dialect::PostgreSql | Dialect::Generic => true,
+            Dialect::Cql => end == start + 1,
+            _ => false,
+        };
         if !dollar_quotes || self.at(end) != b'$' {
             return match end - start {
                 1 => (Kind::Symbol(b'$'), end),

@@ -34,7 +34,10 @@ pub(crate) struct Walker<'a> {
     pub(super) previous: Previous,
     pub(super) sensitive: Sensitive,
     pub(super) identified: bool,
+    /// What follows is a secret.
     pub(super) secret: bool,
+    /// Every token is to be looked at, whether it belongs to a secret.
+    pub(super) guarded: bool,
     pub(super) expressions: Expressions<'a>,
     /// A name of an expression that was left out, unless a `.` follows.
     held: Option<Span>,
@@ -56,6 +59,7 @@ impl<'a> Walker<'a> {
             sensitive: Sensitive::No,
             identified: false,
             secret: false,
+            guarded: false,
             expressions: Expressions::new(dialect),
             held: None,
             dots: 0,
@@ -76,37 +80,30 @@ impl<'a> Walker<'a> {
         self.previous == Previous::Word(Keyword::In)
     }
 
-    /// Takes any token but comments.
-    pub(crate) fn token(&mut self, kind: Kind, span: Span) -> Role {
-        if kind == Kind::Symbol(b';') {
-            self.end_statement();
-            return Role::Keep;
-        }
-        if self.secret {
+    /// Takes a token that is neither a word, nor a symbol, nor a comment.
+    pub(crate) fn value(&mut self, kind: Kind, span: Span) -> Role {
+        if self.guarded && self.is_guarded(span) {
             return Role::Secret;
         }
+        let literal = match kind {
+            Kind::Quoted => !self.is_name(span),
+            Kind::Name => self.is_setting(),
+            kind => kind == Kind::Literal,
+        };
+        if literal || kind == Kind::Parameter {
+            self.operand();
+        } else {
+            self.name(span);
+        }
+        if literal { Role::Literal } else { Role::Keep }
+    }
+
+    /// Whether a token is, or belongs to, a secret.
+    pub(super) fn is_guarded(&mut self, span: Span) -> bool {
         if self.sensitive == Sensitive::Pragma && is_key(self.text(span)) {
             self.sensitive = Sensitive::PragmaKey;
         }
-        match kind {
-            Kind::Word => return self.word(span),
-            Kind::Symbol(symbol) => self.symbol(symbol),
-            Kind::Quoted if !self.is_name(span) => {
-                self.operand();
-                return Role::Literal;
-            }
-            Kind::Name if self.is_setting() => {
-                self.operand();
-                return Role::Literal;
-            }
-            Kind::Name | Kind::Quoted => self.name(span),
-            Kind::Literal => {
-                self.operand();
-                return Role::Literal;
-            }
-            _ => self.operand(),
-        }
-        Role::Keep
+        self.secret
     }
 
     fn end_statement(&mut self) {
@@ -117,6 +114,7 @@ impl<'a> Walker<'a> {
         self.sensitive = Sensitive::No;
         self.identified = false;
         self.secret = false;
+        self.guarded = false;
         self.expressions.clear();
         self.summary.separate();
     }
@@ -223,7 +221,24 @@ impl<'a> Walker<'a> {
         self.frame.place = Place::ExpressionAs;
     }
 
-    fn symbol(&mut self, symbol: u8) {
+    #[inline]
+    pub(crate) fn symbol(&mut self, symbol: u8, span: Span) -> Role {
+        let calm = self.frame.place == Place::Other && !self.guarded;
+        if calm && !matches!(symbol, b'(' | b')' | b',' | b';') {
+            self.previous = Previous::Symbol(symbol);
+            return Role::Keep;
+        }
+        self.symbol_in_place(symbol, span)
+    }
+
+    fn symbol_in_place(&mut self, symbol: u8, span: Span) -> Role {
+        if symbol == b';' {
+            self.end_statement();
+            return Role::Keep;
+        }
+        if self.guarded && self.is_guarded(span) {
+            return Role::Secret;
+        }
         let previous = std::mem::replace(&mut self.previous, Previous::Symbol(symbol));
         if self.sensitive == Sensitive::PragmaKey {
             self.secret = matches!(symbol, b'=' | b'(');
@@ -251,6 +266,7 @@ impl<'a> Walker<'a> {
                 _ => self.frame.place = Place::Other,
             },
         }
+        Role::Keep
     }
 
     fn open(&mut self) {

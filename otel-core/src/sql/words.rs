@@ -6,7 +6,21 @@ use super::lexer::Span;
 use super::walk::{Role, Walker};
 
 impl Walker<'_> {
-    pub(super) fn word(&mut self, span: Span) -> Role {
+    /// Takes a word that is no part of a quoted token.
+    #[inline]
+    pub(crate) fn word(&mut self, span: Span) -> Role {
+        let keyword = Keyword::at(self.source.as_bytes(), span.start, span.end);
+        if keyword == Keyword::None && self.frame.place == Place::Other && !self.guarded {
+            self.previous = Previous::Other;
+            return Role::Keep;
+        }
+        self.word_in_place(keyword, span)
+    }
+
+    fn word_in_place(&mut self, keyword: Keyword, span: Span) -> Role {
+        if self.guarded && self.is_guarded(span) {
+            return Role::Secret;
+        }
         let next = self.source.as_bytes().get(span.end).copied();
         if self.previous == Previous::Symbol(b'.') {
             // `schema.select`, `t.true`
@@ -16,8 +30,6 @@ impl Walker<'_> {
             }
             return Role::Keep;
         }
-        let word = self.source.as_bytes().get(span.start..span.end).unwrap_or_default();
-        let keyword = Keyword::of(word);
         let previous = self.previous;
         self.previous = match (keyword, previous) {
             // `IS NOT TRUE` is one operator, as `IS TRUE`.
@@ -26,9 +38,6 @@ impl Walker<'_> {
         };
         if self.only_a_name() {
             self.expected_name(keyword, previous, span);
-            return Role::Keep;
-        }
-        if keyword == Keyword::None && self.frame.place == Place::Other {
             return Role::Keep;
         }
         if self.frame.place != Place::MaybeName {
@@ -58,8 +67,9 @@ impl Walker<'_> {
             }
             Keyword::As | Keyword::On => self.secret = self.identified,
             Keyword::Key => self.secret = self.sensitive == Sensitive::Attach,
-            _ => {}
+            _ => return,
         }
+        self.guarded |= self.secret;
     }
 
     /// A word where a name stands, or a word before it.
@@ -181,6 +191,7 @@ impl Walker<'_> {
         self.frame.place = place;
         if self.depth == 0 {
             self.sensitive = sensitive;
+            self.guarded |= sensitive == Sensitive::Pragma;
         }
     }
 
