@@ -21,10 +21,11 @@ mod walk;
 mod words;
 
 pub use dialect::{Dialect, Syntax, UnknownDialect};
+pub use summary::Summary;
 
 use std::borrow::Cow;
 
-use lexer::{Kind, Lexer};
+use lexer::{Kind, Lexer, Span};
 use output::Output;
 use walk::{Role, Walker};
 
@@ -49,7 +50,7 @@ pub struct Analysis<'a> {
     pub text: Option<Cow<'a, str>>,
     /// The value of `db.query.summary`: operations and targets in order, as they are written, at
     /// most 255 characters. None if no operation was recognized.
-    pub summary: Option<String>,
+    pub summary: Option<Summary>,
 }
 
 /// How texts are read, and what of them is shown.
@@ -100,10 +101,15 @@ impl Analyzer {
         let mut walker = Walker::new(text, self.syntax);
         let mut output = Output::new(text, self.max_length);
         loop {
-            let kind = lexer.next(|| walker.only_a_name());
+            let meaningless = if output.is_calm() { walker.meaningless() } else { 0 };
+            let kind = lexer.next(meaningless, output.limit(), || walker.only_a_name());
+            if let Some(last) = lexer.passed {
+                walker.pass(last);
+                output.pass(lexer.passed_until);
+            }
             let span = lexer.span();
             let role = match kind {
-                Kind::Word => walker.word(span),
+                Kind::Word => walker.word(lexer.keyword, span),
                 Kind::Symbol(symbol) => {
                     let after_in = symbol == b'(' && walker.after_in();
                     let role = walker.symbol(symbol, span);
@@ -123,12 +129,16 @@ impl Analyzer {
                 }
                 _ => walker.value(kind, span),
             };
-            match role {
-                Role::Literal if self.literals == Literals::Replace => output.literal(span),
-                Role::Keep | Role::Literal => output.keep(span),
-                Role::Secret => output.hide(span),
-            }
+            self.show(role, span, &mut output);
         }
         Analysis { text: Some(output.finish()), summary: walker.into_summary() }
+    }
+
+    fn show(&self, role: Role, span: Span, output: &mut Output<'_>) {
+        match role {
+            Role::Literal if self.literals == Literals::Replace => output.literal(span),
+            Role::Keep | Role::Literal => output.keep(span),
+            Role::Secret => output.hide(span),
+        }
     }
 }

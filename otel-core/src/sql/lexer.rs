@@ -8,6 +8,7 @@
 use std::cell::Cell;
 
 use super::dialect::{Backslash, Dialect, Syntax};
+use super::keyword::Keyword;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -33,13 +34,16 @@ pub(crate) struct Span {
 }
 
 /// What a byte may be, one bit for each.
-mod class {
+pub(super) mod class {
     pub(super) const NAME: u8 = 1;
     pub(super) const SPACE: u8 = 2;
-    /// Begins a word.
+    /// Begins a word. (The first byte of a byte order mark may.)
     pub(super) const WORD: u8 = 4;
     /// A symbol wherever it stands.
     pub(super) const SYMBOL: u8 = 8;
+    /// Part of an operator.
+    pub(crate) const OPERATOR: u8 = 16;
+    pub(crate) const COMMA: u8 = 32;
 }
 
 static CLASSES: [u8; 256] = {
@@ -47,11 +51,14 @@ static CLASSES: [u8; 256] = {
     let mut byte = 0_u8;
     loop {
         table[byte as usize] = match byte {
+            0xef | b'0'..=b'9' | b'$' => class::NAME,
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => class::NAME | class::WORD,
-            b'0'..=b'9' | b'$' => class::NAME,
             b' ' | b'\t'..=b'\r' => class::SPACE,
-            b'(' | b')' | b']' | b',' | b';' | b'=' | b'<' | b'>' | b'*' | b'%' | b'!' | b'&'
-            | b'|' | b'^' | b'~' | b'{' | b'}' | b'\\' => class::SYMBOL,
+            b'(' | b')' | b']' | b';' | b'{' | b'}' => class::SYMBOL,
+            b',' => class::SYMBOL | class::COMMA,
+            b'=' | b'<' | b'>' | b'*' | b'%' | b'!' | b'&' | b'|' | b'^' | b'~' | b'\\' => {
+                class::SYMBOL | class::OPERATOR
+            }
             _ => 0,
         };
         if byte == u8::MAX {
@@ -75,6 +82,12 @@ pub(crate) struct Lexer<'a> {
     /// Where it ends.
     position: usize,
     last: Kind,
+    /// The last token that was passed over before this one, if any.
+    pub(crate) passed: Option<Kind>,
+    /// Where that ended.
+    pub(crate) passed_until: usize,
+    /// What word the last token is, if it is one.
+    pub(crate) keyword: Keyword,
     pub(super) dialect: Dialect,
     pub(super) syntax: Syntax,
     /// Where a string of PostgreSQL, or a comment after it, ended that a further one may continue,
@@ -94,6 +107,9 @@ impl<'a> Lexer<'a> {
             start: 0,
             position: 0,
             last: Kind::End,
+            passed: None,
+            passed_until: 0,
+            keyword: Keyword::None,
             dialect: syntax.dialect,
             syntax,
             escaped_until: usize::MAX,
@@ -103,37 +119,54 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The next token, white space skipped. `only_a_name` tells whether the grammar admits nothing
-    /// but a name here.
+    /// The next token, white space skipped, and with it what means nothing here: names, and symbols
+    /// of the classes in `meaningless`, as long as they end within `limit`; 0 if names do mean
+    /// something. `only_a_name` tells whether the grammar admits nothing but a name here.
     #[inline]
-    pub(crate) fn next(&mut self, only_a_name: impl FnOnce() -> bool) -> Kind {
-        let mut start = self.skip(self.position, class::SPACE);
-        // To SQLite a byte order mark is white space, wherever it begins a token.
-        while self.at(start) == 0xef
-            && matches!(self.dialect, Dialect::Sqlite | Dialect::Generic)
-            && self.at(start + 1) == 0xbb
-            && self.at(start + 2) == 0xbf
-        {
-            start = self.skip(start + 3, class::SPACE);
-        }
-        let byte = self.at(start);
-        let (mut kind, end) = if is(byte, class::WORD) {
-            let end = self.skip(start + 1, class::NAME);
-            match self.at(end) {
-                b'\'' | b'&' => self.prefixed(start, end),
-                _ if self.dialect == Dialect::Cql => self.constant(start, end),
-                _ => (Kind::Word, end),
+    pub(crate) fn next(
+        &mut self,
+        meaningless: u8,
+        limit: usize,
+        only_a_name: impl FnOnce() -> bool,
+    ) -> Kind {
+        let bytes = self.bytes;
+        let limit = limit.min(self.bracket);
+        self.passed = None;
+        self.keyword = Keyword::None;
+        let mut start = self.position;
+        let (mut kind, end) = loop {
+            let byte = self.at(start);
+            let class = CLASSES[usize::from(byte)];
+            if class & class::SPACE != 0 {
+                start += 1;
+            } else if class & class::WORD != 0 {
+                let end = self.skip(start + 1, class::NAME);
+                let next = self.at(end);
+                if matches!(next, b'\'' | b'&') || self.dialect == Dialect::Cql {
+                    let (kind, end) = self.odd_word(start, end);
+                    self.keyword = Keyword::at(bytes, start, end);
+                    break (kind, end);
+                }
+                let keyword = Keyword::at(bytes, start, end);
+                if keyword != Keyword::None || meaningless == 0 || end > limit {
+                    self.keyword = keyword;
+                    break (Kind::Word, end);
+                }
+                self.passed = Some(Kind::Word);
+                self.position = end;
+                start = end + usize::from(next == b' ');
+            } else if class & meaningless != 0 && start < limit {
+                self.passed = Some(Kind::Symbol(byte));
+                start += 1;
+                self.position = start;
+            } else if class & class::SYMBOL != 0 {
+                break (Kind::Symbol(byte), start + 1);
+            } else if byte == 0xef && self.is_mark(start) {
+                start += 3;
+            } else {
+                self.last = self.passed.unwrap_or(self.last);
+                break self.scan(start, byte, only_a_name);
             }
-        } else if is(byte, class::SYMBOL) {
-            (Kind::Symbol(byte), start + 1)
-        } else {
-            let scanned = self.scan(start, byte, only_a_name);
-            if self.escaped_until == self.position
-                && matches!(scanned.0, Kind::Comment | Kind::Quoted)
-            {
-                self.escaped_until = scanned.1;
-            }
-            scanned
         };
         if end > self.bracket {
             // Something that opened between `[` and `]` goes on behind it: whoever reads the
@@ -144,9 +177,25 @@ impl<'a> Lexer<'a> {
             self.bracket = NO_BRACKET;
         }
         self.start = start;
-        self.position = end;
+        self.passed_until = std::mem::replace(&mut self.position, end);
         self.last = kind;
         kind
+    }
+
+    /// To SQLite a byte order mark is white space, wherever it begins a token.
+    fn is_mark(&self, start: usize) -> bool {
+        matches!(self.dialect, Dialect::Sqlite | Dialect::Generic)
+            && self.at(start + 1) == 0xbb
+            && self.at(start + 2) == 0xbf
+    }
+
+    /// A word that may be more than that.
+    #[cold]
+    fn odd_word(&mut self, start: usize, end: usize) -> (Kind, usize) {
+        match self.at(end) {
+            b'\'' | b'&' => self.prefixed(start, end),
+            _ => self.constant(start, end),
+        }
     }
 
     /// Where the last token begins and ends.
@@ -163,14 +212,15 @@ impl<'a> Lexer<'a> {
         only_a_name: impl FnOnce() -> bool,
     ) -> (Kind, usize) {
         let next = self.at(start + 1);
-        match byte {
+        let scanned = match byte {
+            // Which may begin a word of any language.
+            0xef => self.odd_word(start, self.skip_name(start)),
             b'0'..=b'9' => self.number(start, only_a_name),
             b'\'' if self.escaped_until == self.position => {
                 self.quoted(Kind::Quoted, start, Backslash::Escapes)
             }
-            b'\'' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
             b'"' if self.syntax.ansi_quotes => self.quoted(Kind::Name, start, Backslash::Plain),
-            b'"' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
+            b'\'' | b'"' => self.quoted(Kind::Quoted, start, self.syntax.backslash),
             b'`' if !matches!(self.dialect, Dialect::PostgreSql | Dialect::Cql) => {
                 self.quoted(Kind::Name, start, Backslash::Plain)
             }
@@ -195,7 +245,12 @@ impl<'a> Lexer<'a> {
             // The text of SQLite ends here, others refuse it.
             0 => self.unsafe_from_here(),
             _ => (Kind::Symbol(byte), start + 1),
+        };
+        if self.escaped_until == self.position && matches!(scanned.0, Kind::Comment | Kind::Quoted)
+        {
+            self.escaped_until = scanned.1;
         }
+        scanned
     }
 
     /// Whether the token before ends an operand and nothing stands between: `-` is an operator
@@ -346,10 +401,20 @@ impl<'a> Lexer<'a> {
         self.bytes.get(index).copied().unwrap_or(0)
     }
 
-    /// The first place from here whose byte is not of the class, which 0 is not.
+    /// The first place from here whose byte is not of the class.
     #[inline]
     fn skip(&self, from: usize, class: u8) -> usize {
-        self.skip_while(from, |byte| is(byte, class))
+        let bytes = self.bytes;
+        let mut index = from;
+        while let Some(&byte) = bytes.get(index) {
+            if !is(byte, class) {
+                break;
+            }
+            index += 1;
+        }
+        #[cfg(test)]
+        self.steps.update(|steps| steps + index - from + 1);
+        index
     }
 
     /// The same for bytes that a condition accepts, which must not be 0.
@@ -362,6 +427,7 @@ impl<'a> Lexer<'a> {
         index
     }
 
+    #[inline]
     pub(super) fn skip_name(&self, from: usize) -> usize {
         self.skip(from, class::NAME)
     }

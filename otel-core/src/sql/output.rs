@@ -47,6 +47,24 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Whether what stays need only be seen, up to the limit.
+    #[inline]
+    pub(super) fn is_calm(&self) -> bool {
+        matches!(self.list, List::None)
+    }
+
+    /// Where the last token must end that need only be seen.
+    #[inline]
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Tokens that stay, the last of them within the limit.
+    #[inline]
+    pub(super) fn pass(&mut self, end: usize) {
+        self.seen = end;
+    }
+
     /// Anything that stays and is no symbol.
     #[inline]
     pub(super) fn keep(&mut self, span: Span) {

@@ -1,4 +1,8 @@
-//! The summary while it is written, and the names it leaves out.
+//! The summary, how it is written, and the names it leaves out.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::dialect::Dialect;
 
@@ -12,10 +16,106 @@ const EXPRESSIONS: usize = 16;
 /// The number of an expression that was not kept.
 pub(crate) const NO_EXPRESSION: u8 = u8::MAX;
 
+/// Bytes of a summary that need no allocation.
+const INLINE: usize = 64;
+
+/// The value of `db.query.summary`. As most are short, they are kept in place.
+#[derive(Clone)]
+pub struct Summary {
+    inline: [u8; INLINE],
+    length: usize,
+    /// The whole, where it does not fit.
+    wide: String,
+}
+
+impl Deref for Summary {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        if !self.wide.is_empty() {
+            return &self.wide;
+        }
+        let bytes = self.inline.get(..self.length).unwrap_or_default();
+        // Only whole words are written to it.
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl AsRef<str> for Summary {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl From<Summary> for String {
+    fn from(summary: Summary) -> Self {
+        (*summary).to_owned()
+    }
+}
+
+impl From<Summary> for Arc<str> {
+    fn from(summary: Summary) -> Self {
+        (*summary).into()
+    }
+}
+
+impl fmt::Debug for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, formatter)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self)
+    }
+}
+
+impl PartialEq for Summary {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Summary {}
+
+impl Summary {
+    const EMPTY: Self = Self { inline: [0; INLINE], length: 0, wide: String::new() };
+
+    fn len(&self) -> usize {
+        self.length.max(self.wide.len())
+    }
+
+    #[inline]
+    fn push(&mut self, text: &str) {
+        let end = self.length + text.len();
+        match self.inline.get_mut(self.length..end) {
+            Some(place) if self.wide.is_empty() => {
+                place.copy_from_slice(text.as_bytes());
+                self.length = end;
+            }
+            _ => self.push_wide(text),
+        }
+    }
+
+    fn push_wide(&mut self, text: &str) {
+        if self.wide.is_empty() {
+            self.wide.reserve(LONGEST);
+            let inline = self.inline.get(..self.length).unwrap_or_default();
+            self.wide.push_str(str::from_utf8(inline).unwrap_or_default());
+        }
+        self.wide.push_str(text);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+        self.wide.truncate(length);
+    }
+}
+
 /// Operations and targets in their order, cut between them.
-#[derive(Default)]
-pub(crate) struct Summary {
-    text: String,
+pub(crate) struct Writer {
+    text: Summary,
     /// Where the last target begins, its separator included.
     last: usize,
     /// A `;` has been passed since the last word.
@@ -23,7 +123,11 @@ pub(crate) struct Summary {
     full: bool,
 }
 
-impl Summary {
+impl Writer {
+    pub(crate) fn new() -> Self {
+        Self { text: Summary::EMPTY, last: 0, separate: false, full: false }
+    }
+
     /// An operation, or a further word of it.
     pub(crate) fn operation(&mut self, word: &str) {
         self.target(word);
@@ -32,10 +136,10 @@ impl Summary {
     pub(crate) fn target(&mut self, name: &str) {
         let separate = std::mem::take(&mut self.separate);
         self.last = self.text.len();
-        match (self.text.is_empty(), separate) {
-            (true, _) => self.text = String::with_capacity(64),
-            (false, true) => self.append("; "),
-            (false, false) => self.append(" "),
+        match (self.last, separate) {
+            (0, _) => {}
+            (_, true) => self.append("; "),
+            (_, false) => self.append(" "),
         }
         self.append(name);
     }
@@ -53,26 +157,31 @@ impl Summary {
         self.separate = true;
     }
 
-    pub(crate) fn finish(self) -> Option<String> {
-        Some(self.text).filter(|text| !text.is_empty())
+    pub(crate) fn finish(self) -> Option<Summary> {
+        Some(self.text).filter(|text| text.len() > 0)
     }
 
+    #[inline]
     fn append(&mut self, text: &str) {
         // Characters are no more than bytes: most summaries need not be counted.
-        let too_long = self.text.len() + text.len() > LONGEST
-            && self.text.chars().chain(text.chars()).count() > LONGEST;
-        if too_long && !self.full {
+        if self.text.len() + text.len() > LONGEST && self.is_too_long(text) {
             self.full = true;
             self.text.truncate(self.last);
         } else if !self.full {
-            self.text.push_str(text);
+            self.text.push(text);
         }
+    }
+
+    #[cold]
+    fn is_too_long(&self, more: &str) -> bool {
+        !self.full && self.text.chars().chain(more.chars()).count() > LONGEST
     }
 }
 
 /// The common table expressions of a statement: names that are no tables.
 pub(crate) struct Expressions<'a> {
-    names: Vec<&'a str>,
+    names: [&'a str; EXPRESSIONS],
+    count: usize,
     /// One bit for each that can be referred to by now.
     visible: u32,
     /// Whether an expression can refer to itself.
@@ -85,7 +194,8 @@ pub(crate) struct Expressions<'a> {
 impl<'a> Expressions<'a> {
     pub(crate) fn new(dialect: Dialect) -> Self {
         Expressions {
-            names: Vec::new(),
+            names: [""; EXPRESSIONS],
+            count: 0,
             visible: 0,
             recursive: false,
             // `RECURSIVE` is optional in SQLite, and a name left out is no harm.
@@ -95,7 +205,7 @@ impl<'a> Expressions<'a> {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.names.clear();
+        self.count = 0;
         self.visible = 0;
         self.recursive = false;
         self.overflow = false;
@@ -107,13 +217,13 @@ impl<'a> Expressions<'a> {
 
     /// Returns the number under which to show it once its body is over.
     pub(crate) fn add(&mut self, name: &'a str) -> u8 {
-        let number = self.names.len();
-        if number == EXPRESSIONS {
+        let Some(place) = self.names.get_mut(self.count) else {
             self.overflow = true;
             return NO_EXPRESSION;
-        }
-        self.names.push(unquoted(name));
-        let number = u8::try_from(number).unwrap_or(NO_EXPRESSION);
+        };
+        *place = unquoted(name);
+        let number = u8::try_from(self.count).unwrap_or(NO_EXPRESSION);
+        self.count += 1;
         if self.recursive || self.always_recursive {
             self.show(number);
         }
@@ -142,5 +252,8 @@ impl<'a> Expressions<'a> {
 
 /// Without regard to quotes: `"a"` and `a` name the same, or are close enough to be left out.
 pub(super) fn unquoted(name: &str) -> &str {
-    name.trim_matches(['"', '\'', '`', '[', ']'])
+    match name.as_bytes().first() {
+        Some(b'"' | b'\'' | b'`' | b'[') => name.trim_matches(['"', '\'', '`', '[', ']']),
+        _ => name,
+    }
 }

@@ -7,8 +7,8 @@
 use super::dialect::{Dialect, Syntax};
 use super::frame::{Frame, Place, Previous, Sensitive, Verb};
 use super::keyword::Keyword;
-use super::lexer::{Kind, Span};
-use super::summary::{Expressions, Summary, unquoted};
+use super::lexer::{Kind, Span, class};
+use super::summary::{Expressions, Summary, Writer, unquoted};
 
 /// Parentheses nested deeper than this are read for their literals only.
 const DEPTH: usize = 32;
@@ -25,7 +25,7 @@ pub(crate) enum Role {
 pub(crate) struct Walker<'a> {
     pub(super) source: &'a str,
     dialect: Dialect,
-    pub(super) summary: Summary,
+    pub(super) summary: Writer,
     pub(super) frame: Frame,
     outer: [Frame; DEPTH],
     pub(super) depth: usize,
@@ -50,7 +50,7 @@ impl<'a> Walker<'a> {
         Walker {
             source,
             dialect,
-            summary: Summary::default(),
+            summary: Writer::new(),
             frame: Frame::new(Place::Begin),
             outer: [Frame::new(Place::Other); DEPTH],
             depth: 0,
@@ -66,7 +66,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    pub(crate) fn into_summary(self) -> Option<String> {
+    pub(crate) fn into_summary(self) -> Option<Summary> {
         self.summary.finish()
     }
 
@@ -221,17 +221,34 @@ impl<'a> Walker<'a> {
         self.frame.place = Place::ExpressionAs;
     }
 
+    /// The classes of symbols that mean nothing here, nor do names; 0 where names do.
     #[inline]
-    pub(crate) fn symbol(&mut self, symbol: u8, span: Span) -> Role {
-        let calm = self.frame.place == Place::Other && !self.guarded;
-        if calm && !matches!(symbol, b'(' | b')' | b',' | b';') {
-            self.previous = Previous::Symbol(symbol);
-            return Role::Keep;
+    pub(crate) fn meaningless(&self) -> u8 {
+        if self.guarded || self.previous == Previous::Symbol(b'.') {
+            return 0;
         }
-        self.symbol_in_place(symbol, span)
+        let assigning = self.frame.verb == Verb::Modify && self.frame.listing;
+        match self.frame.place {
+            Place::Other if !assigning => class::COMMA | class::OPERATOR,
+            Place::Other | Place::Assignment => class::OPERATOR,
+            Place::Columns => class::COMMA,
+            _ => 0,
+        }
     }
 
-    fn symbol_in_place(&mut self, symbol: u8, span: Span) -> Role {
+    /// Takes tokens that mean nothing, of which this is the last.
+    #[inline]
+    pub(crate) fn pass(&mut self, last: Kind) {
+        self.previous = match last {
+            Kind::Symbol(symbol) => Previous::Symbol(symbol),
+            _ => Previous::Other,
+        };
+        if self.frame.place == Place::Assignment {
+            self.frame.place = Place::Other;
+        }
+    }
+
+    pub(crate) fn symbol(&mut self, symbol: u8, span: Span) -> Role {
         if symbol == b';' {
             self.end_statement();
             return Role::Keep;

@@ -7,17 +7,7 @@ use super::walk::{Role, Walker};
 
 impl Walker<'_> {
     /// Takes a word that is no part of a quoted token.
-    #[inline]
-    pub(crate) fn word(&mut self, span: Span) -> Role {
-        let keyword = Keyword::at(self.source.as_bytes(), span.start, span.end);
-        if keyword == Keyword::None && self.frame.place == Place::Other && !self.guarded {
-            self.previous = Previous::Other;
-            return Role::Keep;
-        }
-        self.word_in_place(keyword, span)
-    }
-
-    fn word_in_place(&mut self, keyword: Keyword, span: Span) -> Role {
+    pub(crate) fn word(&mut self, keyword: Keyword, span: Span) -> Role {
         if self.guarded && self.is_guarded(span) {
             return Role::Secret;
         }
