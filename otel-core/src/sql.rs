@@ -137,6 +137,7 @@ impl Analyzer {
     fn show(&self, role: Role, span: Span, output: &mut Output<'_>) {
         match role {
             Role::Literal if self.literals == Literals::Replace => output.literal(span),
+            Role::Hidden => output.literal(span),
             Role::Keep | Role::Literal => output.keep(span),
             Role::Secret => output.hide(span),
         }

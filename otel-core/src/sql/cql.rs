@@ -14,20 +14,34 @@ impl Lexer<'_> {
         if let Some(end) = self.uuid_end(start) {
             return (Kind::Literal, end);
         }
-        // `P1Y2M10DT2H30M`, `P3W`, `P0001-03-02T12:10:05`
-        let duration = self.at(start) | 0x20 == b'p'
-            && (self.at(start + 1).is_ascii_digit()
-                || (self.at(start + 1) | 0x20 == b't' && self.at(start + 2).is_ascii_digit()));
-        if !duration {
+        let word = self.bytes.get(start..end).unwrap_or_default();
+        let number = [b"nan".as_slice(), b"infinity"];
+        if number.iter().any(|number| word.eq_ignore_ascii_case(number)) || is_duration(word) {
+            return (Kind::Literal, end);
+        }
+        // `P0001-03-02T12:10:05`
+        let year = matches!(word, [b'P' | b'p', digits @ ..]
+            if digits.len() == 4 && digits.iter().all(u8::is_ascii_digit));
+        if !year || self.at(end) != b'-' {
             return (Kind::Word, end);
         }
         let goes_on = |byte: u8| is_name(byte) || matches!(byte, b'-' | b':');
         (Kind::Literal, self.skip_while(end, goes_on))
     }
 
+    /// The same behind a `-`.
+    pub(super) fn signed_constant(&self, start: usize) -> (Kind, usize) {
+        if !self.after_operand(start)
+            && let (Kind::Literal, end) = self.constant(start + 1, self.skip_name(start + 1))
+        {
+            return (Kind::Literal, end);
+        }
+        (Kind::Symbol(b'-'), start + 1)
+    }
+
     /// Where a UUID ends that begins here.
     pub(super) fn uuid_end(&self, start: usize) -> Option<usize> {
-        if self.dialect != Dialect::Cql {
+        if !matches!(self.dialect, Dialect::Cql | Dialect::Generic) {
             return None;
         }
         let mut index = start;
@@ -45,4 +59,21 @@ impl Lexer<'_> {
         }
         (!is_name(self.at(index))).then_some(index)
     }
+}
+
+/// Whether a word is a duration as ISO 8601 has it: `P1Y2M10DT2H30M`, `P3W`, `PT5M`.
+fn is_duration(word: &[u8]) -> bool {
+    let [b'P' | b'p', rest @ ..] = word else { return false };
+    let (mut digits, mut units) = (0, 0);
+    for byte in rest {
+        match byte.to_ascii_uppercase() {
+            b'0'..=b'9' => digits += 1,
+            b'T' if digits == 0 => {}
+            b'Y' | b'M' | b'W' | b'D' | b'H' | b'S' if digits > 0 => {
+                (digits, units) = (0, units + 1);
+            }
+            _ => return false,
+        }
+    }
+    digits == 0 && units > 0
 }

@@ -11,6 +11,13 @@ pub(super) enum Verb {
     /// `UPDATE`, `DELETE`, `MERGE`.
     Modify,
     With,
+    /// A `SELECT` or the like has to follow.
+    Union,
+    /// A statement may follow after `AS`.
+    Declare,
+    /// A statement follows after the condition.
+    If,
+    Execute,
     Explain,
     Create,
     /// May name several objects.
@@ -44,12 +51,16 @@ pub(super) enum Place {
     Condition,
     /// The columns of an `INSERT`.
     Columns,
+    /// What stands before the `FROM` of a `DELETE`.
+    Before,
     /// The left side of an assignment in `SET`.
     Assignment,
     /// The kind of object a `CREATE` creates.
     Object,
     /// `TRANSACTION`.
     Transaction,
+    /// The same or `BATCH`, or the first statement of a block.
+    Block,
     /// The name of a common table expression, its `AS`, its body, and `,` or the statement.
     Expression,
     ExpressionAs,
@@ -66,6 +77,8 @@ pub(super) struct Frame {
     /// Commas separate the tables of a `FROM` or a `DROP`, or the assignments of a `SET`.
     pub(super) listing: bool,
     pub(super) from_seen: bool,
+    /// Opened by a bracket or brace instead of a parenthesis.
+    pub(super) bracket: bool,
     /// The common table expression whose body may follow.
     pub(super) expression: u8,
 }
@@ -77,6 +90,7 @@ impl Frame {
             place,
             listing: false,
             from_seen: false,
+            bracket: false,
             expression: NO_EXPRESSION,
         }
     }
@@ -88,6 +102,25 @@ pub(super) enum Previous {
     Other,
     Word(Keyword),
     Symbol(u8),
+}
+
+/// How much of what follows is a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    No,
+    /// Literals, also where literals stay.
+    Literals,
+    /// Every token, whatever it looks like.
+    Everything,
+}
+
+/// Where in a `SET` that changes settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    No,
+    /// Before `TO` or `=`.
+    Name,
+    Value,
 }
 
 /// Where an unquoted word may be a secret.

@@ -22,7 +22,9 @@ pub(crate) enum Keyword {
     Drop,
     /// `TRUNCATE`, `LOCK`: as `DROP`, and the kind of object may be missing.
     Truncate,
-    /// `CALL`, `USE`, `DESCRIBE`, `COPY`: a name follows.
+    /// `DECLARE`, `PREPARE`: a statement of its own may follow.
+    Declare,
+    /// `CALL`, `USE`, `DESCRIBE`, `COPY`, `HANDLER`: a name follows.
     Call,
     Execute,
     Pragma,
@@ -32,6 +34,7 @@ pub(crate) enum Keyword {
     Transaction,
     /// The word itself, after one of the two above.
     TransactionWord,
+    Batch,
     Set,
     Grant,
     Attach,
@@ -40,14 +43,27 @@ pub(crate) enum Keyword {
 
     From,
     Into,
-    /// `JOIN`, `APPLY`.
     Join,
+    /// The same, and the end of a batch.
+    Apply,
     /// Words of a `FROM` clause between its names, none of them an alias.
     Joining,
     On,
     As,
     /// Ends a `FROM` clause.
     Clause,
+    /// The same, and a statement.
+    Fetch,
+    For,
+    Of,
+    To,
+    Rows,
+    Top,
+    All,
+    History,
+    If,
+    Else,
+    Connection,
     /// The same, and a kind of object.
     Procedure,
     /// `UNION`, `EXCEPT`, `INTERSECT`.
@@ -87,12 +103,12 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::With, "WITH"),
     (Keyword::Recursive, "RECURSIVE"),
     (Keyword::Values, "VALUES"),
-    (Keyword::Table, "TABLE TABLES"),
+    (Keyword::Table, "TABLE TABLES COLUMNFAMILY"),
     (Keyword::Explain, "EXPLAIN"),
     (Keyword::Create, "CREATE ALTER"),
-    (Keyword::Drop, "DROP RENAME REFRESH"),
+    (Keyword::Drop, "DROP RENAME REFRESH PRUNE"),
     (Keyword::Truncate, "TRUNCATE LOCK"),
-    (Keyword::Call, "CALL USE DESCRIBE DESC COPY"),
+    (Keyword::Call, "CALL USE DESCRIBE DESC COPY HANDLER"),
     (Keyword::Execute, "EXEC EXECUTE"),
     (Keyword::Pragma, "PRAGMA"),
     (Keyword::Begin, "BEGIN"),
@@ -101,14 +117,28 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Set, "SET"),
     (Keyword::Grant, "GRANT"),
     (Keyword::Attach, "ATTACH"),
-    (Keyword::Alone, "REVOKE SHOW SAVEPOINT RELEASE RESET DISCARD LISTEN UNLISTEN NOTIFY DECLARE CLOSE PREPARE DEALLOCATE LOAD VACUUM ANALYZE CHECKPOINT CLUSTER REINDEX COMMENT KILL FLUSH OPTIMIZE UNLOCK DETACH ABORT"),
+    (Keyword::Alone, "REVOKE SHOW SAVEPOINT RELEASE RESET DISCARD LISTEN UNLISTEN NOTIFY CLOSE DEALLOCATE LOAD VACUUM ANALYZE CHECKPOINT CLUSTER REINDEX COMMENT KILL FLUSH OPTIMIZE UNLOCK DETACH ABORT LIST XA"),
+    (Keyword::Declare, "DECLARE PREPARE"),
+    (Keyword::Batch, "BATCH"),
     (Keyword::From, "FROM"),
     (Keyword::Into, "INTO"),
-    (Keyword::Join, "JOIN STRAIGHT_JOIN APPLY"),
-    (Keyword::Joining, "LEFT RIGHT INNER OUTER FULL CROSS NATURAL SEMI ANTI TABLESAMPLE FORCE INDEXED PARTITION"),
+    (Keyword::Join, "JOIN STRAIGHT_JOIN"),
+    (Keyword::Joining, "LEFT RIGHT INNER OUTER FULL CROSS NATURAL SEMI ANTI TABLESAMPLE REPEATABLE FORCE INDEXED PARTITION"),
+    (Keyword::Apply, "APPLY"),
     (Keyword::On, "ON USING"),
     (Keyword::As, "AS"),
-    (Keyword::Clause, "WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH FOR WINDOW QUALIFY RETURNING DO CONFLICT DUPLICATE CONNECT"),
+    (Keyword::Clause, "WHERE GROUP HAVING ORDER LIMIT OFFSET WINDOW QUALIFY RETURNING DO CONFLICT DUPLICATE CONNECT"),
+    (Keyword::Fetch, "FETCH"),
+    (Keyword::For, "FOR"),
+    (Keyword::Of, "OF"),
+    (Keyword::To, "TO"),
+    (Keyword::Rows, "ROWS"),
+    (Keyword::Top, "TOP"),
+    (Keyword::All, "ALL"),
+    (Keyword::History, "HISTORY"),
+    (Keyword::If, "IF"),
+    (Keyword::Else, "ELSE"),
+    (Keyword::Connection, "CONNECTION"),
     (Keyword::Procedure, "PROCEDURE"),
     (Keyword::Union, "UNION EXCEPT INTERSECT"),
     (Keyword::In, "IN"),
@@ -118,19 +148,19 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Distinct, "DISTINCT"),
     (Keyword::Boolean, "TRUE FALSE"),
     (Keyword::Only, "ONLY LATERAL"),
-    (Keyword::Filler, "IF EXISTS CONCURRENTLY IGNORE LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK"),
-    (Keyword::Materialized, "MATERIALIZED"),
-    (Keyword::Object, "VIEW INDEX TRIGGER SEQUENCE SCHEMA TYPE DOMAIN FUNCTION AGGREGATE EXTENSION POLICY RULE TABLESPACE COLLATION EVENT PUBLICATION STATISTICS KEYSPACE"),
-    (Keyword::Account, "USER ROLE DATABASE SERVER SUBSCRIPTION"),
+    (Keyword::Filler, "EXISTS CONCURRENTLY IGNORE LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK OVERWRITE"),
+    (Keyword::Materialized, "MATERIALIZED OPERATOR"),
+    (Keyword::Object, "VIEW INDEX TRIGGER SEQUENCE SCHEMA TYPE DOMAIN FUNCTION AGGREGATE EXTENSION POLICY RULE TABLESPACE COLLATION EVENT PUBLICATION STATISTICS KEYSPACE SYNONYM CLASS FAMILY"),
+    (Keyword::Account, "USER ROLE DATABASE SERVER SUBSCRIPTION LOGIN"),
     (Keyword::Nameless, "SYSTEM DEFAULT"),
-    (Keyword::Password, "PASSWORD"),
+    (Keyword::Password, "PASSWORD SECRET MASTER_PASSWORD SOURCE_PASSWORD"),
     (Keyword::Identified, "IDENTIFIED"),
     (Keyword::By, "BY"),
     (Keyword::Key, "KEY"),
 ];
 
-/// As long as `STRAIGHT_JOIN`, and more than the shortest keyword.
-const LONGEST: usize = 13;
+/// As many bytes as are looked at.
+const LONGEST: usize = 16;
 const SLOTS: usize = 1024;
 
 /// An open hash table over all keywords, made by the compiler: to look a word up takes a few
@@ -193,6 +223,21 @@ impl Table {
 }
 
 impl Keyword {
+    /// Whether it may be the first word of a statement where it is not known to be one.
+    pub(super) fn begins_block(self) -> bool {
+        matches!(
+            self,
+            Keyword::Select
+                | Keyword::Insert
+                | Keyword::Update
+                | Keyword::Delete
+                | Keyword::Merge
+                | Keyword::Execute
+                | Keyword::Apply
+                | Keyword::If
+        )
+    }
+
     /// The keyword that stands at `start` and is over at `end`.
     #[inline]
     pub(crate) fn at(text: &[u8], start: usize, end: usize) -> Self {

@@ -142,7 +142,7 @@ impl<'a> Lexer<'a> {
             } else if class & class::WORD != 0 {
                 let end = self.skip(start + 1, class::NAME);
                 let next = self.at(end);
-                if matches!(next, b'\'' | b'&') || self.dialect == Dialect::Cql {
+                if matches!(next, b'\'' | b'&' | b'-') || self.dialect == Dialect::Cql {
                     let (kind, end) = self.odd_word(start, end);
                     self.keyword = Keyword::at(bytes, start, end);
                     break (kind, end);
@@ -192,9 +192,10 @@ impl<'a> Lexer<'a> {
     /// A word that may be more than that.
     #[cold]
     fn odd_word(&mut self, start: usize, end: usize) -> (Kind, usize) {
-        match self.at(end) {
-            b'\'' | b'&' => self.prefixed(start, end),
-            _ => self.constant(start, end),
+        match (self.dialect, self.at(end)) {
+            (Dialect::Cql, _) => self.constant(start, end),
+            (_, b'\'' | b'&') => self.prefixed(start, end),
+            _ => self.uuid_end(start).map_or((Kind::Word, end), |end| (Kind::Literal, end)),
         }
     }
 
@@ -233,12 +234,17 @@ impl<'a> Lexer<'a> {
             b'-' | b'+' if self.begins_number(start + 1) && !self.after_operand(start) => {
                 (Kind::Literal, self.number_end(start + 1))
             }
-            b'.' if next.is_ascii_digit() && !self.after_operand(start) => {
+            b'-' if self.dialect == Dialect::Cql => self.signed_constant(start),
+            b'.' if next.is_ascii_digit()
+                && !self.after_operand(start)
+                && self.last != Kind::Symbol(b'.') =>
+            {
                 (Kind::Literal, self.number_end(start))
             }
             b'#' if self.dialect.is_mysql() => (Kind::Comment, self.line_end(start)),
-            // A comment in MySQL, an operator in PostgreSQL.
+            // A comment in MySQL, an operator in PostgreSQL; a comment in CQL.
             b'#' if self.dialect == Dialect::Generic => self.unsafe_from_here(),
+            b'/' if next == b'/' && self.dialect == Dialect::Generic => self.unsafe_from_here(),
             b'$' => self.dollar(start, next),
             b'?' | b':' | b'@' | b'#' => self.parameter(start, byte, next),
             0 if start >= self.bytes.len() => (Kind::End, start),

@@ -59,6 +59,10 @@ impl Lexer<'_> {
         {
             return (Kind::Name, close + 1);
         }
+        if self.dialect == Dialect::Generic && !self.after_operand(start) && !is_balanced(inside) {
+            // Parentheses, or parts of a name.
+            return self.unsafe_from_here();
+        }
         self.bracket = close;
         symbol
     }
@@ -87,7 +91,7 @@ impl Lexer<'_> {
     }
 
     pub(super) fn line_end(&self, start: usize) -> usize {
-        let returns = self.dialect == Dialect::PostgreSql;
+        let returns = matches!(self.dialect, Dialect::PostgreSql | Dialect::Cql);
         let rest = self.bytes.get(start..).unwrap_or_default();
         let length = rest.iter().position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
         start + length.unwrap_or(rest.len())
@@ -96,7 +100,7 @@ impl Lexer<'_> {
     pub(super) fn block_comment(&self, start: usize) -> (Kind, usize) {
         let mut index = start + 2;
         // What MySQL executes may hold quotes and comments that hide the end of the comment.
-        let executed = !matches!(self.dialect, Dialect::PostgreSql | Dialect::Sqlite)
+        let executed = (self.dialect.is_mysql() || self.dialect == Dialect::Generic)
             && (self.at(index) == b'!' || (self.at(index) == b'M' && self.at(index + 1) == b'!'));
         let mut depth = 1;
         while let Some(&byte) = self.bytes.get(index) {
@@ -164,4 +168,18 @@ impl Lexer<'_> {
 
 fn starts_with_digit(word: &[u8]) -> bool {
     word.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Whether every parenthesis has its other half.
+fn is_balanced(text: &[u8]) -> bool {
+    let mut open = 0_usize;
+    for byte in text {
+        match byte {
+            b'(' => open += 1,
+            b')' if open == 0 => return false,
+            b')' => open -= 1,
+            _ => {}
+        }
+    }
+    open == 0
 }

@@ -158,7 +158,7 @@ impl Writer {
     }
 
     pub(crate) fn finish(self) -> Option<Summary> {
-        Some(self.text).filter(|text| text.len() > 0)
+        Some(self.text).filter(|text| !text.is_empty())
     }
 
     #[inline]
@@ -182,6 +182,8 @@ impl Writer {
 pub(crate) struct Expressions<'a> {
     names: [&'a str; EXPRESSIONS],
     count: usize,
+    /// How deep in parentheses each was defined.
+    depths: [u8; EXPRESSIONS],
     /// One bit for each that can be referred to by now.
     visible: u32,
     /// Whether an expression can refer to itself.
@@ -196,6 +198,7 @@ impl<'a> Expressions<'a> {
         Expressions {
             names: [""; EXPRESSIONS],
             count: 0,
+            depths: [0; EXPRESSIONS],
             visible: 0,
             recursive: false,
             // `RECURSIVE` is optional in SQLite, and a name left out is no harm.
@@ -216,13 +219,18 @@ impl<'a> Expressions<'a> {
     }
 
     /// Returns the number under which to show it once its body is over.
-    pub(crate) fn add(&mut self, name: &'a str) -> u8 {
+    pub(crate) fn add(&mut self, name: &'a str, depth: usize) -> u8 {
         let Some(place) = self.names.get_mut(self.count) else {
             self.overflow = true;
             return NO_EXPRESSION;
         };
         *place = unquoted(name);
         let number = u8::try_from(self.count).unwrap_or(NO_EXPRESSION);
+        if let Some(place) = self.depths.get_mut(self.count) {
+            *place = u8::try_from(depth).unwrap_or(u8::MAX);
+        }
+        // What stood in its place before is over.
+        self.visible &= !(1 << number);
         self.count += 1;
         if self.recursive || self.always_recursive {
             self.show(number);
@@ -236,13 +244,24 @@ impl<'a> Expressions<'a> {
         }
     }
 
+    /// Forgets those defined deeper than this.
+    #[inline]
+    pub(crate) fn leave(&mut self, depth: usize) {
+        while let Some(last) = self.count.checked_sub(1)
+            && self.depths.get(last).is_some_and(|&known| usize::from(known) > depth)
+        {
+            self.count = last;
+            self.visible &= !(1 << last);
+        }
+    }
+
     /// Whether a target without a schema is left out.
     pub(crate) fn hide(&self, target: &str) -> bool {
         if self.visible == 0 {
             return self.overflow;
         }
         let target = unquoted(target);
-        let mut names = self.names.iter().enumerate();
+        let mut names = self.names.iter().take(self.count).enumerate();
         self.overflow
             || names.any(|(number, name)| {
                 self.visible & (1 << number) != 0 && name.eq_ignore_ascii_case(target)

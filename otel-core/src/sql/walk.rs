@@ -5,9 +5,9 @@
 //! it leaves out of the summary, and takes for a literal.
 
 use super::dialect::{Dialect, Syntax};
-use super::frame::{Frame, Place, Previous, Sensitive, Verb};
+use super::frame::{Frame, Place, Previous, Secrecy, Sensitive, Setting, Verb};
 use super::keyword::Keyword;
-use super::lexer::{Kind, Span, class};
+use super::lexer::{Kind, Span, class, is_name};
 use super::summary::{Expressions, Summary, Writer, unquoted};
 
 /// Parentheses nested deeper than this are read for their literals only.
@@ -18,13 +18,15 @@ const DEPTH: usize = 32;
 pub(crate) enum Role {
     Keep,
     Literal,
+    /// A literal that is not shown even where literals are.
+    Hidden,
     /// Part of a password or of what follows it, whatever it looks like.
     Secret,
 }
 
 pub(crate) struct Walker<'a> {
     pub(super) source: &'a str,
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     pub(super) summary: Writer,
     pub(super) frame: Frame,
     outer: [Frame; DEPTH],
@@ -34,8 +36,10 @@ pub(crate) struct Walker<'a> {
     pub(super) previous: Previous,
     pub(super) sensitive: Sensitive,
     pub(super) identified: bool,
-    /// What follows is a secret.
-    pub(super) secret: bool,
+    pub(super) secrecy: Secrecy,
+    pub(super) setting: Setting,
+    /// In a batch of CQL, statements follow each other without a `;`.
+    pub(super) batch: bool,
     /// Every token is to be looked at, whether it belongs to a secret.
     pub(super) guarded: bool,
     pub(super) expressions: Expressions<'a>,
@@ -58,7 +62,9 @@ impl<'a> Walker<'a> {
             previous: Previous::Other,
             sensitive: Sensitive::No,
             identified: false,
-            secret: false,
+            secrecy: Secrecy::No,
+            setting: Setting::No,
+            batch: false,
             guarded: false,
             expressions: Expressions::new(dialect),
             held: None,
@@ -87,15 +93,21 @@ impl<'a> Walker<'a> {
         }
         let literal = match kind {
             Kind::Quoted => !self.is_name(span),
-            Kind::Name => self.is_setting(),
+            Kind::Name => self.is_setting(span),
             kind => kind == Kind::Literal,
         };
-        if literal || kind == Kind::Parameter {
-            self.operand();
-        } else {
-            self.name(span);
+        match kind {
+            // `EXEC @result = name`
+            Kind::Parameter
+                if self.frame.place == Place::MaybeName && self.frame.verb == Verb::Execute => {}
+            Kind::Name | Kind::Quoted if !literal => self.name(span),
+            _ => self.operand(),
         }
-        if literal { Role::Literal } else { Role::Keep }
+        match (literal, self.secrecy) {
+            (false, _) => Role::Keep,
+            (true, Secrecy::No) => Role::Literal,
+            (true, _) => Role::Hidden,
+        }
     }
 
     /// Whether a token is, or belongs to, a secret.
@@ -103,7 +115,7 @@ impl<'a> Walker<'a> {
         if self.sensitive == Sensitive::Pragma && is_key(self.text(span)) {
             self.sensitive = Sensitive::PragmaKey;
         }
-        self.secret
+        self.secrecy == Secrecy::Everything
     }
 
     fn end_statement(&mut self) {
@@ -113,7 +125,8 @@ impl<'a> Walker<'a> {
         self.previous = Previous::Other;
         self.sensitive = Sensitive::No;
         self.identified = false;
-        self.secret = false;
+        self.secrecy = Secrecy::No;
+        self.setting = Setting::No;
         self.guarded = false;
         self.expressions.clear();
         self.summary.separate();
@@ -145,17 +158,48 @@ impl<'a> Walker<'a> {
         may_be_part && (self.previous == Previous::Symbol(b'.') || before_dot)
     }
 
-    /// Whether a quoted name is the value a PostgreSQL `SET`, or `ALTER ROLE … SET`, sets, to which
-    /// it is a string.
-    fn is_setting(&self) -> bool {
-        let set = match self.frame.verb {
-            Verb::Alone => {
-                !matches!(self.previous, Previous::Word(Keyword::Set) | Previous::Symbol(b'.'))
+    /// Whether a quoted name is set, or is what is set, by a `SET` or an `ALTER ROLE … SET`: it may
+    /// be a string.
+    fn is_setting(&self, span: Span) -> bool {
+        match self.setting {
+            Setting::No => false,
+            Setting::Value => self.is_set(span),
+            Setting::Name => {
+                let first = matches!(
+                    self.previous,
+                    Previous::Word(Keyword::Set) | Previous::Symbol(b'.' | b',')
+                );
+                self.dialect == Dialect::PostgreSql
+                    && !first
+                    && !matches!(self.next(span), b'=' | b'.')
+                    && !self.next_is(span, "TO")
             }
-            Verb::Create => self.previous == Previous::Symbol(b'='),
-            _ => false,
-        };
-        set && self.dialect == Dialect::PostgreSql && self.sensitive == Sensitive::Account
+        }
+    }
+
+    /// Whether a name is the value that a `SET` sets, to which it is a string.
+    pub(super) fn is_set(&self, span: Span) -> bool {
+        // What follows a comma may go on with values, or be the next thing to set.
+        let named = self.dialect == Dialect::Generic
+            && self.previous == Previous::Symbol(b',')
+            && self.next(span) == b'=';
+        self.depth == 0
+            && !named
+            && !matches!(self.next(span), b'.' | b'(')
+            && self.previous != Previous::Symbol(b'.')
+    }
+
+    /// The next byte but white space, 0 at the end.
+    pub(super) fn next(&self, span: Span) -> u8 {
+        let rest = self.source.as_bytes().get(span.end..).unwrap_or_default();
+        rest.iter().copied().find(|byte| !byte.is_ascii_whitespace()).unwrap_or(0)
+    }
+
+    /// Whether this word follows next, with nothing but white space between.
+    pub(super) fn next_is(&self, span: Span, word: &str) -> bool {
+        let rest = self.source.get(span.end..).unwrap_or_default().trim_ascii_start();
+        let found = rest.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word));
+        found && !rest.as_bytes().get(word.len()).is_some_and(|&byte| is_name(byte))
     }
 
     /// A literal or a parameter.
@@ -163,7 +207,7 @@ impl<'a> Walker<'a> {
         self.previous = Previous::Other;
         self.frame.place = match self.frame.place {
             // `{? = call name}`, `CREATE DEFINER = 'name'@'host' VIEW`
-            place @ (Place::Begin | Place::Object) => place,
+            place @ (Place::Begin | Place::Object | Place::Block | Place::Before) => place,
             Place::AfterName | Place::Alias => Place::AfterAlias,
             Place::Condition => Place::Condition,
             Place::AfterAlias => {
@@ -183,7 +227,7 @@ impl<'a> Walker<'a> {
                 self.target(span);
             }
             Place::Expression => self.expression(span),
-            Place::Object | Place::Columns | Place::Condition => {}
+            Place::Object | Place::Columns | Place::Condition | Place::Before => {}
             Place::AfterName | Place::Alias => self.frame.place = Place::AfterAlias,
             Place::AfterAlias => {
                 self.frame.listing = false;
@@ -217,7 +261,7 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn expression(&mut self, span: Span) {
-        self.frame.expression = self.expressions.add(self.text(span));
+        self.frame.expression = self.expressions.add(self.text(span), self.depth);
         self.frame.place = Place::ExpressionAs;
     }
 
@@ -257,13 +301,24 @@ impl<'a> Walker<'a> {
             return Role::Secret;
         }
         let previous = std::mem::replace(&mut self.previous, Previous::Symbol(symbol));
-        if self.sensitive == Sensitive::PragmaKey {
-            self.secret = matches!(symbol, b'=' | b'(');
+        if self.sensitive == Sensitive::PragmaKey && matches!(symbol, b'=' | b'(') {
+            self.secrecy = Secrecy::Everything;
         }
         match symbol {
-            b'(' => self.open(),
+            b'(' => self.open(previous),
             b')' => self.close(),
             _ if self.muted > 0 => {}
+            // Commas in there separate no tables.
+            b'[' | b'{' if self.frame.place == Place::Condition => {
+                self.open(previous);
+                self.frame.bracket = self.muted == 0;
+            }
+            b']' | b'}' if self.frame.bracket => self.close(),
+            b',' if self.setting == Setting::Value && self.depth == 0 => {
+                if !matches!(self.dialect, Dialect::PostgreSql | Dialect::Generic) {
+                    self.setting = Setting::Name;
+                }
+            }
             b',' => self.comma(),
             b'.' => match self.frame.place {
                 Place::AfterName if previous != Previous::Symbol(b')') => {
@@ -273,10 +328,16 @@ impl<'a> Walker<'a> {
                 Place::Part => self.dots += 1,
                 _ => {}
             },
-            // `{call name}`, `{? = call name}`, `EXPLAIN FORMAT = JSON`
+            // `{call name}`, `{? = call name}`, `EXPLAIN FORMAT = JSON`, `EXEC @result = name`
             b'{' | b'=' | b'?' if self.frame.place == Place::Begin => {}
+            b'=' if self.frame.verb == Verb::Execute => {}
+            // `FROM {oj a LEFT JOIN b}`
+            b'{' if self.frame.place == Place::Name => {}
+            b'=' if self.setting == Setting::Name && self.depth == 0 => {
+                self.setting = Setting::Value;
+            }
             _ => match self.frame.place {
-                Place::Object | Place::Condition | Place::AfterExpression => {}
+                Place::Object | Place::Condition | Place::AfterExpression | Place::Before => {}
                 Place::AfterName | Place::AfterAlias | Place::Alias => {
                     self.frame.place = Place::Condition;
                 }
@@ -286,7 +347,7 @@ impl<'a> Walker<'a> {
         Role::Keep
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, previous: Previous) {
         let Some(outer) = self.outer.get_mut(self.depth).filter(|_| self.muted == 0) else {
             self.muted += 1;
             return;
@@ -297,6 +358,10 @@ impl<'a> Walker<'a> {
             Place::Begin => (Place::Other, Place::Begin),
             Place::Name | Place::Inner if verb == Verb::Select => (Place::AfterName, Place::Inner),
             Place::MaybeName if verb == Verb::Select => (Place::AfterName, Place::Parenthesis),
+            // `DELETE TOP (5) FROM a`
+            Place::Name if previous == Previous::Word(Keyword::Top) => {
+                (Place::Name, Place::Parenthesis)
+            }
             Place::ExpressionBody => (Place::ExpressionBody, Place::Begin),
             Place::AfterName if verb == Verb::Insert => (Place::Other, Place::Columns),
             place @ (Place::AfterName
@@ -332,6 +397,7 @@ impl<'a> Walker<'a> {
             return;
         };
         self.depth = depth;
+        self.expressions.leave(depth);
         self.frame = self.outer.get(depth).copied().unwrap_or(self.frame);
         if self.frame.place == Place::ExpressionBody {
             self.frame.place = Place::AfterExpression;
@@ -348,7 +414,7 @@ impl<'a> Walker<'a> {
             // The end of the condition is not always known.
             Place::Condition if verb == Verb::Select && listing => Place::MaybeName,
             Place::AfterExpression => Place::Expression,
-            place @ (Place::Columns | Place::Object) => place,
+            place @ (Place::Columns | Place::Object | Place::Before) => place,
             _ if verb == Verb::Modify && listing => Place::Assignment,
             _ => Place::Other,
         };
