@@ -1,7 +1,6 @@
 //! Where in a statement the walk is.
 
 use super::keyword::Keyword;
-use super::summary::NO_EXPRESSION;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -29,6 +28,8 @@ pub(super) enum Verb {
 /// What is expected next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
+    /// Nothing that matters. (The first, so that empty frames are zeros.)
+    Other,
     /// A statement.
     Begin,
     /// After `(`: a subquery or anything else.
@@ -66,7 +67,6 @@ pub(super) enum Place {
     ExpressionAs,
     ExpressionBody,
     AfterExpression,
-    Other,
 }
 
 /// What a pair of parentheses, or the text, is about.
@@ -79,7 +79,7 @@ pub(super) struct Frame {
     pub(super) from_seen: bool,
     /// Opened by a bracket or brace instead of a parenthesis.
     pub(super) bracket: bool,
-    /// The common table expression whose body may follow.
+    /// The common table expression whose body may follow, counted from 1.
     pub(super) expression: u8,
 }
 
@@ -91,7 +91,7 @@ impl Frame {
             listing: false,
             from_seen: false,
             bracket: false,
-            expression: NO_EXPRESSION,
+            expression: 0,
         }
     }
 }

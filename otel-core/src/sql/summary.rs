@@ -13,9 +13,6 @@ const LONGEST: usize = 255;
 /// schema is named any more.
 const EXPRESSIONS: usize = 16;
 
-/// The number of an expression that was not kept.
-pub(crate) const NO_EXPRESSION: u8 = u8::MAX;
-
 /// Bytes of a summary that need no allocation.
 const INLINE: usize = 64;
 
@@ -158,7 +155,7 @@ impl Writer {
     }
 
     pub(crate) fn finish(self) -> Option<Summary> {
-        Some(self.text).filter(|text| !text.is_empty())
+        Some(self.text).filter(|text| text.length > 0 || !text.wide.is_empty())
     }
 
     #[inline]
@@ -218,20 +215,17 @@ impl<'a> Expressions<'a> {
         self.recursive = true;
     }
 
-    /// Returns the number under which to show it once its body is over.
+    /// Returns the number, counted from 1, under which to show it once its body is over.
     pub(crate) fn add(&mut self, name: &'a str, depth: usize) -> u8 {
-        let Some(place) = self.names.get_mut(self.count) else {
+        let places = self.names.get_mut(self.count).zip(self.depths.get_mut(self.count));
+        let Some((place, known_depth)) = places else {
             self.overflow = true;
-            return NO_EXPRESSION;
+            return 0;
         };
         *place = unquoted(name);
-        let number = u8::try_from(self.count).unwrap_or(NO_EXPRESSION);
-        if let Some(place) = self.depths.get_mut(self.count) {
-            *place = u8::try_from(depth).unwrap_or(u8::MAX);
-        }
-        // What stood in its place before is over.
-        self.visible &= !(1 << number);
+        *known_depth = u8::try_from(depth).unwrap_or(u8::MAX);
         self.count += 1;
+        let number = u8::try_from(self.count).unwrap_or(0);
         if self.recursive || self.always_recursive {
             self.show(number);
         }
@@ -239,9 +233,7 @@ impl<'a> Expressions<'a> {
     }
 
     pub(crate) fn show(&mut self, number: u8) {
-        if number != NO_EXPRESSION {
-            self.visible |= 1 << number;
-        }
+        self.visible |= 1 << number;
     }
 
     /// Forgets those defined deeper than this.
@@ -251,20 +243,21 @@ impl<'a> Expressions<'a> {
             && self.depths.get(last).is_some_and(|&known| usize::from(known) > depth)
         {
             self.count = last;
-            self.visible &= !(1 << last);
+            self.visible &= !(2 << last);
         }
     }
 
     /// Whether a target without a schema is left out.
     pub(crate) fn hide(&self, target: &str) -> bool {
-        if self.visible == 0 {
+        // Bit 0 is of what was not kept.
+        if self.visible <= 1 {
             return self.overflow;
         }
         let target = unquoted(target);
         let mut names = self.names.iter().take(self.count).enumerate();
         self.overflow
-            || names.any(|(number, name)| {
-                self.visible & (1 << number) != 0 && name.eq_ignore_ascii_case(target)
+            || names.any(|(index, name)| {
+                self.visible & (2 << index) != 0 && name.eq_ignore_ascii_case(target)
             })
     }
 }
