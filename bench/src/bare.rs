@@ -12,6 +12,8 @@ use opentelemetry::trace::{SpanKind, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, StringValue};
 use otel_core::attribute as names;
 
+use crate::stub;
+
 pub(crate) struct Bare {
     tracer: BoxedTracer,
     duration: Histogram<f64>,
@@ -34,12 +36,12 @@ impl Bare {
         Self {
             tracer,
             duration,
-            system: crate::SYSTEM.into(),
-            namespace: shared(crate::NAMESPACE),
-            address: shared(crate::ADDRESS),
-            name: crate::SUMMARY,
-            summary: shared(crate::SUMMARY),
-            text: shared(crate::TEXT),
+            system: stub::SYSTEM.into(),
+            namespace: shared(stub::NAMESPACE),
+            address: shared(stub::ADDRESS),
+            name: stub::SUMMARY,
+            summary: shared(stub::SUMMARY),
+            text: shared(stub::TEXT),
         }
     }
 

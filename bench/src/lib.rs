@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::pin::Pin;
 use std::process::Command;
 use std::task::{Context, Waker};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +16,9 @@ use anyhow::{Context as _, Result, bail};
 /// First argument of a program of this folder that runs as a child of itself.
 pub const CHILD: &str = "child";
 /// The names of all measurements: each program knows the others' and leaves them to them.
-const NAMES: [&str; 2] = ["stub", "sqlite"];
+const NAMES: [&str; 3] = ["stub", "sql", "sqlite"];
+/// How many threads call at once where that is measured.
+pub const THREADS: u32 = 8;
 
 /// Whether a program that measures `own` was asked to do so; an error if the name is nobody's.
 pub fn wanted(own: &str, arguments: &[String]) -> Result<bool> {
@@ -38,6 +41,12 @@ pub fn allocations<T>(code: impl FnOnce() -> T) -> (u64, Option<T>) {
     (counted.count_total, result)
 }
 
+/// The bytes that the code allocates on this thread and leaves there; less than none if it frees
+/// what another has allocated.
+pub fn memory(code: impl FnOnce()) -> i64 {
+    allocation_counter::measure(code).bytes_current
+}
+
 /// Runs code with the counting of allocations out of its way, as far as it can be.
 pub fn uncounted<T>(code: impl FnOnce() -> T) -> Option<T> {
     let (mut code, mut result) = (Some(code), None);
@@ -57,6 +66,21 @@ pub fn nanoseconds(contenders: [&dyn Fn(u32); 2], rounds: usize, calls: u32) -> 
         }
     }
     times.map(median)
+}
+
+/// How many times as many calls per second `THREADS` threads make, `calls` each, as one does: the
+/// median of five.
+pub fn scaling(run: impl Fn(u32) + Sync, calls: u32) -> f64 {
+    let seconds = |threads: u32| {
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| uncounted(|| run(calls)));
+            }
+        });
+        start.elapsed().as_secs_f64()
+    };
+    median((0..5).map(|_| f64::from(THREADS) * seconds(1) / seconds(THREADS)).collect())
 }
 
 /// The middle one.

@@ -9,8 +9,9 @@
 mod sqlx_servers;
 mod sqlx_suite;
 
+use otel_sqlx::otel_core::sql::{Dialect, Syntax};
 use otel_testing::Capture;
-use sqlx::{Connection as _, Executor as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use sqlx_suite::{ALL, Live, by_id};
 
 mod backend {
@@ -38,6 +39,24 @@ mod backend {
         sqlx_servers::Codes { deadlock: "1213", timeout: "1969", login: "1045" };
     pub(crate) const TIMEOUT: &str = "SET max_statement_time = 0.05";
     pub(crate) const SLEEPS: &str = "SELECT SLEEP(600)";
+    pub(crate) const SEEN: &str =
+        "SELECT info FROM information_schema.processlist WHERE id = connection_id()";
+    /// How many statements it holds prepared: the sum of these, each with its sign.
+    pub(crate) const PREPARED: &[(&str, i64)] = &[
+        (
+            "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'COM_STMT_PREPARE'",
+            1,
+        ),
+        (
+            "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'COM_STMT_CLOSE'",
+            -1,
+        ),
+    ];
+    /// Something that is stored, and what of it is.
+    pub(crate) const VIEW: &str =
+        "CREATE TRIGGER named BEFORE INSERT ON users FOR EACH ROW SET @users = NEW.name";
+    pub(crate) const LAST_DEFINITION: &str = "SELECT action_statement FROM \
+        information_schema.triggers WHERE trigger_schema = database()";
     pub(crate) const RUNNING: &str =
         "SELECT count(*) FROM information_schema.processlist WHERE info = 'SELECT SLEEP(600)'";
 
@@ -120,4 +139,29 @@ async fn a_url_of_mysql_tells_mysql() {
     otel_sqlx::MySqlPool::with(raw, &capture.telemetry()).execute(ALL).await.unwrap();
     let expected = live.statement("SELECT users", ALL).attribute("db.system.name", "mysql");
     capture.assert_spans([expected]);
+}
+
+/// Runs a statement in a mode of the server, and tells what is shown of it by a syntax.
+async fn shown(live: &Live, mode: &str, syntax: Syntax, text: &'static str) -> Capture {
+    let capture = Capture::new();
+    let mut raw = live.bare().await;
+    raw.execute(AssertSqlSafe(format!("SET SESSION sql_mode = '{mode}'"))).await.unwrap();
+    let builder = otel_sqlx::MySqlConnection::builder(raw, &live.0.options).syntax(syntax);
+    let mut connection = builder.system("mariadb").telemetry(&capture.telemetry()).build();
+    connection.fetch_all(text).await.unwrap();
+    capture
+}
+
+#[tokio::test]
+async fn quotes_and_backslashes_are_read_as_the_server_does() {
+    let Some(live) = Live::new().await else { return };
+    let syntax = Syntax::new(Dialect::MariaDb);
+    // A name that ends with a backslash.
+    let text = r#"SELECT 'secret' AS "a\", 'secret' AS "b""#;
+    let capture = shown(&live, "ANSI_QUOTES", syntax.ansi_quotes(), text).await;
+    capture.assert_spans([live.statement("SELECT", r#"SELECT ? AS "a\", ? AS "b""#)]);
+    // A string that ends with one: where it is an escape, the word is no literal.
+    let text = r"SELECT 'a\', 'secret' /* \' ' */";
+    let capture = shown(&live, "NO_BACKSLASH_ESCAPES", syntax.no_backslash_escapes(), text).await;
+    capture.assert_spans([live.statement("SELECT", "SELECT ?, ? ")]);
 }

@@ -9,6 +9,7 @@
 mod sqlx_servers;
 mod sqlx_suite;
 
+use otel_sqlx::otel_core::sql::{Dialect, Syntax};
 use otel_testing::Capture;
 use sqlx::Type;
 use sqlx::{
@@ -43,6 +44,13 @@ mod backend {
         sqlx_servers::Codes { deadlock: "40P01", timeout: "57014", login: "28P01" };
     pub(crate) const TIMEOUT: &str = "SET statement_timeout = 50";
     pub(crate) const SLEEPS: &str = "SELECT pg_sleep(600)";
+    pub(crate) const SEEN: &str = "SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    /// How many statements it holds prepared: the sum of these, each with its sign.
+    pub(crate) const PREPARED: &[(&str, i64)] =
+        &[("SELECT count(*)::text FROM pg_prepared_statements", 1)];
+    /// Something that is stored, and what of it is.
+    pub(crate) const VIEW: &str = "CREATE VIEW ids AS SELECT id FROM users";
+    pub(crate) const LAST_DEFINITION: &str = "SELECT pg_get_viewdef('ids'::regclass)";
     pub(crate) const RUNNING: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'";
 
@@ -157,4 +165,38 @@ async fn without_a_schema_the_database_is_the_namespace() {
     let database = options.get_database().unwrap();
     let names: Vec<_> = capture.spans().into_iter().map(|span| span.name).collect();
     assert_eq!(names, [format!("BEGIN {database}"), format!("COMMIT {database}")]);
+}
+
+/// To a server that knows backslashes in strings it is one literal; to any other, a name stands
+/// between two of them.
+const BACKSLASHES: &str = r"SELECT 'a\' AS secret, \' b' AS c";
+
+#[tokio::test]
+async fn strings_with_backslashes_are_read_as_the_server_does() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let expected = || live.statement("SELECT", "SELECT ? AS c");
+    let value = "a' AS secret, ' b";
+
+    let by_options = live.0.options.clone().options([("standard_conforming_strings", "off")]);
+    let raw = sqlx::PgPool::connect_lazy_with(by_options);
+    let pool = otel_sqlx::PgPool::with(raw, &capture.telemetry());
+    assert_eq!(pool.fetch_one(BACKSLASHES).await.unwrap().get::<&str, _>(0), value);
+
+    // Said to the session alone: the connect options know nothing of it.
+    let mut connection = live.bare().await;
+    connection.execute("SET standard_conforming_strings = off").await.unwrap();
+    let syntax = Syntax::new(Dialect::PostgreSql).standard_conforming_strings(false);
+    let builder = otel_sqlx::PgConnection::builder(connection, &live.0.options).syntax(syntax);
+    let mut connection = builder.telemetry(&capture.telemetry()).build();
+    assert_eq!(connection.fetch_one(BACKSLASHES).await.unwrap().get::<&str, _>(0), value);
+    capture.assert_spans([expected(), expected()]);
+
+    sqlx::any::install_default_drivers();
+    let url = format!("{}&options=-c%20standard_conforming_strings%3Doff", live.0.url);
+    let raw = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = otel_sqlx::AnyPool::with(raw, &capture.telemetry());
+    assert_eq!(pool.fetch_one(BACKSLASHES).await.unwrap().get::<String, _>(0), value);
+    integration_tests::assert_nowhere(&capture, "secret");
+    assert_eq!(capture.spans().len(), 3);
 }

@@ -31,6 +31,9 @@ mod backend {
         "WITH RECURSIVE n(i) AS \
         (SELECT ? UNION ALL SELECT i + ? FROM n WHERE i < ?) SELECT count(*) FROM n",
     );
+    /// Something that is stored, and what of it is.
+    pub(crate) const VIEW: &str = "CREATE VIEW ids AS SELECT id FROM users";
+    pub(crate) const LAST_DEFINITION: &str = "SELECT sql FROM sqlite_schema WHERE name = 'ids'";
     /// Its log comes from a thread of the connection's own, to which only spans of `tracing` are
     /// handed on.
     pub(crate) const LOGS_INSIDE: bool = false;

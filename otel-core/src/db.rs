@@ -20,7 +20,7 @@ use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanId, SpanKind, TraceContextExt as _, Tracer as _,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, KeyValue, StringValue};
 
 pub use self::call::{DbCall, DbServer};
 pub(crate) use self::measure::{Instruments, Measure};
@@ -207,10 +207,12 @@ impl<C: Client> Db<C> {
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
     {
+        let call = |input: I, _: &Operation<C>| call(input);
         self.run_with(input, describe, call, |_: &T, _: &mut Operation<C>| ())
     }
 
-    /// As [`run`](Self::run), and shows a success to `inspect`, which may add facts learnt from it.
+    /// As [`run`](Self::run), for a `call` that is to know its operation, to carry its context for
+    /// example. Shows a success to `inspect`, which may add facts learnt from it.
     pub fn run_with<I, D, M, F, T, E, L>(
         &self,
         input: I,
@@ -220,7 +222,7 @@ impl<C: Client> Db<C> {
     ) -> impl Future<Output = Result<T, E>> + use<C, I, D, M, F, T, E, L>
     where
         D: FnOnce(&I) -> DbCall<'_>,
-        M: FnOnce(I) -> F,
+        M: FnOnce(I, &Operation<C>) -> F,
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
         L: FnOnce(&T, &mut Operation<C>),
@@ -228,11 +230,13 @@ impl<C: Client> Db<C> {
         let this = self.clone();
         async move {
             let operation = this.into_started(|| describe(&input));
-            operation.run_with(call(input), inspect).await
+            let future = call(input, &operation);
+            operation.run_with(future, inspect).await
         }
     }
 
     /// Runs a stream as an operation that starts at its first poll; items that `is_row` are counted.
+    /// As in [`run_with`](Self::run_with), `call` knows its operation.
     ///
     /// Its outcome is that of [`Operation::stream`].
     pub fn stream<I, D, M, S, T, E, R>(
@@ -244,7 +248,7 @@ impl<C: Client> Db<C> {
     ) -> impl Stream<Item = Result<T, E>> + use<C, I, D, M, S, T, E, R>
     where
         D: FnOnce(&I) -> DbCall<'_>,
-        M: FnOnce(I) -> S,
+        M: FnOnce(I, &Operation<C>) -> S,
         S: Stream<Item = Result<T, E>>,
         C: Classify<E>,
         R: FnMut(&T) -> bool,
@@ -252,7 +256,8 @@ impl<C: Client> Db<C> {
         let this = self.clone();
         crate::instrument::Late::new(move || {
             let operation = this.into_started(|| describe(&input));
-            operation.stream_of(call(input), is_row)
+            let stream = call(input, &operation);
+            operation.stream_of(stream, is_row)
         })
     }
 
@@ -263,6 +268,12 @@ impl<C: Client> Db<C> {
         state: &Arc<impl PoolState>,
     ) -> PoolMetrics {
         PoolMetrics::register(Arc::clone(&self.shared.scope), &name.into(), state)
+    }
+
+    /// The bytes that what is kept of calls takes now, and at most. For the benchmark.
+    #[doc(hidden)]
+    pub fn memory(&self) -> (usize, usize) {
+        (self.shared.shapes.memory(), Shapes::BOUND)
     }
 
     /// Starts an operation that somebody listens to.
@@ -327,7 +338,7 @@ impl Shared {
     ) -> Live {
         let options = self.telemetry.options();
         let found = self.scope.found();
-        let shape = self.shapes.of(&call.kind, &self.server, options);
+        let shape = self.shapes.get(&call.kind, || Shape::new(&call.kind, &self.server, options));
         let wanted = !options.require_parent || parent.span().span_context().is_valid();
         let tracer = found.tracer.filter(|_| wanted && options.wants_span(&shape.name));
         let (context, span) = match tracer {
@@ -338,6 +349,14 @@ impl Shared {
         let ending = Ending::of(options);
         let measure = Measure::new(self, measured.then_some(shape));
         Live::new(clock, context, span, measure, ending)
+    }
+}
+
+/// A text that is emitted as it is, or its beginning where it is longer than the user wants it.
+fn at_most(text: StringValue, options: &Options) -> StringValue {
+    match options.cut(text.as_str()) {
+        cut if cut.len() < text.as_str().len() => cut.to_owned().into(),
+        _ => text,
     }
 }
 
@@ -357,6 +376,7 @@ fn start_span(
     let mut attributes = Vec::with_capacity(common.len() + 2 + more.len() + LEARNT_LATER);
     attributes.extend_from_slice(common);
     let text = text.filter(|_| options.query_text != QueryText::Off);
+    let text = text.map(|text| at_most(text, options)).filter(|text| !text.as_str().is_empty());
     attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
     attributes.extend(batch.map(|size| {
         KeyValue::new(names::DB_OPERATION_BATCH_SIZE, i64::try_from(size).unwrap_or(i64::MAX))

@@ -2,6 +2,9 @@
 
 pub mod address;
 pub mod attribute;
+// Public for the benchmark that measures it by itself, and no part of the interface.
+#[doc(hidden)]
+pub mod cache;
 mod contain;
 pub mod db;
 mod failure;
@@ -12,6 +15,7 @@ mod options;
 mod pending;
 pub mod propagation;
 pub mod sql;
+pub mod sqlcommenter;
 mod telemetry;
 
 pub use opentelemetry;
@@ -23,6 +27,7 @@ pub use self::late::{ClientDiagnostics, Diagnostics, diagnostics};
 pub use self::operation::Operation;
 pub use self::options::QueryText;
 pub use self::pending::Pending;
+pub use self::sqlcommenter::SqlCommenter;
 pub use self::telemetry::{Telemetry, TelemetryBuilder};
 
 /// What identifies an adapter: one per crate, implemented on an empty type.

@@ -165,8 +165,13 @@ impl<C> Operation<C> {
 
     /// The context to make current while the call's own code runs; none where there is no span.
     pub(crate) fn attached(&self) -> Option<Context> {
+        self.own_span().map(|(context, _)| context.clone())
+    }
+
+    /// The context with this call's own span, if it has one, and the options that hold for it.
+    pub(crate) fn own_span(&self) -> Option<(&Context, &Options)> {
         let live = self.live.as_ref().filter(|live| live.span != SpanState::None)?;
-        Some(live.context.clone())
+        Some((&live.context, live.measure.options()))
     }
 
     /// Whether the span takes attributes; false as well when there is none.

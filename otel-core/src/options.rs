@@ -9,6 +9,8 @@ use std::sync::{Arc, LazyLock};
 use opentelemetry::otel_warn;
 
 use crate::contain::contain;
+use crate::sql::DEFAULT_MAX_LENGTH;
+use crate::sqlcommenter::SqlCommenter;
 
 /// What becomes of the text of a query.
 ///
@@ -57,6 +59,9 @@ pub(crate) struct Options {
     /// In code: `None` leaves it to the client's own variable.
     pub(crate) enabled: Option<bool>,
     pub(crate) query_text: QueryText,
+    pub(crate) query_text_max_length: usize,
+    pub(crate) sqlcommenter: SqlCommenter,
+    pub(crate) sqlcommenter_tracestate: bool,
     pub(crate) require_parent: bool,
     pub(crate) returned_rows: bool,
     pub(crate) cancelled_is_error: bool,
@@ -72,6 +77,9 @@ impl Default for Options {
         Self {
             enabled: None,
             query_text: QueryText::Auto,
+            query_text_max_length: DEFAULT_MAX_LENGTH,
+            sqlcommenter: SqlCommenter::Off,
+            sqlcommenter_tracestate: false,
             require_parent: false,
             returned_rows: false,
             cancelled_is_error: true,
@@ -90,6 +98,9 @@ impl fmt::Debug for Options {
             .debug_struct("Options")
             .field("enabled", &self.enabled)
             .field("query_text", &self.query_text)
+            .field("query_text_max_length", &self.query_text_max_length)
+            .field("sqlcommenter", &self.sqlcommenter)
+            .field("sqlcommenter_tracestate", &self.sqlcommenter_tracestate)
             .field("require_parent", &self.require_parent)
             .field("returned_rows", &self.returned_rows)
             .field("cancelled_is_error", &self.cancelled_is_error)
@@ -112,7 +123,8 @@ impl Options {
     fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let common = |option: &str| {
             let name = format!("OTEL_INSTRUMENTATION_COMMON_{option}");
-            let value = variable(&name)?;
+            // An empty variable counts as one that is not set.
+            let value = variable(&name).filter(|value| !value.trim().is_empty())?;
             Some((name, value))
         };
         let mut options = Self::default();
@@ -128,13 +140,19 @@ impl Options {
         flag("POOL_WAIT_SPANS", |options| &mut options.pool_wait_spans);
         flag("TRANSACTION_SPANS", |options| &mut options.transaction_spans);
         flag("PREPARE_SPANS", |options| &mut options.prepare_spans);
-        if let Some((name, value)) = common("QUERY_TEXT") {
-            match value.trim().parse() {
-                Ok(parsed) => options.query_text = parsed,
-                Err(known) => warn(&name, &value, &known, "auto"),
-            }
-        }
+        flag("SQLCOMMENTER_TRACESTATE", |options| &mut options.sqlcommenter_tracestate);
+        parse(common("QUERY_TEXT"), str::parse, "auto", &mut options.query_text);
+        parse(common("SQLCOMMENTER"), str::parse, "off", &mut options.sqlcommenter);
+        let bytes = |text: &str| text.parse().map_err(|_| "a number of bytes".to_owned());
+        parse(common("QUERY_TEXT_MAX_LENGTH"), bytes, "4096", &mut options.query_text_max_length);
         options
+    }
+
+    /// The beginning of a text that is emitted as it is, at most as long as the user wants it.
+    pub(crate) fn cut<'a>(&self, text: &'a str) -> &'a str {
+        let longest = self.query_text_max_length.min(text.len());
+        // Not within a character.
+        (0..=longest).rev().find_map(|end| text.get(..end)).unwrap_or_default()
     }
 
     /// Whether a client emits anything: the word in code, else the client's variable, else yes.
@@ -181,6 +199,19 @@ fn parse_flag(name: &str, value: &str, default: bool) -> bool {
     }
 }
 
+fn parse<T>(
+    variable: Option<(String, String)>,
+    parse: impl Fn(&str) -> Result<T, String>,
+    default: &str,
+    place: &mut T,
+) {
+    let Some((name, value)) = variable else { return };
+    match parse(value.trim()) {
+        Ok(parsed) => *place = parsed,
+        Err(known) => warn(&name, &value, &known, default),
+    }
+}
+
 /// One line per bad value: it is read once per process.
 fn warn(name: &str, value: &str, known: &str, default: &str) {
     otel_warn!(
@@ -209,6 +240,9 @@ mod tests {
             ("OTEL_INSTRUMENTATION_COMMON_POOL_WAIT_SPANS", "true"),
             ("OTEL_INSTRUMENTATION_COMMON_TRANSACTION_SPANS", "true"),
             ("OTEL_INSTRUMENTATION_COMMON_PREPARE_SPANS", " true "),
+            ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH", " 100 "),
+            ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER", "Uncached"),
+            ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER_TRACESTATE", "true"),
         ]);
         assert_eq!(options.query_text, QueryText::Off);
         assert!(options.require_parent);
@@ -217,6 +251,9 @@ mod tests {
         assert!(options.pool_wait_spans);
         assert!(options.transaction_spans);
         assert!(options.prepare_spans);
+        assert_eq!(options.query_text_max_length, 100);
+        assert_eq!(options.sqlcommenter, SqlCommenter::Uncached);
+        assert!(options.sqlcommenter_tracestate);
     }
 
     #[test]
@@ -225,10 +262,28 @@ mod tests {
             ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT", "everything"),
             ("OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR", "perhaps"),
             ("OTEL_INSTRUMENTATION_COMMON_REQUIRE_PARENT", ""),
+            ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH", "-1"),
+            ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER_TRACESTATE", ""),
         ]);
         assert_eq!(options.query_text, QueryText::Auto);
         assert!(options.cancelled_is_error);
         assert!(!options.require_parent);
+        assert_eq!(options.query_text_max_length, DEFAULT_MAX_LENGTH);
+        assert_eq!(options.sqlcommenter, SqlCommenter::Off);
+        assert!(!options.sqlcommenter_tracestate);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_two_characters() {
+        let cut = |bytes, text| {
+            Options { query_text_max_length: bytes, ..Options::default() }.cut(text).to_owned()
+        };
+        assert_eq!(cut(3, "año"), "añ");
+        assert_eq!(cut(2, "año"), "a");
+        assert_eq!(cut(0, "año"), "");
+        assert_eq!(cut(4, "año"), "año");
+        assert_eq!(cut(usize::MAX, "año"), "año");
     }
 
     #[test]

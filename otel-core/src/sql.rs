@@ -17,6 +17,8 @@ mod lexer;
 mod output;
 mod quotes;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod words;
 

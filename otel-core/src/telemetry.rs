@@ -14,6 +14,7 @@ use opentelemetry::{Context, InstrumentationScope};
 use crate::contain::contain;
 use crate::late::Scope;
 use crate::options::{Options, QueryText};
+use crate::sqlcommenter::SqlCommenter;
 use crate::{Client, attribute};
 
 /// Where the telemetry of the instrumented clients goes, and how much of it: the same value for all
@@ -221,6 +222,33 @@ impl TelemetryBuilder {
     /// `OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT` = `auto`, `sanitized`, `verbatim` or `off`.
     pub fn query_text(mut self, query_text: QueryText) -> Self {
         self.options.query_text = query_text;
+        self
+    }
+
+    /// Default: 4096. The longest text in bytes that is emitted of a query, in whatever setting of
+    /// [`query_text`](Self::query_text); 0 leaves it out. A text that was analysed ends between two
+    /// of its tokens, one that is emitted as it is between two characters.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH` = a number of bytes.
+    pub fn query_text_max_length(mut self, bytes: usize) -> Self {
+        self.options.query_text_max_length = bytes;
+        self
+    }
+
+    /// Default: [`SqlCommenter::Off`]. Which statements carry the context of their span to the
+    /// server, in a comment; see [`sqlcommenter`](crate::sqlcommenter).
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER` = `off`, `uncached` or `all`.
+    pub fn sqlcommenter(mut self, statements: SqlCommenter) -> Self {
+        self.options.sqlcommenter = statements;
+        self
+    }
+
+    /// Default: false. True puts the `tracestate` into these comments too.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER_TRACESTATE` = `true` or `false`.
+    pub fn sqlcommenter_tracestate(mut self, wanted: bool) -> Self {
+        self.options.sqlcommenter_tracestate = wanted;
         self
     }
 

@@ -15,7 +15,7 @@ type Item = Result<u8, StubError>;
 fn rows(capture: &Capture, items: Vec<Item>) -> impl Stream<Item = Item> {
     let telemetry = capture.telemetry_builder().returned_rows(true).build();
     // Odd items are rows, as a driver's stream has rows and results of statements.
-    db(&telemetry).stream(items, |_| select(), stream::iter, |item| item % 2 == 1)
+    db(&telemetry).stream(items, |_| select(), |items, _| stream::iter(items), |item| item % 2 == 1)
 }
 
 fn returned_rows(capture: &Capture) -> Option<i64> {
@@ -64,7 +64,7 @@ async fn a_stream_that_is_dropped_before_its_first_item_is_cancelled() {
     {
         let pending = stream::pending::<Item>();
         let mut rows =
-            Box::pin(db(&capture.telemetry()).stream((), |()| select(), |()| pending, |_| true));
+            Box::pin(db(&capture.telemetry()).stream((), |()| select(), |(), _| pending, |_| true));
         let polled = Pin::new(&mut rows).poll_next(&mut Context::from_waker(Waker::noop()));
         assert_eq!(polled, Poll::Pending);
     }
@@ -79,7 +79,7 @@ async fn a_stream_that_is_dropped_while_it_waits_for_another_item_is_cancelled()
     {
         let items = stream::iter([Ok(1), Ok(3)]).chain(stream::pending::<Item>());
         let mut rows =
-            Box::pin(db(&capture.telemetry()).stream((), |()| select(), |()| items, |_| true));
+            Box::pin(db(&capture.telemetry()).stream((), |()| select(), |(), _| items, |_| true));
         assert_eq!(rows.next().await, Some(Ok(1)));
         assert_eq!(rows.next().await, Some(Ok(3)));
         let polled = Pin::new(&mut rows).poll_next(&mut Context::from_waker(Waker::noop()));

@@ -47,7 +47,7 @@ impl Database for Client {
 
     fn rows(&self) -> BoxStream<'_, ()> {
         let items = iter([Ok(1), Ok(2), Ok::<_, StubError>(3)]);
-        self.0.stream((), |()| select(), |()| items, |_| true).map(|_| ()).boxed()
+        self.0.stream((), |()| select(), |(), _| items, |_| true).map(|_| ()).boxed()
     }
 
     fn unpolled(&self) {

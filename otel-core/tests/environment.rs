@@ -57,14 +57,20 @@ fn common_options() {
         assert_eq!(span.status, opentelemetry::trace::Status::Unset);
         assert!(!span.attributes.iter().any(|fact| fact.key.as_str() == "db.query.text"));
         let telemetry = capture.telemetry_builder().query_text(otel_core::QueryText::Auto).build();
-        db(&telemetry).start(select).finish();
+        let operation = db(&telemetry).start(select);
+        assert!(operation.commented("SELECT 1", false).is_some());
+        assert_eq!(operation.commented("SELECT 1", true), None);
+        operation.finish();
         let span = &capture.spans()[1];
-        assert!(span.attributes.iter().any(|fact| fact.key.as_str() == "db.query.text"));
+        let text = span.attributes.iter().find(|fact| fact.key.as_str() == "db.query.text");
+        assert_eq!(text.unwrap().value.as_str(), "SELECT name");
         return;
     }
     let variables = [
         ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT", "off"),
         ("OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR", "false"),
+        ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH", "11"),
+        ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER", "uncached"),
     ];
     let (passed, text) = child("common_options", &variables);
     assert!(passed, "{text}");
@@ -88,6 +94,8 @@ fn unknown_values() {
     let variables = [
         ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT", "everything"),
         ("OTEL_INSTRUMENTATION_COMMON_REQUIRE_PARENT", "perhaps"),
+        ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH", "4 KiB"),
+        ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER", "true"),
         ("OTEL_INSTRUMENTATION_STUB_ENABLED", "ja"),
     ];
     let (passed, text) = child("unknown_values", &variables);
@@ -97,6 +105,10 @@ fn unknown_values() {
          sanitized, verbatim or off. It counts as auto.",
         "OTEL_INSTRUMENTATION_COMMON_REQUIRE_PARENT=\"perhaps\" is not known; set it to true or \
          false. It counts as false.",
+        "OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH=\"4 KiB\" is not known; set it to a \
+         number of bytes. It counts as 4096.",
+        "OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER=\"true\" is not known; set it to off, uncached or \
+         all. It counts as off.",
     ];
     for sentence in sentences {
         assert_eq!(text.matches(sentence).count(), 1, "{sentence}\nis not once in:\n{text}");

@@ -211,7 +211,7 @@ async fn an_ok_that_is_a_failure() {
         db.run_with(
             (),
             |()| DbCall::new().operation("get").collection("users"),
-            move |()| std::future::ready(Ok::<_, StubError>(status)),
+            move |(), _| std::future::ready(Ok::<_, StubError>(status)),
             |status, operation: &mut Operation<Stub>| {
                 if *status >= 400 {
                     operation.failed(Failure::code(status.to_string()));
@@ -246,7 +246,7 @@ async fn a_server_that_is_known_only_after_the_call() {
     let call = db.run_with(
         (),
         |()| DbCall::new().operation("SELECT").collection("users"),
-        |()| std::future::ready(Ok::<_, StubError>(())),
+        |(), _| std::future::ready(Ok::<_, StubError>(())),
         |(), operation: &mut Operation<Stub>| {
             operation.server("seed.example", Some(9042));
             operation.server("node.example", Some(9043));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use otel_core::sql::Syntax;
 use otel_core::{Db, DbServer, Telemetry};
 
 use crate::connection::{Connection, Raw};
@@ -62,6 +63,26 @@ impl<H> Builder<H> {
     /// `mariadb` where the MySQL driver speaks to MariaDB, which it does not tell.
     pub fn system(mut self, system: &'static str) -> Self {
         self.server = self.server.with_system(system);
+        self
+    }
+
+    /// Default: as the server of that system reads SQL. What its settings change of that: without
+    /// this, an analysis by the wrong rules may take a piece of a literal for something else.
+    /// PostgreSQL's connect options are read for `standard_conforming_strings`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "mysql")]
+    /// # fn instrumented(pool: sqlx::MySqlPool) -> otel_sqlx::MySqlPool {
+    /// use otel_sqlx::MySqlPool;
+    /// use otel_sqlx::otel_core::sql::{Dialect, Syntax};
+    ///
+    /// // A server with `sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'`.
+    /// let syntax = Syntax::new(Dialect::MySql).ansi_quotes().no_backslash_escapes();
+    /// MySqlPool::builder(pool).syntax(syntax).build()
+    /// # }
+    /// ```
+    pub fn syntax(mut self, syntax: impl Into<Syntax>) -> Self {
+        self.server = self.server.syntax(syntax);
         self
     }
 

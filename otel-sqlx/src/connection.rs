@@ -206,7 +206,12 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
         }
         let (raw, db) = self.parts();
         let query = Query::take(query);
-        Box::pin(db.stream(query, Query::call, |q| DB::fetch_many(raw, q), Either::is_right))
+        Box::pin(db.stream(
+            query,
+            Query::call,
+            |query, operation| DB::fetch_many(raw, query.commented(operation)),
+            Either::is_right,
+        ))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(
@@ -224,7 +229,7 @@ impl<'c, DB: Database> Executor<'c> for &'c mut Connection<DB> {
         Box::pin(db.run_with(
             Query::take(query),
             Query::call,
-            |query| DB::fetch_optional(raw, query),
+            |query, operation| DB::fetch_optional(raw, query.commented(operation)),
             |row, operation| operation.rows(row.is_some().into()),
         ))
     }

@@ -8,6 +8,8 @@ mod tests;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use std::path::PathBuf;
 
+#[cfg(any(feature = "any", feature = "postgres"))]
+use otel_core::sql::{Dialect, Syntax};
 use otel_core::{Classify, Client, DbCall, DbServer, Failure};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{Either, Execute, SqlStr};
@@ -135,12 +137,31 @@ impl Database for sqlx::Postgres {
         let server = reached(server, options.get_socket(), options.get_host(), options.get_port());
         // The server takes the user's name for a database that is not named.
         let database = options.get_database().unwrap_or_else(|| options.get_username());
-        let schema = options.get_options().and_then(otel_core::address::search_path);
-        server.namespace(match schema {
+        let started_with = options.get_options().unwrap_or_default();
+        let schema = otel_core::address::search_path(started_with);
+        with_strings(server, started_with).namespace(match schema {
             Some(schema) => format!("{database}|{schema}"),
             None => database.to_owned(),
         })
     }
+}
+
+/// How strings are to be read, where start-up options (or a URL with them) say so:
+/// `-c standard_conforming_strings=off`, in all the words that PostgreSQL has for it.
+#[cfg(any(feature = "any", feature = "postgres"))]
+fn with_strings(server: DbServer, options: &str) -> DbServer {
+    // As in a URL: `options[standard_conforming_strings]=off`.
+    let options =
+        options.to_ascii_lowercase().replace('-', "_").replace("%3d", "=").replace(']', "");
+    let Some((_, value)) = options.rsplit_once("standard_conforming_strings=") else {
+        return server;
+    };
+    let end = value.find(|end: char| !end.is_ascii_alphanumeric());
+    let value = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
+    // PostgreSQL takes the beginning of a word for the word.
+    let on =
+        !matches!(value, "0" | "of" | "off" | "n" | "no" | "f" | "fa" | "fal" | "fals" | "false");
+    server.syntax(Syntax::new(Dialect::PostgreSql).standard_conforming_strings(on))
 }
 
 /// The socket, or the host and port. PostgreSQL's host may be the folder of a socket.
@@ -198,6 +219,9 @@ impl Database for sqlx::Any {
 fn from_url(url: &str) -> DbServer {
     let known = otel_core::address::Address::parse(url);
     let mut server = DbServer::new(known.system.unwrap_or("other_sql"));
+    if known.system == Some("postgresql") {
+        server = with_strings(server, url);
+    }
     if let Some(address) = known.address {
         server = server.address(address, known.port);
     }

@@ -258,7 +258,8 @@ impl<'c, DB: Database> Executor<'c> for &'_ Pool<DB> {
             return DB::pool_fetch_many(self.raw(), query);
         }
         let pool = self.clone();
-        let rows = move |query| {
+        let rows = move |query: Query<DB>, operation: &_| {
+            let query = query.commented(operation);
             TryAsyncStream::new(|yielder| async move {
                 let mut connection = pool.check_out().await?;
                 let mut rows = DB::fetch_many(connection.raw_mut(), query);
@@ -282,16 +283,15 @@ impl<'c, DB: Database> Executor<'c> for &'_ Pool<DB> {
             return DB::pool_fetch_optional(self.raw(), query);
         }
         let pool = self.clone();
-        Box::pin(
-            self.db.run_with(
-                Query::take(query),
-                Query::call,
-                |query| async move {
-                    DB::fetch_optional(pool.check_out().await?.raw_mut(), query).await
-                },
-                |row, operation| operation.rows(row.is_some().into()),
-            ),
-        )
+        Box::pin(self.db.run_with(
+            Query::take(query),
+            Query::call,
+            |query, operation| {
+                let query = query.commented(operation);
+                async move { DB::fetch_optional(pool.check_out().await?.raw_mut(), query).await }
+            },
+            |row, operation| operation.rows(row.is_some().into()),
+        ))
     }
 
     fn prepare_with<'e>(

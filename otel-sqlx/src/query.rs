@@ -1,8 +1,10 @@
 //! A query taken apart, so that its text can be looked at, and handed on as it was.
 
-use otel_core::DbCall;
+use otel_core::{DbCall, Operation};
 use sqlx::error::BoxDynError;
-use sqlx::{Arguments as _, Execute, SqlStr};
+use sqlx::{Arguments as _, AssertSqlSafe, Execute, SqlSafeStr as _, SqlStr};
+
+use crate::driver::Sqlx;
 
 /// What a driver takes from a query.
 ///
@@ -28,6 +30,23 @@ impl<DB: sqlx::Database> Query<DB> {
     pub(crate) fn call(&self) -> DbCall<'_> {
         let bound = matches!(&self.arguments, Ok(Some(arguments)) if arguments.len() > 0);
         DbCall::statement(self.sql.as_str(), bound)
+    }
+
+    /// The query with the context of its call in a comment, where the user wants that.
+    pub(crate) fn commented(self, operation: &Operation<Sqlx>) -> Self {
+        // Prepared by the user, it runs under the text that it was prepared with.
+        if self.statement.is_some() {
+            return self;
+        }
+        // Without arguments a text is sent as it is, and nothing is prepared.
+        let kept = self.persistent && matches!(self.arguments, Ok(Some(_)));
+        match operation.commented(self.sql.as_str(), kept) {
+            // Safe is what the text was before: nothing can break out of the comment.
+            Some(text) => {
+                Self { sql: AssertSqlSafe(text).into_sql_str(), persistent: false, ..self }
+            }
+            None => self,
+        }
     }
 }
 

@@ -5,28 +5,66 @@ use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Subcommand};
 use otel_core::address::Address;
-use otel_core::sql::{Analysis, Analyzer, Dialect};
+use otel_core::sql::{Analysis, Analyzer, DEFAULT_MAX_LENGTH, Dialect, Literals, Syntax};
 use serde::Serialize;
 
 /// What the texts are.
 #[derive(Subcommand)]
 pub(crate) enum Task {
     /// Statements: their sanitized text and their summary
-    Sql {
-        /// The grammar to read them by
-        #[arg(long, value_parser = ["generic", "postgresql", "mysql", "mariadb", "sqlite"])]
-        dialect: String,
-    },
+    Sql(Sql),
     /// Connection URLs: system, address, port, namespace
     Url,
+}
+
+/// How statements are read, and what of them is shown.
+#[derive(Args)]
+pub(crate) struct Sql {
+    /// The grammar to read them by, such as `generic` or `postgresql`
+    #[arg(long)]
+    dialect: Dialect,
+    /// The longest text in bytes that is emitted
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_LENGTH)]
+    max_length: usize,
+    /// Values were bound: literals stay
+    #[arg(long)]
+    parameterized: bool,
+    /// `"…"` is a name, as `sql_mode` says in MySQL and MariaDB
+    #[arg(long)]
+    ansi_quotes: bool,
+    /// A backslash is a character like others, as `sql_mode` says in MySQL and MariaDB
+    #[arg(long)]
+    no_backslash_escapes: bool,
+    /// PostgreSQL's setting of that name
+    #[arg(long, conflicts_with = "no_backslash_escapes")]
+    #[arg(value_parser = PossibleValuesParser::new(["on", "off"]).map(|value| value == "on"))]
+    standard_conforming_strings: Option<bool>,
+}
+
+impl Sql {
+    fn analyzer(&self) -> Analyzer {
+        let mut syntax = Syntax::new(self.dialect);
+        if self.ansi_quotes {
+            syntax = syntax.ansi_quotes();
+        }
+        if self.no_backslash_escapes {
+            syntax = syntax.no_backslash_escapes();
+        }
+        if let Some(on) = self.standard_conforming_strings {
+            syntax = syntax.standard_conforming_strings(on);
+        }
+        let literals = if self.parameterized { Literals::Keep } else { Literals::Replace };
+        Analyzer::new(syntax).literals(literals).max_length(self.max_length)
+    }
 }
 
 #[derive(Serialize)]
 struct Statement<'a> {
     text: Option<Cow<'a, str>>,
-    summary: Option<String>,
+    summary: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -39,11 +77,11 @@ struct Url {
 
 pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     match task {
-        Task::Sql { dialect } => {
-            let analyzer = Analyzer::new(dialect.parse::<Dialect>()?);
+        Task::Sql(sql) => {
+            let analyzer = sql.analyzer();
             answer(|text| {
                 let Analysis { text, summary, .. } = analyzer.analyze(text);
-                serde_json::to_string(&Statement { text, summary })
+                serde_json::to_string(&Statement { text, summary: summary.as_deref() })
             })
         }
         Task::Url => answer(|url| {

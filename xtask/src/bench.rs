@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use duct::cmd;
 
 use crate::workspace::Workspace;
@@ -11,24 +11,46 @@ use crate::workspace::Workspace;
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Arguments of the bench program, such as the name of one measurement
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// One measurement; all, unless it is given
+    measurement: Option<Measurement>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Measurement {
+    /// A call that does nothing, beside the bare SDK
+    Stub,
+    /// The analysis of statements, beside a tokenizer
+    Sql,
+    /// A query on SQLite, beside sqlx-otel
+    Sqlite,
+}
+
+impl Measurement {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stub => "stub",
+            Self::Sql => "sql",
+            Self::Sqlite => "sqlite",
+        }
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let ours = ["--package", "bench"];
     // A workspace of its own, since peers speak other OpenTelemetry minors.
     let peers = ["--manifest-path", "bench/peers/Cargo.toml"];
+    // What is not asked for is not built: the peers bring a database with them.
+    let programs = match options.measurement {
+        None => &[ours, peers][..],
+        Some(Measurement::Stub | Measurement::Sql) => &[ours],
+        Some(Measurement::Sqlite) => &[peers],
+    };
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let mut code = ExitCode::SUCCESS;
-    for program in [ours, peers] {
-        if program == peers && !workspace.root.join("bench/peers/Cargo.toml").exists() {
-            continue;
-        }
-        let arguments = options.arguments.iter().map(String::as_str);
-        let line = ["run", "--quiet", "--release"].into_iter().chain(program).chain(["--"]);
-        let cargo = cmd("cargo", line.chain(arguments)).env("CARGO_TARGET_DIR", &target);
+    for program in programs {
+        let line = ["run", "--quiet", "--release"].into_iter().chain(*program).chain(["--"]);
+        let line = line.chain(options.measurement.map(Measurement::name));
+        let cargo = cmd("cargo", line).env("CARGO_TARGET_DIR", &target);
         let status = cargo.dir(&workspace.root).unchecked().run()?.status;
         if !status.success() {
             code = ExitCode::FAILURE;

@@ -1,32 +1,9 @@
 //! What the commands say to input they cannot use: one clear sentence, and a code that is not 0.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod support;
 
-/// Runs the tasks in a home of services that is empty.
-fn xtask(folder: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
-    let home = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("OTEL_SERVICES_HOME", home.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses its arguments does not read on.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
-
-fn here() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use support::{here, xtask};
 
 #[test]
 fn wrong_arguments_are_answered_with_the_right_ones() {
@@ -36,9 +13,15 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
         (&["services", "kill"], "<NAME>"),
         (&["test", "--unit", "--live"], "'--unit' cannot be used with '--live'"),
         (&["analyze", "sql"], "--dialect <DIALECT>"),
+        (&["analyze", "sql", "--dialect", "cql", "--max-length", "4k"], "'--max-length"),
+        (
+            &["analyze", "sql", "--dialect", "postgresql", "--standard-conforming-strings=maybe"],
+            "[possible values: on, off]",
+        ),
+        (&["bench", "slq"], "[possible values: stub, sql, sqlite]"),
         (
             &["analyze", "sql", "--dialect", "oracle"],
-            "[possible values: generic, postgresql, mysql, mariadb, sqlite]",
+            "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite, cql",
         ),
     ] {
         let (code, _, said) = xtask(here(), arguments, "");

@@ -1,5 +1,6 @@
 //! What otel-sqlx must do on a database that is a server, compiled into the test of each.
 
+mod comments;
 mod killed;
 mod limits;
 

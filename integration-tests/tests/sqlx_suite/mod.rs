@@ -1,6 +1,7 @@
 //! What otel-sqlx must do on every database, compiled into the test of each: that file's module
 //! `backend` says what differs.
 
+mod comments;
 mod errors;
 mod life;
 mod nesting;

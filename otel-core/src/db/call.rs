@@ -161,7 +161,7 @@ pub struct DbCall<'a> {
 /// The facts that tell one kind of call from another.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Kind<'a> {
-    pub(super) text: Option<&'a str>,
+    pub(super) text: Option<Text<'a>>,
     pub(super) parameterized: bool,
     pub(super) prefix: Option<&'static str>,
     pub(super) namespace: Option<Cow<'a, str>>,
@@ -171,28 +171,18 @@ pub(super) struct Kind<'a> {
     pub(super) summary: Option<Cow<'a, str>>,
 }
 
-impl Kind<'_> {
-    pub(super) fn equals_but_for_text(&self, other: &Kind<'_>) -> bool {
-        self.parameterized == other.parameterized
-            && self.prefix == other.prefix
-            && self.namespace == other.namespace
-            && self.collection == other.collection
-            && self.operation == other.operation
-            && self.procedure == other.procedure
-            && self.summary == other.summary
-    }
+/// The text of a statement.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) enum Text<'a> {
+    Borrowed(&'a str),
+    /// What lies at its address will always be the same.
+    Static(&'static str),
+}
 
-    pub(super) fn owned_but_for_text(&self) -> Kind<'static> {
-        let owned = |fact: &Option<Cow<'_, str>>| fact.clone().map(|fact| fact.into_owned().into());
-        Kind {
-            text: None,
-            parameterized: self.parameterized,
-            prefix: self.prefix,
-            namespace: owned(&self.namespace),
-            collection: owned(&self.collection),
-            operation: owned(&self.operation),
-            procedure: owned(&self.procedure),
-            summary: owned(&self.summary),
+impl<'a> Text<'a> {
+    pub(super) fn as_str(self) -> &'a str {
+        match self {
+            Self::Borrowed(text) | Self::Static(text) => text,
         }
     }
 }
@@ -206,6 +196,16 @@ impl<'a> DbCall<'a> {
     /// A call that sends the text of a statement. `parameterized` tells whether its values were
     /// bound, in which case the text is not expected to quote data.
     pub fn statement(text: &'a str, parameterized: bool) -> Self {
+        Self::text(Text::Borrowed(text), parameterized)
+    }
+
+    /// As [`statement`](Self::statement), for a text that a later call is recognized by without
+    /// reading it, however long it is.
+    pub fn static_statement(text: &'static str, parameterized: bool) -> Self {
+        Self::text(Text::Static(text), parameterized)
+    }
+
+    fn text(text: Text<'a>, parameterized: bool) -> Self {
         let kind = Kind { text: Some(text), parameterized, ..Kind::default() };
         Self { kind, ..Self::default() }
     }

@@ -12,6 +12,7 @@ use super::pool::Registry;
 use super::shape::Shape;
 use crate::attribute::{self as names, metric};
 use crate::failure::Failure;
+use crate::options::Options;
 
 /// The instruments of a client. A clone is another handle of the same ones.
 #[derive(Clone)]
@@ -93,6 +94,10 @@ impl Measure {
 
     pub(crate) fn server(&self) -> &DbServer {
         &self.shared.server
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        self.shared.telemetry.options()
     }
 
     /// Records the duration, and the rows of a success, with one set of attributes: that of the

@@ -4,22 +4,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::ptr;
+use std::sync::{Arc, Mutex};
 
 use foldhash::fast::RandomState;
 use opentelemetry::{KeyValue, StringValue};
 
-use super::call::{DbServer, Kind};
+use super::call::{DbServer, Kind, Text};
 use crate::attribute as names;
+use crate::cache::{Cache, Key, Value};
 use crate::options::{Options, QueryText};
 use crate::sql::{Analyzer, Literals};
-
-/// Sets of places; with the places in each, the number of kinds that are remembered at most.
-const SETS: usize = 128;
-const WAYS: usize = 4;
-/// Calls with a longer statement are shaped each time: they are rare, slow by themselves, and would
-/// make the bound on memory (places times about three times this) meaningless.
-const LONGEST: usize = 4096;
 
 /// What the calls of one kind have in common.
 #[derive(Debug)]
@@ -39,7 +34,7 @@ impl Shape {
         self.attributes.get(..self.on_points).unwrap_or_default()
     }
 
-    fn new(kind: &Kind<'_>, server: &DbServer, options: &Options) -> Self {
+    pub(super) fn new(kind: &Kind<'_>, server: &DbServer, options: &Options) -> Self {
         let (text, summary) = analyzed(kind, server, options);
         let word = |known: Option<StringValue>| match (kind.prefix, known) {
             (Some(word), Some(known)) => Some(shared(format!("{word} {known}"))),
@@ -106,17 +101,19 @@ fn analyzed(
     options: &Options,
 ) -> (Option<StringValue>, Option<StringValue>) {
     let given = kind.summary.as_deref().map(shared);
-    let Some(text) = kind.text else { return (None, given) };
+    let Some(text) = kind.text.map(Text::as_str) else { return (None, given) };
     let literals = match options.query_text {
         QueryText::Auto if kind.parameterized => Literals::Keep,
         _ => Literals::Replace,
     };
-    let analysis = Analyzer::new(server.known_syntax()).literals(literals).analyze(text);
+    let analyzer = Analyzer::new(server.known_syntax()).literals(literals);
+    let analysis = analyzer.max_length(options.query_text_max_length).analyze(text);
     let shown = match options.query_text {
         QueryText::Off => None,
-        QueryText::Verbatim => Some(shared(text)),
-        QueryText::Auto | QueryText::Sanitized => analysis.text.map(shared),
+        QueryText::Verbatim => Some(options.cut(text).into()),
+        QueryText::Auto | QueryText::Sanitized => analysis.text,
     };
+    let shown = shown.filter(|text| !text.is_empty()).map(shared);
     let hooked = options.summarize(text).map(shared);
     (shown, hooked.or(given).or_else(|| analysis.summary.map(shared)))
 }
@@ -149,67 +146,109 @@ fn span_name(
     }
 }
 
-struct Entry {
-    hash: u64,
+/// What was made of the calls of one handle.
+pub(super) type Shapes = Cache<KeptKind, Shape>;
+
+/// A [`Kind`] that is kept.
+#[derive(Debug)]
+pub(super) struct KeptKind {
+    /// Its text only if that is static.
     kind: Kind<'static>,
-    text: Option<Box<str>>,
-    shape: Arc<Shape>,
+    copy: Option<Box<str>>,
 }
 
-impl Entry {
-    fn is_of(&self, hash: u64, kind: &Kind<'_>) -> bool {
-        self.hash == hash
-            && self.text.as_deref() == kind.text
-            && self.kind.equals_but_for_text(kind)
+impl Kind<'_> {
+    fn facts(&self) -> [&Option<Cow<'_, str>>; 5] {
+        [&self.namespace, &self.collection, &self.operation, &self.procedure, &self.summary]
     }
 }
 
-/// The places for kinds whose hashes have the same remainder.
-type Set = RwLock<[Option<Box<Entry>>; WAYS]>;
+impl Key for Kind<'_> {
+    type Kept = KeptKind;
 
-/// A cache of a fixed number of places, made at its first use. A kind whose places are all taken
-/// replaces one of them. Bounded without bookkeeping, and nobody ever waits: a set of places that is
-/// being written is passed by.
-#[derive(Default)]
-pub(super) struct Shapes {
-    sets: OnceLock<Box<[Set]>>,
-    hasher: RandomState,
-}
+    /// A text tells nearly all kinds apart; the comparison tells the others.
+    fn hash(&self, hasher: &RandomState) -> u64 {
+        match self.text {
+            Some(Text::Borrowed(text)) => hasher.hash_one(text),
+            Some(Text::Static(text)) => hasher.hash_one((text.as_ptr().addr(), text.len())),
+            None => hasher.hash_one(self),
+        }
+    }
 
-impl Shapes {
-    pub(super) fn of(&self, kind: &Kind<'_>, server: &DbServer, options: &Options) -> Arc<Shape> {
-        if kind.text.is_some_and(|text| text.len() > LONGEST) {
-            return Arc::new(Shape::new(kind, server, options));
+    fn lies_at(&self) -> Option<(usize, usize)> {
+        match self.text {
+            Some(Text::Borrowed(text)) => Some((text.as_ptr().addr(), text.len())),
+            _ => None,
         }
-        // A text tells nearly all kinds apart; the comparison tells the others.
-        let hash =
-            kind.text.map_or_else(|| self.hasher.hash_one(kind), |t| self.hasher.hash_one(t));
-        let set = self.set(hash);
-        if let Some(set) = set.and_then(|set| set.try_read().ok()) {
-            let known = set.iter().flatten().find(|entry| entry.is_of(hash, kind));
-            if let Some(known) = known {
-                return Arc::clone(&known.shape);
-            }
-        }
-        let shape = Arc::new(Shape::new(kind, server, options));
-        let entry = Entry {
-            hash,
-            kind: kind.owned_but_for_text(),
-            text: kind.text.map(Box::from),
-            shape: Arc::clone(&shape),
+    }
+
+    fn is(&self, kept: &KeptKind) -> bool {
+        let same_text = match (self.text, kept.kind.text, &kept.copy) {
+            (Some(Text::Borrowed(text)), None, Some(copy)) => *text == **copy,
+            (Some(Text::Static(text)), Some(Text::Static(kept)), _) => ptr::eq(text, kept),
+            (None, None, None) => true,
+            _ => false,
         };
-        // What is replaced is dropped after the lock is released.
-        let _replaced = set.and_then(|set| set.try_write().ok()).and_then(|mut set| {
-            let free = set.iter().position(Option::is_none);
-            // Bits of the hash that did not choose the set.
-            let place = free.unwrap_or((hash >> 32) as usize % WAYS);
-            set.get_mut(place)?.replace(Box::new(entry))
-        });
-        shape
+        same_text
+            && self.parameterized == kept.kind.parameterized
+            && self.prefix == kept.kind.prefix
+            && self.facts() == kept.kind.facts()
     }
 
-    fn set(&self, hash: u64) -> Option<&Set> {
-        let sets = self.sets.get_or_init(|| (0..SETS).map(|_| Set::default()).collect());
-        sets.get(usize::try_from(hash % SETS as u64).ok()?)
+    fn keep(&self) -> KeptKind {
+        let owned = |fact: &Option<Cow<'_, str>>| fact.clone().map(|fact| fact.into_owned().into());
+        let (text, copy) = match self.text {
+            Some(Text::Borrowed(text)) => (None, Some(text.into())),
+            Some(Text::Static(text)) => (Some(Text::Static(text)), None),
+            None => (None, None),
+        };
+        let kind = Kind {
+            text,
+            parameterized: self.parameterized,
+            prefix: self.prefix,
+            namespace: owned(&self.namespace),
+            collection: owned(&self.collection),
+            operation: owned(&self.operation),
+            procedure: owned(&self.procedure),
+            summary: owned(&self.summary),
+        };
+        KeptKind { kind, copy }
+    }
+
+    fn bytes(&self) -> usize {
+        let text = self.lies_at().map_or(0, |(_, length)| length);
+        self.facts().into_iter().flatten().fold(text, |sum, fact| sum.saturating_add(fact.len()))
+    }
+}
+
+impl Value for Shape {
+    /// At most: values of the server are counted too, although they are shared.
+    fn bytes(&self) -> usize {
+        let name = match &self.name {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(name) => name.capacity(),
+        };
+        let values = self.attributes.iter().map(|attribute| match &attribute.value {
+            // With the counts of an `Arc`.
+            opentelemetry::Value::String(text) => text.as_str().len() + 2 * size_of::<usize>(),
+            _ => 0,
+        });
+        name + size_of_val(&*self.attributes) + values.sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which also shows that the text is not read.
+    #[test]
+    fn only_the_identity_of_a_static_text_counts() {
+        let kind = |text| Kind { text: Some(Text::Static(text)), ..Kind::default() };
+        let [one, equal] = ["SELECT 1"; 2].map(|text| &*text.to_owned().leak());
+        let kept = kind(one).keep();
+        assert!(kind(one).is(&kept));
+        assert!(!kind(equal).is(&kept));
+        assert!(!kind(&one[..6]).is(&kept));
     }
 }

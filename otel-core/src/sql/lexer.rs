@@ -72,6 +72,31 @@ fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
+/// Four bytes at a time, which halves the instructions.
+#[inline]
+fn skip(bytes: &[u8], from: usize, class: u8) -> usize {
+    let mut index = from;
+    while let Some(&[a, b, c, d]) = bytes.get(index..).and_then(<[u8]>::first_chunk) {
+        if !is(a, class) {
+            return index;
+        }
+        if !is(b, class) {
+            return index + 1;
+        }
+        if !is(c, class) {
+            return index + 2;
+        }
+        if !is(d, class) {
+            return index + 3;
+        }
+        index += 4;
+    }
+    while bytes.get(index).is_some_and(|&byte| is(byte, class)) {
+        index += 1;
+    }
+    index
+}
+
 /// No `]` is awaited.
 pub(super) const NO_BRACKET: usize = usize::MAX;
 
@@ -142,7 +167,9 @@ impl<'a> Lexer<'a> {
             } else if class & class::WORD != 0 {
                 let end = self.skip(start + 1, class::NAME);
                 let next = self.at(end);
-                if matches!(next, b'\'' | b'&' | b'-') || self.dialect == Dialect::Cql {
+                if matches!(next, b'\'' | b'&' | b'-')
+                    || (self.dialect == Dialect::Cql && matches!(byte | 0x20, b'p' | b'n' | b'i'))
+                {
                     let (kind, end) = self.odd_word(start, end);
                     self.keyword = Keyword::at(bytes, start, end);
                     break (kind, end);
@@ -343,7 +370,9 @@ impl<'a> Lexer<'a> {
                     index += 1;
                 }
                 // A string between dollars may begin there.
-                b'$' if self.dialect == Dialect::PostgreSql => return index,
+                b'$' if matches!(self.dialect, Dialect::PostgreSql | Dialect::Generic) => {
+                    return index;
+                }
                 byte if is_name(byte) => index += 1,
                 _ => return index,
             }
@@ -410,17 +439,10 @@ impl<'a> Lexer<'a> {
     /// The first place from here whose byte is not of the class.
     #[inline]
     fn skip(&self, from: usize, class: u8) -> usize {
-        let bytes = self.bytes;
-        let mut index = from;
-        while let Some(&byte) = bytes.get(index) {
-            if !is(byte, class) {
-                break;
-            }
-            index += 1;
-        }
+        let end = skip(self.bytes, from, class);
         #[cfg(test)]
-        self.steps.update(|steps| steps + index - from + 1);
-        index
+        self.steps.update(|steps| steps + end - from + 1);
+        end
     }
 
     /// The same for bytes that a condition accepts, which must not be 0.
@@ -431,6 +453,16 @@ impl<'a> Lexer<'a> {
             index += 1;
         }
         index
+    }
+
+    /// The first place from here whose byte a condition wants, or the end.
+    #[inline]
+    pub(super) fn find(&self, from: usize, wanted: impl Fn(u8) -> bool) -> usize {
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let length = rest.iter().position(|&byte| wanted(byte)).unwrap_or(rest.len());
+        #[cfg(test)]
+        self.steps.update(|steps| steps + length + 1);
+        from + length
     }
 
     #[inline]

@@ -7,23 +7,26 @@ impl Lexer<'_> {
     /// A token from the quote at `open` to the one that closes it; a doubled quote does not.
     pub(super) fn quoted(&self, kind: Kind, open: usize, backslash: Backslash) -> (Kind, usize) {
         let quote = self.at(open);
+        let escapes = backslash != Backslash::Plain;
         let mut index = open + 1;
-        while let Some(&byte) = self.bytes.get(index) {
-            if byte == quote {
-                if self.at(index + 1) != quote {
+        loop {
+            index = match (escapes, quote) {
+                (true, b'\'') => self.find(index, |byte| matches!(byte, b'\'' | b'\\')),
+                (true, _) => self.find(index, |byte| byte == quote || byte == b'\\'),
+                (false, _) => self.find(index, |byte| byte == quote),
+            };
+            let next = self.at(index + 1);
+            if self.at(index) == quote {
+                if next != quote {
                     return (kind, index + 1);
                 }
-                index += 2;
-            } else if byte == b'\\' && backslash != Backslash::Plain {
-                if backslash == Backslash::Unknown && self.at(index + 1) == quote {
-                    return self.unsafe_from_here();
-                }
-                index += 2;
-            } else {
-                index += 1;
+            } else if index >= self.bytes.len()
+                || (backslash == Backslash::Unknown && next == quote)
+            {
+                return self.unsafe_from_here();
             }
+            index += 2;
         }
-        self.unsafe_from_here()
     }
 
     /// `[name]`, or the `[` of an array.

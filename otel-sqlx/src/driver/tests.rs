@@ -191,3 +191,49 @@ fn pieces_of_a_password_are_not_told() {
         );
     }
 }
+
+/// Where a backslash may escape a quote, another part of the text is the literal.
+#[cfg(feature = "postgres")]
+#[test]
+fn start_up_options_say_how_strings_are_read() {
+    use otel_core::{Db, DbCall};
+
+    let shown = |server| {
+        let capture = otel_testing::Capture::new();
+        let text = r"SELECT 'a\' AS b, \' c' AS d";
+        let db = Db::<Sqlx>::new(&capture.telemetry(), server);
+        db.start(|| DbCall::statement(text, false)).finish();
+        let spans = capture.spans();
+        let text = spans[0].attributes.iter().find(|fact| fact.key.as_str() == "db.query.text");
+        text.map(|text| text.value.to_string())
+    };
+    let server = |url: &str| {
+        let options = url.parse::<super::Options<sqlx::Postgres>>().unwrap();
+        <sqlx::Postgres as super::Database>::server(&options)
+    };
+    let escaped = Some("SELECT ? AS d".to_owned());
+    for words in [
+        "-c standard_conforming_strings=off",
+        "-cstandard_conforming_strings=OFF",
+        "--standard-conforming-strings=false",
+        "-c search_path=a -c Standard_Conforming_Strings=no -c statement_timeout=7",
+        "-c standard_conforming_strings=on -c standard_conforming_strings=f",
+        "-c standard_conforming_strings=0",
+    ] {
+        let words = words.replace(' ', "%20").replace('=', "%3D");
+        let url = format!("postgres://host/shop?options={words}");
+        assert_eq!(shown(server(&url)), escaped, "{url}");
+        #[cfg(feature = "any")]
+        assert_eq!(shown(super::from_url(&url)), escaped, "{url}");
+    }
+    let url = "postgres://host/shop?options[standard_conforming_strings]=off&options[work_mem]=7";
+    assert_eq!(shown(server(url)), escaped);
+    #[cfg(feature = "any")]
+    assert_eq!(shown(super::from_url(url)), escaped);
+    for words in ["", "-c%20standard_conforming_strings%3Don", "-c%20search_path%3Doff"] {
+        let url = format!("postgres://host/shop?options={words}");
+        assert_ne!(shown(server(&url)), escaped, "{url}");
+        #[cfg(feature = "any")]
+        assert_ne!(shown(super::from_url(&url)), escaped, "{url}");
+    }
+}

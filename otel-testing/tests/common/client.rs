@@ -114,7 +114,7 @@ impl<const DEFECT: u8> Database for Example<DEFECT> {
 
     fn rows(&self) -> BoxStream<'_, ()> {
         let rows = if DEFECT == defect::LOSES_ROWS { 2 } else { 4 };
-        let rows = move |()| stream::iter(vec![Ok::<_, Infallible>(()); rows]);
+        let rows = move |(), _: &_| stream::iter(vec![Ok::<_, Infallible>(()); rows]);
         self.0.stream((), |()| Self::call("SCAN"), rows, |()| true).map(|_| ()).boxed()
     }
 

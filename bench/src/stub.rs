@@ -1,0 +1,199 @@
+//! The measurement `stub`: what the core adds to a call that does nothing, beside what the bare
+//! SDK adds.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::thread;
+
+use anyhow::Result;
+use bench::{THREADS, allocations, cell, instructions, nanoseconds, poll_once, scaling, table};
+use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider as _};
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::{Context, ContextGuard, InstrumentationScope};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use otel_core::{Classify, Client, Db, DbCall, DbServer, Failure, Telemetry};
+
+use crate::bare::Bare;
+
+pub(crate) const NAME: &str = "stub";
+
+pub(crate) const SYSTEM: &str = "postgresql";
+pub(crate) const NAMESPACE: &str = "shop";
+pub(crate) const ADDRESS: &str = "db.example.com";
+pub(crate) const SUMMARY: &str = "SELECT orders";
+pub(crate) const TEXT: &str =
+    "SELECT id, customer, amount, placed FROM orders WHERE customer = $1 AND id <= $2";
+const _: () = assert!(TEXT.len() == 80);
+
+/// More than the calls at each of which a late provider is asked for, and a multiple of the
+/// distance between two later ones.
+const WARM_UP: u32 = 1280;
+const CALLS: u32 = 64_000;
+const CALLS_COUNTED: u32 = 6_400;
+const ROUNDS: usize = 31;
+
+pub(crate) enum Stub {}
+
+impl Client for Stub {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+}
+
+impl Classify<Infallible> for Stub {
+    fn classify(error: &Infallible) -> Failure {
+        match *error {}
+    }
+}
+
+/// The driver: nothing.
+#[expect(clippy::unused_async, reason = "the future of a driver, without its work")]
+async fn stub() -> Result<(), Infallible> {
+    Ok(())
+}
+
+const STATES: [&str; 4] = ["off", "not sampled", "sampled", "suppressed"];
+
+bench::providers!(providers, opentelemetry, opentelemetry_sdk);
+
+pub(crate) fn ours(telemetry: &Telemetry) -> Db<Stub> {
+    let server = DbServer::new(SYSTEM).namespace(NAMESPACE).address(ADDRESS, Some(5432));
+    Db::new(telemetry, server)
+}
+
+fn call_ours(db: &Db<Stub>) -> impl Future<Output = Result<(), Infallible>> {
+    db.run((), |()| DbCall::statement(TEXT, true), |()| stub())
+}
+
+/// Both contenders in one state, warmed up. The providers live as long as this.
+struct Pair {
+    ours: Db<Stub>,
+    bare: Bare,
+    _providers: Option<(SdkTracerProvider, SdkMeterProvider)>,
+}
+
+impl Pair {
+    fn new(state: &str) -> Self {
+        let providers = (state != "off").then(|| providers::new(state != "not sampled"));
+        let (ours, bare) = match &providers {
+            None => {
+                let bare = Bare::new(global::tracer("bare"), &global::meter("bare"));
+                (ours(&Telemetry::global()), bare)
+            }
+            Some((tracer, meter)) => {
+                let telemetry = Telemetry::builder()
+                    .tracer_provider(tracer.clone())
+                    .meter_provider(meter.clone())
+                    .build();
+                let tracer = BoxedTracer::new(tracer.boxed_tracer(InstrumentationScope::default()));
+                (ours(&telemetry), Bare::new(tracer, &meter.meter("bare")))
+            }
+        };
+        let pair = Self { ours, bare, _providers: providers };
+        pair.run_ours(WARM_UP);
+        pair.run_bare(WARM_UP);
+        pair
+    }
+
+    fn run_ours(&self, calls: u32) {
+        for _ in 0..calls {
+            poll_once(pin!(call_ours(&self.ours)));
+        }
+    }
+
+    fn run_bare(&self, calls: u32) {
+        for _ in 0..calls {
+            poll_once(pin!(self.bare.run(stub())));
+        }
+    }
+}
+
+/// What the state wants of the thread that calls.
+fn enter(state: &str) -> Option<ContextGuard> {
+    (state == "suppressed").then(|| Context::current().with_telemetry_suppressed().attach())
+}
+
+/// Runs under callgrind.
+pub(crate) fn child(who: &str, state: &str, calls: u32) {
+    let _guard = enter(state);
+    let pair = Pair::new(state);
+    bench::uncounted(|| match who {
+        "ours" => pair.run_ours(calls),
+        _ => pair.run_bare(calls),
+    });
+}
+
+pub(crate) fn measure() -> Result<()> {
+    let mut costs = Vec::new();
+    let mut threads = Vec::new();
+    for state in STATES {
+        let _guard = enter(state);
+        let pair = Pair::new(state);
+        let (ours, bare) = (|calls| pair.run_ours(calls), |calls| pair.run_bare(calls));
+        let [ours_time, bare_time] = nanoseconds([&ours, &bare], ROUNDS, CALLS).map(Some);
+        let ours_count = instructions(&[NAME, "ours", state], None, CALLS_COUNTED)?;
+        let bare_count = instructions(&[NAME, "bare", state], None, CALLS_COUNTED)?;
+        let mut row = vec![state.to_owned()];
+        for (ours, bare) in [(ours_time, bare_time), (ours_count, bare_count)] {
+            let ratio = ours.zip(bare).map(|(ours, bare)| ours / bare);
+            row.extend([cell(ours, 0), cell(bare, 0), cell(ratio, 2)]);
+        }
+        row.push(allocations(|| ours(10_000)).0.to_string());
+        row.push(allocations(|| bare(10_000)).0.to_string());
+        costs.push(row);
+        if matches!(state, "off" | "sampled") {
+            let ratios =
+                [scaling(ours, CALLS), scaling(bare, CALLS)].map(|ratio| cell(Some(ratio), 2));
+            threads.push([state.to_owned()].into_iter().chain(ratios).collect());
+        }
+    }
+    let title = "stub: one call, ours beside the bare SDK, with metrics in every state but off";
+    let head = "state | ns | bare | ratio | instructions | bare | ratio | allocations in 10 000 \
+                calls | bare";
+    table(title, head, &costs);
+    let title = format!(
+        "stub: calls per second of {THREADS} threads on one client, as a multiple of one thread's \
+         ({} processors)",
+        thread::available_parallelism()?
+    );
+    table(&title, "state | ours | bare", &threads);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use opentelemetry::KeyValue;
+    use otel_testing::Capture;
+
+    use super::*;
+
+    /// Else the two would not be worth comparing.
+    #[test]
+    fn both_contenders_tell_the_same() {
+        let [ours, bare] = [true, false].map(|is_ours| {
+            let capture = Capture::new();
+            if is_ours {
+                poll_once(pin!(call_ours(&ours(&capture.telemetry()))));
+            } else {
+                let scope = InstrumentationScope::default();
+                let tracer = BoxedTracer::new(capture.tracer_provider().boxed_tracer(scope));
+                let bare = Bare::new(tracer, &capture.meter_provider().meter("bare"));
+                poll_once(pin!(bare.run(stub())));
+            }
+            let told = |attributes: &[KeyValue]| {
+                let told = attributes.iter().map(|fact| format!("{}={}", fact.key, fact.value));
+                told.collect::<BTreeSet<_>>()
+            };
+            let spans = capture.spans().into_iter();
+            let spans = spans.map(|span| (span.name, span.span_kind, told(&span.attributes)));
+            let metrics = capture.metrics().into_iter().map(|metric| {
+                let points = metric.points.iter().map(|point| told(&point.attributes));
+                (metric.name, metric.unit, points.collect::<Vec<_>>())
+            });
+            (spans.collect::<Vec<_>>(), metrics.collect::<Vec<_>>())
+        });
+        assert_eq!(ours, bare);
+    }
+}
