@@ -14,6 +14,7 @@ mod dialect;
 mod frame;
 mod keyword;
 mod lexer;
+mod numbers;
 mod output;
 mod quotes;
 mod summary;
