@@ -1,6 +1,6 @@
 //! A bounded cache of what is made of texts that come again and again.
 //!
-//! Each group of threads has a [`Stripe`] of its own, so that threads that run at the same time
+//! Each group of threads has a stripe of its own, so that threads that run at the same time
 //! rarely write to the same memory: not to a lock, not to a count of references, not to those
 //! inside a value. Within a stripe, whoever meets a lock that is taken passes by.
 

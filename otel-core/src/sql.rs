@@ -17,6 +17,8 @@ mod lexer;
 mod numbers;
 mod output;
 mod quotes;
+#[cfg(test)]
+mod steps;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -40,17 +40,16 @@ impl Lexer<'_> {
         {
             return symbol;
         }
-        let rest = self.bytes.get(start + 1..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|&byte| byte == b']') else {
+        let close = self.find(start + 1, |byte| byte == b']');
+        if close == self.bytes.len() {
             // Without its end it is no name. (Looked for once: the next `[` would look again.)
             self.bracket = self.bytes.len() + 1;
             return match self.dialect {
                 Dialect::Sqlite => self.unsafe_from_here(),
                 _ => symbol,
             };
-        };
-        let close = start + 1 + length;
-        let inside = rest.get(..length).unwrap_or_default();
+        }
+        let inside = self.bytes.get(start + 1..close).unwrap_or_default();
         // An array of strings, to who knows no names in brackets.
         let strings = || inside.iter().any(|byte| b"'\"$".contains(byte));
         let words = || {
@@ -95,9 +94,7 @@ impl Lexer<'_> {
 
     pub(super) fn line_end(&self, start: usize) -> usize {
         let returns = matches!(self.dialect, Dialect::PostgreSql | Dialect::Cql);
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let length = rest.iter().position(|&byte| byte == b'\n' || (returns && byte == b'\r'));
-        start + length.unwrap_or(rest.len())
+        self.find(start, |byte| byte == b'\n' || (returns && byte == b'\r'))
     }
 
     pub(super) fn block_comment(&self, start: usize) -> (Kind, usize) {
