@@ -185,8 +185,17 @@ impl<'a> Walker<'a> {
             && self.next(span) == b'=';
         self.depth == 0
             && !named
-            && !matches!(self.next(span), b'.' | b'(')
+            && !self.is_qualifier(span)
+            && self.next(span) != b'('
             && self.previous != Previous::Symbol(b'.')
+    }
+
+    /// Whether a `.` follows that is not a number's.
+    fn is_qualifier(&self, span: Span) -> bool {
+        let rest = self.source.get(span.end..).unwrap_or_default();
+        let next = rest.trim_ascii_start();
+        let number = next.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        next.starts_with('.') && (next.len() == rest.len() || !number)
     }
 
     /// The next byte but white space, 0 at the end.

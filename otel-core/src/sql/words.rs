@@ -379,6 +379,8 @@ impl Walker<'_> {
             _ => match place {
                 Place::AfterName => Place::AfterAlias,
                 Place::Condition => Place::Condition,
+                // As `meaningless` has it.
+                Place::Other if keyword == Keyword::None => Place::Other,
                 _ => {
                     self.frame.listing = false;
                     Place::Other
