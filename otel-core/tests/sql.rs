@@ -81,15 +81,6 @@ const FILES: [(&str, &str); 8] = [
     ("summary", include_str!("../testdata/sql_summary.toml")),
 ];
 
-const DIALECTS: [Dialect; 6] = [
-    Dialect::Generic,
-    Dialect::PostgreSql,
-    Dialect::MySql,
-    Dialect::MariaDb,
-    Dialect::Sqlite,
-    Dialect::Cql,
-];
-
 type Loaded = (&'static str, Analyzer, Case);
 
 fn cases() -> Result<Vec<Loaded>, Box<dyn Error>> {
@@ -142,7 +133,7 @@ fn an_emitted_text_stays_as_it_is() {
 #[test]
 fn a_summary_holds_only_words_of_the_text() {
     for (file, _, case) in cases().unwrap() {
-        for dialect in DIALECTS {
+        for &dialect in Dialect::ALL {
             let Some(summary) = case.analyzer(dialect).analyze(&case.input).summary else {
                 continue;
             };
@@ -162,7 +153,7 @@ fn every_beginning_of_every_case_is_survived() {
             let Some(beginning) = case.input.get(..end) else {
                 continue;
             };
-            for dialect in DIALECTS {
+            for &dialect in Dialect::ALL {
                 let analysis = case.analyzer(dialect).analyze(beginning);
                 assert!(analysis.text.is_none_or(|text| text.len() <= beginning.len() + 2));
             }
@@ -173,7 +164,7 @@ fn every_beginning_of_every_case_is_survived() {
 #[test]
 fn a_long_text_is_cut_between_tokens() {
     let input = format!("SELECT {} FROM t", "überlang, 'x', ".repeat(2000));
-    for dialect in DIALECTS {
+    for &dialect in Dialect::ALL {
         let Analysis { text, summary } = analyze(&input, dialect, Literals::Replace);
         let text = text.unwrap();
         assert!((4080..=4096).contains(&text.len()), "{}", text.len());
@@ -211,7 +202,7 @@ fn a_summary_is_cut_at_255_characters_between_names() {
 
 #[test]
 fn dialects_have_names() {
-    for dialect in DIALECTS {
+    for &dialect in Dialect::ALL {
         assert_eq!(dialect.to_string().parse(), Ok(dialect));
     }
     assert_eq!(Dialect::from_system("mariadb"), Dialect::MariaDb);

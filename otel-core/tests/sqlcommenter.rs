@@ -205,14 +205,6 @@ fn texts() -> Vec<String> {
 /// Who reads the text with the comment, reads what stands there without it.
 #[test]
 fn the_comment_is_one_to_every_dialect() {
-    let dialects = [
-        Dialect::Generic,
-        Dialect::PostgreSql,
-        Dialect::MySql,
-        Dialect::MariaDb,
-        Dialect::Sqlite,
-        Dialect::Cql,
-    ];
     let (mut told, texts) = (0, texts());
     assert!(texts.len() > 300, "{}", texts.len());
     for text in texts {
@@ -224,7 +216,7 @@ fn the_comment_is_one_to_every_dialect() {
         // With nothing but the space that is put before the comment.
         let end = commented.rsplit_once("*/").unwrap().1;
         let spaced = format!("{} {end}", text.strip_suffix(end).unwrap());
-        for dialect in dialects {
+        for &dialect in Dialect::ALL {
             for literals in [Literals::Keep, Literals::Replace] {
                 let analyzer = Analyzer::new(dialect).literals(literals);
                 let (found, expected) = (analyzer.analyze(&commented), analyzer.analyze(&spaced));

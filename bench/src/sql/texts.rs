@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn each_text_is_as_long_as_it_says() {
-        for dialect in super::super::DIALECTS {
+        for &dialect in Dialect::ALL {
             for (label, length) in LENGTHS {
                 assert_eq!(text(label, dialect).map(|text| text.len()), Some(length), "{label}");
             }

@@ -26,15 +26,6 @@ pub enum Dialect {
     Cql,
 }
 
-const NAMES: [(Dialect, &str); 6] = [
-    (Dialect::Generic, "generic"),
-    (Dialect::PostgreSql, "postgresql"),
-    (Dialect::MySql, "mysql"),
-    (Dialect::MariaDb, "mariadb"),
-    (Dialect::Sqlite, "sqlite"),
-    (Dialect::Cql, "cql"),
-];
-
 /// What a backslash inside quotes means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Backslash {
@@ -47,12 +38,33 @@ pub(crate) enum Backslash {
 }
 
 impl Dialect {
+    /// Every dialect, in the order in which they are documented.
+    pub const ALL: &'static [Dialect] = &[
+        Dialect::Generic,
+        Dialect::PostgreSql,
+        Dialect::MySql,
+        Dialect::MariaDb,
+        Dialect::Sqlite,
+        Dialect::Cql,
+    ];
+
     /// The dialect spoken by a `db.system.name`, [`Generic`](Dialect::Generic) for names without
     /// a dialect of their own here.
     pub fn from_system(db_system_name: &str) -> Self {
         match db_system_name {
             "cassandra" => Dialect::Cql,
             other => other.parse().unwrap_or_default(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Dialect::Generic => "generic",
+            Dialect::PostgreSql => "postgresql",
+            Dialect::MySql => "mysql",
+            Dialect::MariaDb => "mariadb",
+            Dialect::Sqlite => "sqlite",
+            Dialect::Cql => "cql",
         }
     }
 
@@ -116,8 +128,7 @@ impl From<Dialect> for Syntax {
 
 impl fmt::Display for Dialect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES.iter().find(|(dialect, _)| dialect == self);
-        formatter.pad(name.map_or("generic", |(_, name)| name))
+        formatter.pad(self.name())
     }
 }
 
@@ -125,8 +136,8 @@ impl FromStr for Dialect {
     type Err = UnknownDialect;
 
     fn from_str(name: &str) -> Result<Self, UnknownDialect> {
-        let known = NAMES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-        known.map(|(dialect, _)| *dialect).ok_or(UnknownDialect(()))
+        let mut all = Dialect::ALL.iter().copied();
+        all.find(|known| known.name().eq_ignore_ascii_case(name)).ok_or(UnknownDialect(()))
     }
 }
 
@@ -137,9 +148,9 @@ pub struct UnknownDialect(());
 impl fmt::Display for UnknownDialect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("unknown SQL dialect; known are ")?;
-        for (index, (_, name)) in NAMES.iter().enumerate() {
+        for (index, dialect) in Dialect::ALL.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{name}")?;
+            write!(formatter, "{separator}{dialect}")?;
         }
         Ok(())
     }

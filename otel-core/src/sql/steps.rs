@@ -38,15 +38,6 @@ const PIECES: [&str; 30] = [
     "f47ac10b-",
 ];
 
-const DIALECTS: [Dialect; 6] = [
-    Dialect::Generic,
-    Dialect::PostgreSql,
-    Dialect::MySql,
-    Dialect::MariaDb,
-    Dialect::Sqlite,
-    Dialect::Cql,
-];
-
 fn steps(text: &str, dialect: Dialect) -> usize {
     let syntax = Syntax::new(dialect);
     let mut lexer = Lexer::new(text, syntax);
@@ -67,7 +58,7 @@ fn steps(text: &str, dialect: Dialect) -> usize {
 #[test]
 fn steps_grow_as_the_text_does() {
     for piece in PIECES {
-        for dialect in DIALECTS {
+        for &dialect in Dialect::ALL {
             let short = steps(&piece.repeat(1_000), dialect);
             let long = steps(&piece.repeat(64_000), dialect);
             assert!(long <= 65 * short, "{piece} {dialect}: {short}, {long}");

@@ -2,7 +2,7 @@
 
 use otel_core::sql::{Analysis, Dialect, Literals};
 
-use crate::{DIALECTS, analyze};
+use crate::analyze;
 
 /// `%` is where a literal stands; what surrounds it is written so that every dialect reads a
 /// literal there, or refuses the text.
@@ -119,8 +119,10 @@ fn no_byte_of_a_literal_survives() {
         for (literal, only) in LITERALS {
             let literal = literal.replace('%', SECRET);
             let input = position.replace('%', &literal);
-            for dialect in
-                DIALECTS.into_iter().filter(|dialect| only.is_none_or(|only| only == *dialect))
+            for dialect in Dialect::ALL
+                .iter()
+                .copied()
+                .filter(|dialect| only.is_none_or(|only| only == *dialect))
             {
                 let analysis = analyze(&input, dialect, Literals::Replace);
                 assert_no_secret(&analysis, &input, dialect);
@@ -138,8 +140,10 @@ fn no_byte_of_a_cut_literal_survives() {
     for position in POSITIONS {
         for (literal, only) in LITERALS {
             let input = position.replace('%', &literal.replace('%', SECRET));
-            for dialect in
-                DIALECTS.into_iter().filter(|dialect| only.is_none_or(|only| only == *dialect))
+            for dialect in Dialect::ALL
+                .iter()
+                .copied()
+                .filter(|dialect| only.is_none_or(|only| only == *dialect))
             {
                 for end in 0..input.len() {
                     let analysis = analyze(&input[..end], dialect, Literals::Replace);
@@ -169,7 +173,7 @@ fn no_number_survives() {
     for number in ["918273", "-918273", "+91.8273", "0x918273", ".918273", "9_1827e-3", "918273n"] {
         for position in POSITIONS {
             let input = position.replace('%', number);
-            for dialect in DIALECTS {
+            for &dialect in Dialect::ALL {
                 let analysis = analyze(&input, dialect, Literals::Replace);
                 let text = analysis.text.unwrap_or_default();
                 let summary = analysis.summary.as_deref().unwrap_or_default();
@@ -188,7 +192,7 @@ fn no_comment_survives() {
     for comment in comments {
         for position in POSITIONS {
             let input = position.replace('%', "1").replace(' ', &format!(" {comment} "));
-            for dialect in DIALECTS {
+            for &dialect in Dialect::ALL {
                 for literals in [Literals::Keep, Literals::Replace] {
                     assert_no_secret(&analyze(&input, dialect, literals), &input, dialect);
                 }
@@ -221,7 +225,7 @@ fn no_password_survives() {
     for statement in statements {
         for secret in ["zqjz", "'zqjz'", "\"zqjz\"", "`zqjz`", "zq-jz", "zq.jz, jz", "(zq (jz))"] {
             let input = statement.replace('%', secret);
-            for dialect in DIALECTS {
+            for &dialect in Dialect::ALL {
                 for literals in [Literals::Keep, Literals::Replace] {
                     assert_no_secret(&analyze(&input, dialect, literals), &input, dialect);
                 }
