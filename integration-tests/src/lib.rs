@@ -1,10 +1,16 @@
 //! What the live tests of all adapters share; the tests are in `tests`, a file per backend.
 #![allow(clippy::missing_panics_doc, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+pub mod collector;
+pub mod otlp;
+pub mod received;
+
 use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use otel_testing::{Capture, Point, PointValue};
+use native::{Extra, Private, Server};
+use otel_testing::{Capture, Point, PointValue, live};
 
 /// Long enough for a busy machine; nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,6 +28,22 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     while !holds().await {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// An instance of a test's own, where one can be started: the shared one is not to be killed. Blocks
+/// the thread.
+pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
+    live::address(&server.key())?;
+    match Private::start_with(server, extra) {
+        Ok(private) => Some(private),
+        Err(error) if std::env::var_os("OTEL_TEST_REQUIRE").is_none() => {
+            // Past the capture of the test harness: what did not run must be seen.
+            let title = server.title();
+            _ = writeln!(io::stderr(), "skipped: no {title} of the test's own: {error:#}");
+            None
+        }
+        Err(error) => panic!("{error:#}"),
     }
 }
 

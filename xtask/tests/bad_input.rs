@@ -3,7 +3,11 @@
 
 mod support;
 
-use support::{here, xtask};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use support::{answer, command, here, xtask};
 
 #[test]
 fn wrong_arguments_are_answered_with_the_right_ones() {
@@ -32,7 +36,8 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
 
 #[test]
 fn unknown_names_are_answered_with_the_known_ones() {
-    let server = "error: there is no server named `oracle`; use one of: postgres, mariadb\n";
+    let server = "error: there is no server named `oracle`; use one of: postgres, mariadb, \
+                  collector\n";
     for task in ["up", "down", "kill", "restart"] {
         let (code, out, said) = xtask(here(), &["services", task, "oracle"], "");
         assert_eq!((code, out.as_str(), said.as_str()), (1, "", server), "{task}");
@@ -52,6 +57,70 @@ fn a_server_that_is_not_up_cannot_be_killed() {
     let expected = "error: postgres does not run; start it with \
                     `cargo xtask services up postgres`\n";
     assert_eq!((code, said.as_str()), (1, expected));
+}
+
+#[test]
+fn a_server_whose_tool_is_missing_or_too_old_is_explained() {
+    let (cache, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let up = || {
+        let mut command = command(here(), &["services", "up", "collector"]);
+        command.env("OTEL_SERVICES_CACHE", cache.path()).env("PATH", tools.path());
+        answer(&mut command, "")
+    };
+    // What a package of the system brought is found also without a PATH.
+    if !Path::new("/usr/bin/go").exists() {
+        let (code, out, said) = up();
+        let expected = "error: collector: OpenTelemetry Collector 0.160 is built with `go`, which \
+                        is not installed; get Go 1.26 or newer from https://go.dev/dl\n";
+        assert_eq!((code, said.as_str()), (1, expected));
+        // The list is shown all the same.
+        assert!(out.contains("postgres "), "{out}");
+    }
+
+    let old = tools.path().join("go");
+    let complaint = "go: go.mod requires go >= 1.26.0 (running go 1.19.8)";
+    fs::write(&old, format!("#!/bin/sh\necho '{complaint}' >&2\nexit 1\n")).unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, _, said) = up();
+    assert_eq!(code, 1);
+    let expected = "cannot be built (it needs Go 1.26 or newer from https://go.dev/dl): ";
+    assert!(said.contains(expected) && said.contains(complaint), "{said}");
+}
+
+#[test]
+fn the_cache_is_where_it_is_said_to_be() {
+    // A build that fails leaves its lock there.
+    let (cache, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let go = tools.path().join("go");
+    fs::write(&go, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&go, fs::Permissions::from_mode(0o755)).unwrap();
+    let up = |variables: [(&str, &Path); 3]| {
+        let mut command = command(here(), &["services", "up", "collector"]);
+        command.env_remove("XDG_CACHE_HOME").env_remove("OTEL_SERVICES_CACHE");
+        answer(command.env("PATH", tools.path()).envs(variables), "").2
+    };
+    let [own, xdg, home] = ["own", "xdg", "home"].map(|name| cache.path().join(name));
+    let (none, relative) = (Path::new(""), Path::new("relative"));
+    for (variables, expected) in [
+        ([&own, &xdg, &home].map(PathBuf::as_path), own.clone()),
+        ([none, &xdg, &home], xdg.join("otel-clients/servers")),
+        ([none, relative, &home], home.join(".cache/otel-clients/servers")),
+    ] {
+        let [first, second, third] = variables;
+        let names = ["OTEL_SERVICES_CACHE", "XDG_CACHE_HOME", "HOME"];
+        let said = up([(names[0], first), (names[1], second), (names[2], third)]);
+        let mut files = fs::read_dir(&expected).unwrap_or_else(|_| panic!("{expected:?}: {said}"));
+        let is_lock = |name: &str| name.starts_with("collector-");
+        assert!(
+            files.any(|it| is_lock(&it.unwrap().file_name().to_string_lossy())),
+            "{expected:?}"
+        );
+    }
+    let said = up([("OTEL_SERVICES_CACHE", relative), ("HOME", &home), ("XDG_CACHE_HOME", &xdg)]);
+    assert!(
+        said.contains("OTEL_SERVICES_CACHE=relative is no whole path; begin it with /"),
+        "{said}"
+    );
 }
 
 #[test]

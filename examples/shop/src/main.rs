@@ -1,73 +1,110 @@
-//! A shop and its customer in one process: an HTTP service over a database, and a client that places
-//! three orders, each of which is one trace from the client to the database.
+//! A shop and its customer: an HTTP service over a database, and a client that places three orders,
+//! each of which is one trace from the client to the database. With `--serve` the service alone.
 
 mod client;
 mod service;
-mod trace;
 
 use std::io::{Write as _, stderr, stdout};
-use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
+use axum::Router;
 use clap::Parser;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use opentelemetry::{global, trace::SpanId};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use otel_setup::Exporter;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tokio::{net::TcpListener, sync::oneshot};
 
-/// Places three orders at a small shop and prints the trace of each
+/// Places three orders at a small shop and shows the trace of each
 #[derive(Parser)]
 struct Arguments {
     /// Keep the stock in this database and not in memory: postgres://user:password@host:port/name
     /// or sqlite:file.db?mode=rwc
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Serve customers of yours at this address, until Ctrl-C or SIGTERM
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8080")]
+    serve: Option<SocketAddr>,
+    /// Write the traces to a page for your browser as well
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
+
+const NEXT: &str = "\
+Next: cargo run -p shop -- --html trace.html      the same in your browser; or --serve, and order yourself
+      cargo run -p shop -- --database postgres://user:password@localhost/name      a real database
+      OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp cargo run -p shop      to a collector";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
+    let arguments = Arguments::parse();
+    // Where telemetry goes if no variable says otherwise: to this terminal. A service of yours leaves
+    // the line out, and exports OTLP.
+    let mut builder = otel_setup::builder().default_exporters([Exporter::Console]);
+    if let Some(page) = &arguments.html {
+        builder = builder.html(page);
+    }
+    // The one line that a service needs: `let guard = otel_setup::init!();`. Before the first span,
+    // and before the handles that make spans, though these would find the providers later, too.
+    let guard = otel_setup::init!(builder);
+    let result = run(&arguments).await;
+    // Hands over what an exporter still holds: without it, a program loses its last spans.
+    let flushed = guard.shutdown().await.context("the last spans are lost");
+    let Err(error) =
+        result.and_then(|answers| flushed.map(|()| answers)).and_then(|answers| tell(&answers))
+    else {
+        return ExitCode::SUCCESS;
+    };
     _ = writeln!(stderr(), "error: {error:#}");
     ExitCode::FAILURE
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    // The provider decides where spans go: here to a tree on the terminal. Elsewhere it is given a
-    // batch exporter, and nothing else in this example changes. No order is left out by sampling.
-    let (collector, mut traces) = trace::collector();
-    let provider = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOn);
-    let provider = provider.with_span_processor(collector).build();
-    // Set globally, it is found by all: the HTTP layer of the service, the client and otel-sqlx.
-    global::set_tracer_provider(provider.clone());
-    // How a trace continues in another process, by the header `traceparent`: without this line client
-    // and service would each start a trace of their own.
-    global::set_text_map_propagator(TraceContextPropagator::new());
+/// What the customer was answered, if there was one, and what to try next.
+fn tell(answers: &[String]) -> Result<()> {
+    if !answers.is_empty() {
+        writeln!(stdout(), "\n{}\n\n{NEXT}", answers.join("\n"))?;
+    }
+    Ok(())
+}
 
+async fn run(arguments: &Arguments) -> Result<Vec<String>> {
     let pool = service::open(arguments.database.as_deref().unwrap_or("sqlite::memory:")).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let routes = service::routes(pool.clone());
+    let address = arguments.serve.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+    let taken = || format!("{address} is not to be had: give --serve another one");
+    let listener = TcpListener::bind(address).await.with_context(taken)?;
+    let answers = match arguments.serve {
+        Some(_) => serve(listener, routes).await?,
+        None => orders(listener, routes).await?,
+    };
+    pool.close().await;
+    Ok(answers)
+}
+
+async fn serve(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
+    let url = format!("http://{}/orders", listener.local_addr()?);
+    writeln!(stdout(), "curl {url} --json '{}'", json!({ "item": "lamp", "quantity": 2 }))?;
+    // A rolling update ends a service by SIGTERM. What it has begun it finishes, then `main` goes on
+    // to the guard, and the spans of the last requests arrive as well.
+    axum::serve(listener, routes).with_graceful_shutdown(otel_setup::until_signal()).await?;
+    Ok(Vec::new())
+}
+
+async fn orders(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, service::routes(pool.clone()))
-        .with_graceful_shutdown(async { _ = stopped.await });
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async { _ = stopped.await });
     let server = tokio::spawn(server.into_future());
 
     let http = Client::builder(TokioExecutor::new()).build_http();
+    let mut answers = Vec::new();
     for (item, quantity) in [("lamp", 2), ("chair", 1), ("lamp", 50)] {
         let order = json!({ "item": item, "quantity": quantity });
         let answer = client::send(&http, address, &order).await?;
-        // The answer may be here before the service has ended its span: wait for the whole trace.
-        let trace = timeout(Duration::from_secs(10), traces.recv()).await;
-        let trace = trace.ok().flatten().context("a span never ended: report this as a bug")?;
-        let tree = trace::tree(&trace, SpanId::INVALID, 1);
-        writeln!(stdout(), "{quantity} x {item}: {answer}\n{tree}")?;
+        answers.push(format!("{quantity} x {item}: {answer}"));
     }
-
     drop((http, stop));
     server.await??;
-    pool.close().await;
-    // Hands over what an exporter still holds: without it, a program loses its last spans.
-    provider.shutdown()?;
-    Ok(())
+    Ok(answers)
 }

@@ -1,6 +1,7 @@
 //! Where instances live, the locks between launchers, and the address file.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
@@ -20,7 +21,6 @@ const EPHEMERAL: u16 = 32768;
 /// nearest `target` at or above the current folder.
 pub(crate) fn from_env() -> Result<PathBuf> {
     let here = std::env::current_dir().context("the current folder is gone; change to another")?;
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(home) = set("OTEL_SERVICES_HOME") {
         return Ok(here.join(home));
     }
@@ -33,6 +33,27 @@ pub(crate) fn from_env() -> Result<PathBuf> {
             .unwrap_or_else(|| here.join("target")),
     };
     Ok(target.join("services"))
+}
+
+/// What outlives a target folder: `OTEL_SERVICES_CACHE`, else `otel-clients/servers` in the user's
+/// cache folder.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let set = |name| set(name).map(PathBuf::from);
+    match (set("OTEL_SERVICES_CACHE"), set("XDG_CACHE_HOME"), set("HOME")) {
+        // Tests run in other folders than the launcher.
+        (Some(cache), _, _) if cache.is_relative() => {
+            bail!("OTEL_SERVICES_CACHE={} is no whole path; begin it with /", cache.display())
+        }
+        (Some(cache), _, _) => Ok(cache),
+        // As its specification demands, one that is no whole path is passed over.
+        (_, Some(caches), _) if caches.is_absolute() => Ok(caches.join("otel-clients/servers")),
+        (_, _, Some(home)) => Ok(home.join(".cache/otel-clients/servers")),
+        _ => bail!("there is no HOME; set OTEL_SERVICES_CACHE to a folder of yours"),
+    }
+}
+
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 pub(crate) fn make_folder(path: &Path) -> Result<()> {

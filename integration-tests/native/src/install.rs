@@ -1,4 +1,5 @@
-//! Debian packages, installed without leaving a default instance running.
+//! What a server lacks: Debian packages, installed without leaving a default instance running, or
+//! a build.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
+use crate::build;
 use crate::home;
 use crate::place::find;
 use crate::server::Server;
@@ -18,9 +20,16 @@ const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 
 /// Installs what `server` lacks, or says how to.
 pub(crate) fn ensure(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
-    if missing(server).is_none() {
-        return Ok(());
+    if missing(server).is_some() {
+        packages(server, home, report)?;
     }
+    if server.build.is_some() {
+        build::ensure(server, &home::cache()?, report)?;
+    }
+    Ok(())
+}
+
+fn packages(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
     // One at a time: the policy file below is everybody's.
     let _lock = home::lock(home, "install")?;
     let Some(program) = missing(server) else {

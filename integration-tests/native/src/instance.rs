@@ -8,16 +8,15 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::home::{self, Port};
 use crate::install;
-use crate::place::{Place, make_data_folder};
+use crate::place::{Place, last_lines, make_data_folder};
+use crate::private::Extra;
 use crate::process::{POLL, Process};
 use crate::server::Server;
-
-/// How much of a log is shown when a start fails.
-const LOG_LINES: usize = 15;
 
 /// One server in one folder. Whoever changes it holds a lock.
 #[derive(Debug)]
@@ -26,6 +25,8 @@ pub(crate) struct Instance {
     home: PathBuf,
     folder: PathBuf,
     state: State,
+    /// Not kept in the state: whoever owns the instance has it.
+    extra: Extra,
     /// Kept from others while this value lives.
     ports: Vec<Port>,
 }
@@ -46,7 +47,8 @@ impl Instance {
     /// Whatever lives in this folder, perhaps nothing yet.
     pub(crate) fn open(server: &'static Server, home: &Path, folder: PathBuf) -> Result<Self> {
         let state = home::read_json(&folder.join("state.json"))?.unwrap_or_default();
-        Ok(Self { server, home: home.to_path_buf(), folder, state, ports: Vec::new() })
+        let (home, extra) = (home.to_path_buf(), Extra::default());
+        Ok(Self { server, home, folder, state, extra, ports: Vec::new() })
     }
 
     /// From now on it belongs to this process.
@@ -54,6 +56,11 @@ impl Instance {
         self.state.owner = Some(Process::own()?);
         self.make_folder()?;
         self.save()
+    }
+
+    /// From its next start on.
+    pub(crate) fn extend(&mut self, extra: Extra) {
+        self.extra = extra;
     }
 
     /// Its owner ended without removing it.
@@ -70,7 +77,15 @@ impl Instance {
     }
 
     pub(crate) fn url(&self) -> Result<String> {
-        Ok((self.server.url)(&self.place()?))
+        Ok(self.place()?.fill(self.server.url))
+    }
+
+    /// Keys of the address file and what stands there.
+    pub(crate) fn addresses(&self) -> Result<Vec<(String, String)>> {
+        let place = self.place()?;
+        let all = self.server.addresses.iter().map(|(_, template)| *template);
+        let filled = [self.server.url].into_iter().chain(all).map(|it| place.fill(it));
+        Ok(self.server.keys().into_iter().zip(filled).collect())
     }
 
     /// Runs it on its data and its ports, or on new ones from `ports` on; waits until it answers.
@@ -104,6 +119,16 @@ impl Instance {
     /// Ends it as a crash would.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.process().map_or(Ok(()), Process::kill)
+    }
+
+    /// It answers nothing until it goes on.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.process().map_or(Ok(()), |it| it.signal_all(Signal::SIGSTOP))
+    }
+
+    /// After a pause.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.process().map_or(Ok(()), |it| it.signal_all(Signal::SIGCONT))
     }
 
     /// Stops it and removes all it had.
@@ -176,7 +201,10 @@ impl Instance {
         let (out, err): (File, File) = open()
             .and_then(|out| Ok((out, open()?)))
             .with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = (self.server.command)(&self.place()?);
+        let place = self.place()?;
+        let mut command = (self.server.command)(&place);
+        command.args(self.extra.arguments.iter().map(|argument| place.fill(argument)));
+        command.envs(self.extra.environment.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C is for the launcher, and the server outlives it.
         let child = command.stdout(out).stderr(err).process_group(0).spawn();
         let child = child.with_context(|| format!("cannot run {}", self.server.title))?;
@@ -210,9 +238,7 @@ impl Instance {
         let path = self.folder.join("log");
         let text = fs::read(&path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
-        format!("  {}\n  (all of it: {})", last.join("\n  "), path.display())
+        format!("  {}\n  (all of it: {})", last_lines(&text), path.display())
     }
 
     fn save(&self) -> Result<()> {

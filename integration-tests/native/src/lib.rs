@@ -5,11 +5,15 @@
 //! own, which it may kill without disturbing anybody. Both run the same descriptions: one
 //! [`Server`] per file in `servers/`, a constant of at most sixty lines.
 //!
+//! A server comes from packages, or is built from sources here, once per machine (`build.rs`).
+//!
 //! Everything lives in throw-away folders below one home (see [`Services::from_env`]); an instance
 //! that somebody else started is never touched. Linux only, since a process is told from a later
 //! one with the same id by what `/proc` says.
 
+mod build;
 mod home;
+mod http;
 mod install;
 mod instance;
 mod place;
@@ -19,6 +23,6 @@ mod server;
 mod servers;
 mod services;
 
-pub use private::Private;
+pub use private::{Extra, Private};
 pub use server::Server;
 pub use services::{Services, State, Status};

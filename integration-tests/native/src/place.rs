@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::unistd::{User, geteuid};
 
+use crate::build;
+use crate::home;
 use crate::server::Server;
 
 /// The data folder, the ports and the account of one instance.
@@ -34,12 +36,22 @@ impl Place {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// `{data}`, `{port}` and `{account}` of this instance instead of their names.
+    /// The port at this index of the server's wanted ones.
+    pub(crate) fn port(&self, index: usize) -> u16 {
+        self.ports.get(index).copied().unwrap_or_default()
+    }
+
+    /// `{data}`, `{account}` and `{port}`, `{port2}` and so on of this instance instead of their
+    /// names.
     pub(crate) fn fill(&self, text: &str) -> String {
-        let port = self.ports.first().copied().unwrap_or_default();
-        text.replace("{data}", &self.data.to_string_lossy())
-            .replace("{port}", &port.to_string())
+        let mut text = text
+            .replace("{data}", &self.data.to_string_lossy())
             .replace("{account}", &self.account.name)
+            .replace("{port}", &self.port(0).to_string());
+        for (number, port) in (2..).zip(self.ports.iter().skip(1)) {
+            text = text.replace(&format!("{{port{number}}}"), &port.to_string());
+        }
+        text
     }
 
     /// A program of the server and its arguments, as its account. The line is split at blanks
@@ -53,6 +65,7 @@ impl Place {
         command.args(words.map(|word| self.fill(word)));
         command.env_clear().env("PATH", search_path(self.server)).env("HOME", &self.data);
         command.env("LC_ALL", "C.UTF-8").current_dir(&self.data).stdin(Stdio::null());
+        command.envs(self.server.environment.iter().map(|(name, value)| (name, self.fill(value))));
         if geteuid().is_root() {
             // As root this also drops the supplementary groups.
             command.uid(self.uid()).gid(self.gid());
@@ -67,6 +80,14 @@ impl Place {
     fn gid(&self) -> u32 {
         self.account.gid.as_raw()
     }
+}
+
+/// How much of a log is shown when something fails.
+const LOG_LINES: usize = 15;
+
+pub(crate) fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ")
 }
 
 /// Runs a command that ends by itself; what it said is the error.
@@ -138,7 +159,10 @@ pub(crate) fn find(server: &Server, program: &str) -> Option<PathBuf> {
 
 fn search_path(server: &Server) -> String {
     let inherited = std::env::var("PATH").unwrap_or_default();
-    let folders = server.folders.iter().copied();
+    let built = server.build.as_ref().and_then(|build| {
+        Some(build::folder(server, build, &home::cache().ok()?).to_string_lossy().into_owned())
+    });
+    let folders = built.as_deref().into_iter().chain(server.folders.iter().copied());
     folders
         .chain([inherited.as_str(), "/usr/bin:/bin:/usr/sbin:/sbin"])
         .collect::<Vec<_>>()

@@ -1,10 +1,11 @@
 //! An instance of one test's own.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::home;
 use crate::instance::Instance;
@@ -14,6 +15,32 @@ use crate::services::Services;
 /// Private instances look for ports this far above the shared ones, so that they never take that
 /// of a shared one which is down for a moment.
 const ABOVE: u16 = 100;
+
+/// What the process of a private instance gets on top of its description, at each start.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, OsString)>,
+}
+
+impl Extra {
+    /// Nothing so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more argument, behind the others; `{data}` and `{port}` in it are the instance's.
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// One more variable of its environment, or another value.
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+}
 
 /// A server that a test has for itself and may kill; removed with its data when dropped.
 #[derive(Debug)]
@@ -27,11 +54,20 @@ pub struct Private {
 impl Private {
     /// Starts one in the home of [`Services::from_env`] and waits until it answers.
     pub fn start(server: &'static Server) -> Result<Self> {
-        Self::start_in(&Services::from_env()?, server)
+        Self::start_with(server, Extra::default())
+    }
+
+    /// As [`Private::start`], with something on top of the description.
+    pub fn start_with(server: &'static Server, extra: Extra) -> Result<Self> {
+        Self::launch(&Services::from_env()?, server, extra)
     }
 
     /// Starts one in the home of these services.
     pub fn start_in(services: &Services, server: &'static Server) -> Result<Self> {
+        Self::launch(services, server, Extra::default())
+    }
+
+    fn launch(services: &Services, server: &'static Server, extra: Extra) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
 
         let lock = lock(services.home())?;
@@ -39,7 +75,8 @@ impl Private {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = format!("{}-{}-{count}", server.name, std::process::id());
         let folder = folders(services.home()).join(folder);
-        let instance = Instance::open(server, services.home(), folder)?;
+        let mut instance = Instance::open(server, services.home(), folder)?;
+        instance.extend(extra);
         // Made before the start, so that a start that fails is cleaned up as well.
         let home = services.home().to_path_buf();
         let mut private = Self { instance, server, home, url: String::new() };
@@ -55,9 +92,32 @@ impl Private {
         &self.url
     }
 
+    /// What else is to know of it, by the name that follows the server's in the address file.
+    pub fn address(&self, name: &str) -> Result<String> {
+        let key = format!("{}_{name}", self.server.key());
+        let mut all = self.instance.addresses()?.into_iter();
+        let found = all.find_map(|(known, address)| (known == key).then_some(address));
+        found.with_context(|| format!("{} has no address {name}", self.server.title))
+    }
+
     /// SIGKILL, for all processes of the server; returns when they are gone.
     pub fn kill(&mut self) -> Result<()> {
         self.instance.kill()
+    }
+
+    /// Ends it in good order, as for an update; [`Private::restart`] brings it back.
+    pub fn stop(&mut self) -> Result<()> {
+        self.instance.stop()
+    }
+
+    /// SIGSTOP: connections stay open and nothing is answered, until [`Private::resume`].
+    pub fn pause(&mut self) -> Result<()> {
+        self.instance.pause()
+    }
+
+    /// SIGCONT, after [`Private::pause`].
+    pub fn resume(&mut self) -> Result<()> {
+        self.instance.resume()
     }
 
     /// Stops it if it runs, starts it on the same port and data, and waits until it answers.

@@ -70,6 +70,8 @@ impl Process {
     pub(crate) fn stop(&self, signal: Signal, patience: Duration) -> Result<()> {
         let family = self.family();
         self.signal(signal)?;
+        // One that is paused would not notice.
+        self.signal_all(Signal::SIGCONT)?;
         if wait_for_end(&family, patience) { Ok(()) } else { self.kill() }
     }
 
@@ -84,6 +86,11 @@ impl Process {
             bail!("process {} does not end, not even by SIGKILL", self.pid);
         }
         Ok(())
+    }
+
+    /// To it and to its descendants.
+    pub(crate) fn signal_all(&self, signal: Signal) -> Result<()> {
+        self.family().iter().try_for_each(|process| process.signal(signal))
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
 
+use crate::build::Build;
 use crate::place::Place;
 use crate::servers;
 
@@ -22,26 +23,54 @@ pub struct Server {
     pub(crate) programs: &'static [&'static str],
     /// Where to look for `programs` before `PATH`.
     pub(crate) folders: &'static [&'static str],
+    /// How it is built, where no package has it.
+    pub(crate) build: Option<Build>,
     /// The account that runs it when we are root; nobody else may be impersonated.
     pub(crate) account: &'static str,
-    /// Wanted ports; the next free one is taken instead of one that is in use.
+    /// Wanted ports; the next free one is taken instead of one that is in use. In texts they are
+    /// `{port}`, `{port2}`, `{port3}`.
     pub(crate) ports: &'static [u16],
     /// Fills the empty data folder. Runs once.
     pub(crate) init: fn(&Place) -> Result<()>,
     /// The server itself, in the foreground, logging to its standard streams.
     pub(crate) command: fn(&Place) -> Command,
+    /// On top of the environment that all servers have.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
     /// A real request as the user of the tests, which returns soon also when nobody answers.
     pub(crate) ready: fn(&Place) -> Result<()>,
     /// In the data folder: where it keeps its process id, and refuses to start while a process has
     /// it, be it one that has ended and waits for its parent to notice.
     pub(crate) pid_file: Option<&'static str>,
     /// What a test connects to.
-    pub(crate) url: fn(&Place) -> String,
+    pub(crate) url: &'static str,
+    /// What else a test may need to know, in the address file as `<KEY>_<NAME>`.
+    pub(crate) addresses: &'static [(&'static str, &'static str)],
     /// The signal that ends it at once but in good order.
     pub(crate) stop: Signal,
     /// How long to wait for `ready`, and for the end after `stop`.
     pub(crate) patience: Duration,
 }
+
+/// What most servers have in common; a description says what differs.
+pub(crate) const PLAIN: Server = Server {
+    name: "",
+    title: "",
+    packages: &[],
+    programs: &[],
+    folders: &[],
+    build: None,
+    account: "root",
+    ports: &[],
+    init: |_| Ok(()),
+    command: |place| place.command(""),
+    environment: &[],
+    ready: |_| Ok(()),
+    pid_file: None,
+    url: "",
+    addresses: &[],
+    stop: Signal::SIGTERM,
+    patience: Duration::from_secs(60),
+};
 
 impl Server {
     /// PostgreSQL 15.
@@ -52,6 +81,11 @@ impl Server {
     /// MariaDB 10.11.
     pub fn mariadb() -> &'static Server {
         &servers::MARIADB
+    }
+
+    /// The OpenTelemetry Collector.
+    pub fn collector() -> &'static Server {
+        &servers::COLLECTOR
     }
 
     /// Every server the launcher knows.
@@ -81,5 +115,11 @@ impl Server {
     /// The key in the address file, and `<NAME>` in `OTEL_TEST_<NAME>`.
     pub fn key(&self) -> String {
         self.name.to_uppercase()
+    }
+
+    /// All its keys in the address file: that of `url`, then those of `addresses`.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let more = self.addresses.iter().map(|(name, _)| format!("{}_{name}", self.key()));
+        [self.key()].into_iter().chain(more).collect()
     }
 }

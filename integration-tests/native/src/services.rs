@@ -88,7 +88,9 @@ impl Services {
         self.locked(server, |instance| {
             let existed = instance.exists();
             instance.remove()?;
-            home::change_addresses(&self.home, |all| _ = all.remove(&server.key()))?;
+            home::change_addresses(&self.home, |all| {
+                all.retain(|key, _| !server.keys().contains(key));
+            })?;
             Ok(existed)
         })
     }
@@ -132,8 +134,8 @@ impl Services {
 
     fn start(&self, server: &Server, instance: &mut Instance) -> Result<()> {
         instance.start(server.ports, self.report)?;
-        let url = instance.url()?;
-        home::change_addresses(&self.home, |all| _ = all.insert(server.key(), url))
+        let addresses = instance.addresses()?;
+        home::change_addresses(&self.home, |all| all.extend(addresses))
     }
 
     fn instance(&self, server: &'static Server) -> Result<Instance> {

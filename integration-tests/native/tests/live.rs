@@ -208,7 +208,10 @@ fn what_a_killed_test_left_is_swept() {
 #[test]
 fn an_unknown_name_is_answered_with_the_known_ones() {
     let error = Server::named("oracle").unwrap_err().to_string();
-    assert_eq!(error, "there is no server named `oracle`; use one of: postgres, mariadb");
+    assert_eq!(
+        error,
+        "there is no server named `oracle`; use one of: postgres, mariadb, collector"
+    );
     assert_eq!(Server::named("MariaDB").unwrap().title(), "MariaDB 10.11");
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use integration_tests::{eventually, total};
-use native::Private;
+use integration_tests::{eventually, private, total};
+use native::Extra;
 use otel_sqlx::Pool;
+use otel_testing::Capture;
 use otel_testing::opentelemetry_sdk::trace::SpanData;
-use otel_testing::{Capture, live};
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection as _, Error, Executor as _, Row as _};
 
@@ -14,20 +14,6 @@ use tokio::task::block_in_place;
 
 use crate::backend::{self, DB, RUNNING, SLEEPS};
 use crate::sqlx_suite::{PENDING, TIMEOUTS, at_rest};
-
-/// An instance of this test's own, where one can be started; the shared one is not to be killed.
-fn private() -> Option<Private> {
-    let server = backend::native();
-    live::address(&server.key())?;
-    match Private::start(server) {
-        Ok(private) => Some(private),
-        Err(error) if std::env::var_os("OTEL_TEST_REQUIRE").is_none() => {
-            eprintln!("skipped: no {} of the test's own: {error:#}", server.title());
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
-}
 
 /// What the end of a connection may look like. PostgreSQL's processes do not die at one moment: one
 /// that is left may still tell why it ends.
@@ -50,7 +36,9 @@ fn expected<const N: usize>(spans: [(&str, &str); N]) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_in_mid_query_is_an_error_and_its_return_a_recovery() {
-    let Some(mut server) = block_in_place(private) else { return };
+    let Some(mut server) = block_in_place(|| private(backend::native(), Extra::new())) else {
+        return;
+    };
     let capture = Capture::new();
     let options = PoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(1));
     let raw = options.connect(server.url()).await.unwrap();

@@ -7,10 +7,20 @@ use std::process::{Command, Output, Stdio};
 
 /// Runs the tasks in a home of services that is empty.
 pub(crate) fn xtask(folder: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
+    answer(&mut command(folder, arguments), input)
+}
+
+/// The tasks, to be run in an environment of the test's own.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).current_dir(folder);
+    command
+}
+
+/// Its code, what it printed and what it said, in a home of services that is empty.
+pub(crate) fn answer(command: &mut Command, input: &str) -> (i32, String, String) {
     let home = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(arguments)
-        .current_dir(folder)
+    let mut child = command
         .env("OTEL_SERVICES_HOME", home.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,11 +1,7 @@
 //! MariaDB 10.11 from Debian's packages.
 
-use std::time::Duration;
-
-use nix::sys::signal::Signal;
-
 use crate::place::run;
-use crate::server::Server;
+use crate::server::{PLAIN, Server};
 
 pub(crate) static MARIADB: Server = Server {
     name: "mariadb",
@@ -14,7 +10,6 @@ pub(crate) static MARIADB: Server = Server {
     packages: &["mariadb-server-core", "mariadb-client-core"],
     programs: &["mariadbd", "mariadb-install-db", "mariadb"],
     folders: &["/usr/sbin"],
-    account: "root",
     ports: &[23306],
     init: |place| {
         place.write("init.sql", INIT)?;
@@ -28,10 +23,8 @@ pub(crate) static MARIADB: Server = Server {
             .command("mariadb --no-defaults --connect-timeout=2 -h127.0.0.1 -P{port} -uotel otel");
         run(client.env("MYSQL_PWD", "otel").args(["-e", "select 1"]), "")
     },
-    pid_file: None,
-    url: |place| place.fill("mysql://otel:otel@127.0.0.1:{port}/otel"),
-    stop: Signal::SIGTERM,
-    patience: Duration::from_secs(60),
+    url: "mysql://otel:otel@127.0.0.1:{port}/otel",
+    ..PLAIN
 };
 
 // Runs at each start.

@@ -1,11 +1,9 @@
 //! PostgreSQL 15 from Debian's package.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 
 use crate::place::run;
-use crate::server::Server;
+use crate::server::{PLAIN, Server};
 
 pub(crate) static POSTGRES: Server = Server {
     name: "postgres",
@@ -45,8 +43,8 @@ pub(crate) static POSTGRES: Server = Server {
         run(psql.args(["-c", "select 1"]), "")
     },
     pid_file: Some("db/postmaster.pid"),
-    url: |place| place.fill("postgres://otel:otel@127.0.0.1:{port}/otel"),
+    url: "postgres://otel:otel@127.0.0.1:{port}/otel",
     // "Fast": sessions are ended, not waited for.
     stop: Signal::SIGINT,
-    patience: Duration::from_secs(60),
+    ..PLAIN
 };

@@ -1,0 +1,179 @@
+//! Servers that are built from sources of ours: once per machine, for each state of the sources.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::home;
+use crate::place::{find, last_lines, run};
+use crate::server::Server;
+
+/// How a server is built. All of it is data, so that whatever changes leads to a new build.
+#[derive(Debug, Hash)]
+pub(crate) struct Build {
+    /// Programs that it takes, and how one gets them.
+    pub(crate) tools: &'static [(&'static str, &'static str)],
+    /// Names and texts of the files that the commands find in their folder.
+    pub(crate) files: &'static [(&'static str, &'static str)],
+    /// In this order, without a shell; what they put into the folder `{out}` is kept, and its
+    /// programs are the server's.
+    pub(crate) commands: &'static [&'static str],
+    /// On top of our own environment: a build has to know the proxies of the place.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+}
+
+/// Builds `server` unless that was done before, or says what it lacks.
+pub(crate) fn ensure(server: &Server, cache: &Path, report: fn(&str)) -> Result<()> {
+    let Some(build) = &server.build else {
+        return Ok(());
+    };
+    let folder = folder(server, build, cache);
+    if folder.exists() {
+        return Ok(());
+    }
+    let how: Vec<&str> = build.tools.iter().map(|(_, how)| *how).collect();
+    let how = how.join(", ");
+    if let Some((program, _)) = build.tools.iter().find(|(it, _)| find(server, it).is_none()) {
+        bail!("{} is built with `{program}`, which is not installed; get {how}", server.title);
+    }
+    report(&format!("{}: building it, which takes minutes and is done once", server.name));
+    fs::create_dir_all(cache).with_context(|| {
+        format!("cannot make {}; set OTEL_SERVICES_CACHE to a folder of yours", cache.display())
+    })?;
+    let _lock = home::lock(cache, &name(server, build))?;
+    // Somebody else may have been at it.
+    if folder.exists() {
+        return Ok(());
+    }
+    make(server, build, &folder)
+        .with_context(|| format!("{} cannot be built (it needs {how})", server.title))
+}
+
+/// Where the result is, or will be.
+pub(crate) fn folder(server: &Server, build: &Build, cache: &Path) -> PathBuf {
+    cache.join(name(server, build))
+}
+
+fn name(server: &Server, build: &Build) -> String {
+    // Another release of Rust may hash otherwise: that costs a build.
+    let mut hasher = DefaultHasher::new();
+    (build, std::env::consts::ARCH).hash(&mut hasher);
+    format!("{}-{:016x}", server.name, hasher.finish())
+}
+
+fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
+    let part = folder.with_extension("part");
+    // Of a build that was interrupted.
+    home::remove_folder(&part)?;
+    let (sources, out) = (part.join("sources"), part.join("out"));
+    for folder in [&sources, &out] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    for (name, text) in build.files {
+        fs::write(sources.join(name), text).with_context(|| format!("cannot write {name}"))?;
+    }
+    for line in build.commands {
+        let mut words = line.split_whitespace();
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(find(server, program).unwrap_or_else(|| program.into()));
+        command.args(words.map(|word| word.replace("{out}", &out.to_string_lossy())));
+        command.current_dir(&sources).envs(build.environment.iter().copied());
+        if let Err(error) = run(&mut command, "") {
+            home::remove_folder(&part)?;
+            bail!("{}", last_lines(&format!("{error:#}")));
+        }
+    }
+    // Whole or not at all.
+    fs::rename(&out, folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    home::remove_folder(&part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::PLAIN;
+
+    const BUILD: Build = Build {
+        tools: &[("cp", "coreutils")],
+        files: &[("program", "first")],
+        commands: &["cp program {out}/program"],
+        environment: &[],
+    };
+
+    fn server(build: Build) -> Server {
+        Server { name: "built", title: "Built 1", build: Some(build), ..PLAIN }
+    }
+
+    fn built(server: &Server, cache: &Path) -> PathBuf {
+        folder(server, server.build.as_ref().unwrap(), cache)
+    }
+
+    #[test]
+    fn what_was_built_stays_until_its_sources_change() {
+        let cache = tempfile::tempdir().unwrap();
+        let first = server(BUILD);
+        ensure(&first, cache.path(), |_| ()).unwrap();
+        let program = built(&first, cache.path()).join("program");
+        assert_eq!(fs::read_to_string(&program).unwrap(), "first");
+        fs::write(&program, "kept").unwrap();
+        ensure(&first, cache.path(), |line| panic!("{line}")).unwrap();
+        assert_eq!(fs::read_to_string(&program).unwrap(), "kept");
+
+        let second = server(Build { files: &[("program", "second")], ..BUILD });
+        ensure(&second, cache.path(), |_| ()).unwrap();
+        let other = built(&second, cache.path()).join("program");
+        assert_eq!(fs::read_to_string(other).unwrap(), "second");
+        let third = server(Build { environment: &[("A", "b")], ..BUILD });
+        assert_ne!(built(&third, cache.path()), built(&first, cache.path()));
+        assert_eq!(fs::read_to_string(program).unwrap(), "kept");
+    }
+
+    #[test]
+    fn half_a_build_is_never_used() {
+        let cache = tempfile::tempdir().unwrap();
+        let fails = server(Build { commands: &["cp program {out}/half", "cp absent x"], ..BUILD });
+        let error = format!("{:#}", ensure(&fails, cache.path(), |_| ()).unwrap_err());
+        assert!(error.starts_with("Built 1 cannot be built (it needs coreutils): "), "{error}");
+        assert!(error.contains("absent"), "{error}");
+        assert!(!built(&fails, cache.path()).exists());
+
+        // And one that was interrupted is begun anew.
+        let good = server(BUILD);
+        let part = built(&good, cache.path()).with_extension("part");
+        fs::create_dir_all(part.join("out/half")).unwrap();
+        ensure(&good, cache.path(), |_| ()).unwrap();
+        assert!(!built(&good, cache.path()).join("half").exists());
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn two_at_once_build_once() {
+        let cache = tempfile::tempdir().unwrap();
+        // The second one to run this would find the folder made.
+        let marker = cache.path().join("marker");
+        let line: &'static str = format!("mkdir {}", marker.display()).leak();
+        let commands = vec![line, "cp program {out}/program"].leak();
+        let server = server(Build { commands, ..BUILD });
+        std::thread::scope(|scope| {
+            let builders = [0, 1, 2].map(|_| scope.spawn(|| ensure(&server, cache.path(), |_| ())));
+            for builder in builders {
+                builder.join().unwrap().unwrap();
+            }
+        });
+        assert!(marker.exists() && built(&server, cache.path()).join("program").exists());
+    }
+
+    #[test]
+    fn a_missing_tool_is_told_with_where_to_get_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let server = server(Build { tools: &[("no-such-tool", "Tool 7 from afar")], ..BUILD });
+        let error = ensure(&server, cache.path(), |_| ()).unwrap_err().to_string();
+        let expected = "Built 1 is built with `no-such-tool`, which is not installed; get Tool 7 \
+                        from afar";
+        assert_eq!(error, expected);
+    }
+}

@@ -1,0 +1,275 @@
+//! OTLP exporters, by the variables of the specification.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt::Display;
+use std::time::Duration;
+
+use http::Uri;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{
+    Compression, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
+};
+use opentelemetry_sdk::metrics::Temporality;
+use tokio::runtime::Handle;
+
+use crate::environment::{Environment, Signal, parse_flag};
+use crate::health;
+use crate::tls::Tls;
+
+/// How OTLP is spoken. The names are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// `http/protobuf`, by default to port 4318.
+    HttpProtobuf,
+    /// `grpc`, by default to port 4317.
+    #[cfg(feature = "grpc")]
+    Grpc,
+}
+
+/// What code says of the exporters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) endpoint: Option<&'a str>,
+}
+
+/// All that an exporter of one signal needs to know.
+#[derive(Debug)]
+pub(crate) struct Target {
+    protocol: Protocol,
+    endpoint: String,
+    timeout: Duration,
+    gzip: bool,
+    /// Those of the variable for all signals, where the signal's own is there but empty: the
+    /// exporter would send none.
+    headers: HashMap<String, String>,
+    tls: Tls,
+}
+
+impl Target {
+    /// `limit` is how long the signal's processor lets an export take.
+    pub(crate) fn read(
+        environment: &Environment<'_>,
+        signal: Signal,
+        wanted: Wanted<'_>,
+        limit: Duration,
+    ) -> Self {
+        let protocol = wanted.protocol.unwrap_or_else(|| protocol(environment, signal));
+        let endpoint = endpoint(environment, signal, protocol, wanted.endpoint);
+        let timeout = otlp(environment, signal, "TIMEOUT", "10000", |value| {
+            value.parse().ok().filter(|it| *it > 0)
+        });
+        Self {
+            timeout: Duration::from_millis(timeout.unwrap_or(10_000)).min(limit),
+            gzip: otlp(environment, signal, "COMPRESSION", "none", |value| match value {
+                "gzip" => Some(true),
+                "none" => Some(false),
+                _ => None,
+            })
+            .unwrap_or(false),
+            headers: headers(environment, signal),
+            tls: Tls::read(environment, signal, endpoint.starts_with("https:")),
+            protocol,
+            endpoint,
+        }
+    }
+
+    /// For a human: without what may be secret in a URL, and without what differs between signals.
+    pub(crate) fn shown(&self, signal: Signal) -> String {
+        let url = without_user(&self.endpoint);
+        url.strip_suffix(&format!("/v1/{signal}")).unwrap_or(&url).to_owned()
+    }
+
+    pub(crate) fn spans(&self, runtime: &Handle) -> Result<SpanExporter, String> {
+        let builder = SpanExporter::builder();
+        let built = match self.protocol {
+            Protocol::HttpProtobuf => self.http(builder.with_http(), runtime)?.build(),
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => self.grpc(builder.with_tonic()).build(),
+        };
+        built.map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn metrics(
+        &self,
+        runtime: &Handle,
+        temporality: Temporality,
+    ) -> Result<MetricExporter, String> {
+        let builder = MetricExporter::builder().with_temporality(temporality);
+        let built = match self.protocol {
+            Protocol::HttpProtobuf => self.http(builder.with_http(), runtime)?.build(),
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => self.grpc(builder.with_tonic()).build(),
+        };
+        built.map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn logs(&self, runtime: &Handle) -> Result<LogExporter, String> {
+        let builder = LogExporter::builder();
+        let built = match self.protocol {
+            Protocol::HttpProtobuf => self.http(builder.with_http(), runtime)?.build(),
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => self.grpc(builder.with_tonic()).build(),
+        };
+        built.map_err(|error| error.to_string())
+    }
+
+    fn http<B>(&self, builder: B, runtime: &Handle) -> Result<B, String>
+    where
+        B: WithExportConfig + WithHttpConfig,
+    {
+        let client = reqwest::Client::builder().timeout(self.timeout);
+        let client = self.tls.of_http(client)?.build().map_err(|error| chain(&error))?;
+        let client = OnRuntime { client, runtime: runtime.clone() };
+        let builder = builder.with_endpoint(&self.endpoint).with_timeout(self.timeout);
+        let builder = builder.with_headers(self.headers.clone()).with_http_client(client);
+        Ok(if self.gzip { builder.with_compression(Compression::Gzip) } else { builder })
+    }
+
+    #[cfg(feature = "grpc")]
+    fn grpc<B>(&self, builder: B) -> B
+    where
+        B: WithExportConfig + opentelemetry_otlp::WithTonicConfig,
+    {
+        let builder = builder.with_endpoint(&self.endpoint).with_timeout(self.timeout);
+        let metadata = (&self.headers).try_into().unwrap_or_default();
+        let metadata =
+            opentelemetry_otlp::tonic_types::metadata::MetadataMap::from_headers(metadata);
+        let builder = self.tls.of_grpc(builder.with_metadata(metadata));
+        if self.gzip { builder.with_compression(Compression::Gzip) } else { builder }
+    }
+}
+
+/// The value of the signal's variable; where that one is bad, it is said and the default holds.
+pub(crate) fn otlp<T>(
+    environment: &Environment<'_>,
+    signal: Signal,
+    option: &str,
+    default: impl Display,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let (name, value) = environment.otlp(signal, option)?;
+    let parsed = parse(&value);
+    if parsed.is_none() {
+        environment.complain(&name, &value, "is unknown or out of range", default);
+    }
+    parsed
+}
+
+fn protocol(environment: &Environment<'_>, signal: Signal) -> Protocol {
+    let default = Protocol::HttpProtobuf;
+    otlp(environment, signal, "PROTOCOL", "http/protobuf", |value| match value {
+        "http/protobuf" => Some(Protocol::HttpProtobuf),
+        #[cfg(feature = "grpc")]
+        "grpc" => Some(Protocol::Grpc),
+        _ => None,
+    })
+    .unwrap_or(default)
+}
+
+/// In code and in the variable for all signals, an endpoint of HTTP is the base of the signal's own.
+fn endpoint(
+    environment: &Environment<'_>,
+    signal: Signal,
+    protocol: Protocol,
+    in_code: Option<&str>,
+) -> String {
+    let (default, path) = match protocol {
+        Protocol::HttpProtobuf => ("http://localhost:4318", format!("/v1/{signal}")),
+        #[cfg(feature = "grpc")]
+        Protocol::Grpc => ("http://localhost:4317", String::new()),
+    };
+    let general = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let found = in_code.map(|value| ("endpoint".to_owned(), value.to_owned()));
+    let Some((name, value)) = found.or_else(|| environment.otlp(signal, "ENDPOINT")) else {
+        return format!("{default}{path}");
+    };
+    let whole = with_scheme(environment, signal, protocol, &value);
+    let valid = whole.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+    });
+    if !valid {
+        environment.complain(&name, &without_user(&value), "is no URL", default);
+        return format!("{default}{path}");
+    }
+    if name == general || in_code.is_some() {
+        return format!("{}{path}", whole.trim_end_matches('/'));
+    }
+    whole
+}
+
+/// Only gRPC may go without `http:` or `https:`, and `INSECURE` decides between them.
+fn with_scheme(
+    environment: &Environment<'_>,
+    signal: Signal,
+    protocol: Protocol,
+    value: &str,
+) -> String {
+    if protocol == Protocol::HttpProtobuf || value.contains("://") {
+        return value.to_owned();
+    }
+    let insecure = otlp(environment, signal, "INSECURE", "false", parse_flag).unwrap_or(false);
+    format!("{}://{value}", if insecure { "http" } else { "https" })
+}
+
+/// The exporter reads these itself, and silently leaves out what it cannot read.
+fn headers(environment: &Environment<'_>, signal: Signal) -> HashMap<String, String> {
+    let Some((name, value)) = environment.otlp(signal, "HEADERS") else { return HashMap::new() };
+    let mut headers = HashMap::new();
+    for pair in value.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some((key, value)) if key.trim().parse::<http::HeaderName>().is_ok() => {
+                let value = percent_encoding::percent_decode_str(value.trim());
+                let value = value.decode_utf8_lossy().into_owned();
+                headers.insert(key.trim().to_ascii_lowercase(), value);
+            }
+            // Never the value: it may be a key to somebody's account.
+            _ => environment.say(format!(
+                "{name} has an entry that is not key=value; it is left out (values are not shown)"
+            )),
+        }
+    }
+    headers
+}
+
+fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Sends on our own runtime, whatever thread the SDK calls from.
+#[derive(Debug)]
+struct OnRuntime {
+    client: reqwest::Client,
+    runtime: Handle,
+}
+
+#[async_trait::async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let sent = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
+        sent.inspect_err(|error| {
+            // The outermost error quotes the URL; its sources say what happened.
+            let inner = error.source().map_or_else(|| "no answer".to_owned(), chain);
+            health::failed_because(inner);
+        })
+    }
+}
+
+/// An error with its sources: the outermost alone says "client error (Connect)".
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
