@@ -4,6 +4,7 @@
 //! below and nowhere else.
 
 mod budget;
+mod compose;
 mod docs;
 mod files;
 mod layout;
@@ -48,6 +49,7 @@ const RULES: &[Rule] = &[
     manifest::inherited_package_fields,
     manifest::own_versions,
     manifest::workspace_dependencies,
+    compose::compose_file,
     docs::readme_sections,
     docs::links_resolve,
     docs::architecture_names_every_crate,

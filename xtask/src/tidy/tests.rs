@@ -162,3 +162,73 @@ fn what_only_looks_like_a_violation_is_none() {
     );
     assert_eq!(findings(folder.path()), Vec::<String>::new());
 }
+
+const COMPOSE: &str = r#"
+x-no-health-check:
+  b: nothing in it can ask
+services:
+  a:
+    image: a:${A_VERSION:?}
+    profiles: [sql, aws]
+    ports: ["127.0.0.1:${A_PORT:-1}:1"]
+    labels: { OTEL_TEST_A: "a://a:a@127.0.0.1:${A_PORT:-1}/a" }
+    volumes: ["./Cargo.toml:/a:ro"]
+    mem_limit: 1g
+    restart: "no"
+    healthcheck: { test: a }
+  b:
+    image: b/b:v${A_VERSION:?}-alpine
+    depends_on: [a]
+    profiles: [sql]
+    mem_limit: 1g
+    restart: "no"
+"#;
+
+#[test]
+fn a_compose_file_that_breaks_a_rule_is_found() {
+    if std::process::Command::new("go").arg("version").output().is_err() {
+        eprintln!("skipped: no Go");
+        return;
+    }
+    let folder = clean();
+    let root = folder.path();
+    let check = |version: &str, old: &str, new: &str| {
+        assert!(COMPOSE.contains(old), "{old}");
+        write(root, ".env", &format!("A_VERSION={version}\n"));
+        write(root, "docker-compose.yml", &COMPOSE.replacen(old, new, 1));
+        findings(root)
+    };
+    assert_eq!(check("1.2", "", ""), Vec::<String>::new());
+    for (old, new, expected) in [
+        // Compose's own rules.
+        ("restart:", "restarts:", "1: compose refuses it: validating"),
+        ("test: a", "test: $A", "1: compose refuses it: "),
+        ("[a]", "[c]", "1: compose refuses it: service \"b\" depends on undefined service"),
+        ("A_VERSION:?", "B_VERSION:?", "1: compose refuses it: "),
+        // As it is written.
+        ("a:${A_VERSION:?}", "a:1.2", "6: write the version as `${…_VERSION:?}`"),
+        ("${A_PORT:-1}:1", "1:1", "8: write the port as `${…_PORT:-…}`"),
+        // As compose understands it.
+        ("{ test: a }", "{ disable: true }", "5: give it either a health check or"),
+        ("  b: no", "  a: why\n  b: no", "6: give it either a health check or"),
+        ("  b: nothing in it can ask\n", "", "13: give it either a health check or"),
+        ("    mem_limit: 1g\n", "", "5: give it a `mem_limit`"),
+        ("\"no\"", "always", "5: write `restart: \"no\"`"),
+        ("    profiles: [sql, aws]\n", "", "5: put it into one of the profiles sql"),
+        ("[sql, aws]", "[sql, web]", "5: put it into one of the profiles sql"),
+        ("[sql, aws]", "[aws]", "14: needs `a`, which is in another profile"),
+        ("127.0.0.1:${A_PORT:-1}:1", "${A_PORT:-1}:1", "5: publish its ports on 127.0.0.1"),
+        ("${A_PORT:-1}/a", "${A_PORT:-2}/a", "5: OTEL_TEST_A is none of its ports"),
+        ("./Cargo.toml", "./no.toml", "/no.toml, which does not exist"),
+    ] {
+        let found = check("1.2", old, new);
+        let starts = format!("docker-compose.yml:{expected}");
+        let is_it = found.iter().any(|it| it.starts_with(&starts) || it.ends_with(expected));
+        assert!(found.len() == 1 && is_it, "{old} -> {new}: {found:?}");
+    }
+    for version in ["latest", "1", ""] {
+        let found = check(version, "", "");
+        let what = if version.is_empty() { "compose refuses it: " } else { "names no version" };
+        assert!(!found.is_empty() && found.iter().all(|it| it.contains(what)), "{found:?}");
+    }
+}
