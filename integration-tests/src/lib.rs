@@ -1,6 +1,7 @@
 //! What the live tests of all adapters share; the tests are in `tests`, a file per backend.
 #![allow(clippy::missing_panics_doc, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+pub mod authority;
 pub mod collector;
 pub mod otlp;
 pub mod received;

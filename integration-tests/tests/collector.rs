@@ -11,7 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use collector_support::{Authority, Client, SETTINGS, grpc_export, spans};
+use collector_support::{Client, SETTINGS, grpc_export, spans};
+use integration_tests::authority::Authority;
 use integration_tests::collector::{Collector, Setup, TailSampling};
 use integration_tests::unique_name;
 use otel_testing::opentelemetry::trace::{SpanKind, Status};

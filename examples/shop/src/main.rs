@@ -40,8 +40,10 @@ Next: cargo run -p shop -- --html trace.html      the same in your browser; or -
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Where telemetry goes if no variable says otherwise: to this terminal. A service of yours leaves
-    // the line out, and exports OTLP.
+    // the line out, and exports OTLP. Logged is what RUST_LOG says, else this: that a table exists
+    // already, as the driver tells, is no news.
     let mut builder = otel_setup::builder().default_exporters([Exporter::Console]);
+    builder = builder.filter("info,sqlx=warn");
     if let Some(page) = &arguments.html {
         builder = builder.html(page);
     }

@@ -1,78 +1,98 @@
 //! The shop as a user runs it.
 
-#![allow(clippy::expect_used, reason = "the helpers of tests are tests too")]
+#![allow(clippy::expect_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
-use std::env;
-use std::process::{Command, Output, Stdio};
+mod support;
 
-/// Options of the environment are the user's, not the test's.
+use std::process::Output;
+
+use support::{command, serving, status_of};
+
 fn shop(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
-    for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("OTEL_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments).stdin(Stdio::null()).output().expect("the shop runs")
+    command(arguments).output().expect("the shop runs")
 }
 
-/// The trees as they are printed, without what differs from run to run.
-fn trees(output: &Output) -> Vec<String> {
+/// What is on standard output, block by block.
+fn blocks(output: &Output) -> Vec<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {stderr}", output.status);
     assert_eq!(stderr, "");
     let stdout = String::from_utf8(output.stdout.clone()).expect("UTF-8");
-    stdout.split_terminator("\n\n").map(without_durations).collect()
+    stdout.split("\n\n").map(|block| block.trim_matches('\n').to_owned()).collect()
 }
 
-fn without_durations(tree: &str) -> String {
-    let line = |line: &str| match line.split_once(" ms") {
-        Some((start, end)) => {
-            let (name, duration) = start.rsplit_once(' ').expect("a duration");
-            assert!(duration.parse::<f64>().expect("a number") < 10_000.0, "{line}");
-            format!("{}{end}\n", name.trim_end())
-        }
-        None => format!("{line}\n"),
+/// A trace without what differs from run to run: its id, its times and its bars.
+fn tree(block: &str) -> String {
+    let mut lines = block.lines();
+    let title = lines.next().expect("a title");
+    let id = title.strip_prefix("trace ").and_then(|rest| rest.split(' ').next());
+    assert_eq!(id.map(str::len), Some(32), "{title}");
+    assert!(lines.next().is_some_and(|axis| axis.contains("critical path")), "{block}");
+    lines.flat_map(|line| [without_times(line), "\n".to_owned()]).collect()
+}
+
+fn without_times(line: &str) -> String {
+    let kinds = [" client ", " server ", " internal "];
+    let Some((at, kind)) = kinds.iter().find_map(|kind| Some((line.find(kind)?, kind))) else {
+        return line.trim_end().to_owned();
     };
-    tree.lines().map(line).collect()
+    let (name, rest) = line.split_at(at);
+    let duration = rest[kind.len()..].split_whitespace().next().expect("a duration");
+    assert!(duration.parse::<f64>().expect("a number") < 10_000.0, "{line}");
+    assert!(rest.contains(['━', '─']), "no bar: {line}");
+    format!("{} -{}", name.trim_end(), kind.trim_end())
 }
 
-fn sold(order: &str, total: u32, namespace: &str) -> String {
+fn sold(namespace: &str) -> String {
     format!(
-        "{order}: 201 Created, sold for {total}
-  CLIENT POST /orders  status 201
-    SERVER POST /orders  status 201
-      INTERNAL transaction {namespace}
-        CLIENT BEGIN {namespace}
-        CLIENT SELECT shop_stock
-        CLIENT UPDATE shop_stock
-        CLIENT INSERT shop_orders
-        CLIENT COMMIT {namespace}
+        "POST /orders - client
+└ POST /orders - server
+  └ transaction {namespace} - internal
+    ├ BEGIN {namespace} - client
+    ├ SELECT shop_stock - client
+    ├ UPDATE shop_stock - client
+    ├ INSERT shop_orders - client
+    └ COMMIT {namespace} - client
 "
     )
 }
 
-fn refused(order: &str, code: &str, namespace: &str) -> String {
+fn refused(code: &str, namespace: &str) -> String {
     format!(
-        "{order}: 409 Conflict, not enough in stock
-  CLIENT POST /orders  status 409  error 409
-    SERVER POST /orders  status 409
-      INTERNAL transaction {namespace}
-        CLIENT BEGIN {namespace}
-        CLIENT SELECT shop_stock
-        CLIENT UPDATE shop_stock  error {code} (check violation)
-        CLIENT ROLLBACK {namespace}
+        "✗ POST /orders - client
+│ 409
+└ POST /orders - server
+  └ transaction {namespace} - internal
+    ├ BEGIN {namespace} - client
+    ├ SELECT shop_stock - client
+    ├ ✗ UPDATE shop_stock - client
+    │   {code}: check violation
+    └ ROLLBACK {namespace} - client
 "
     )
 }
 
 fn assert_three_orders(output: &Output, code: &str, namespace: &str) {
-    let expected = [
-        sold("2 x lamp", 84, namespace),
-        sold("1 x chair", 99, namespace),
-        refused("50 x lamp", code, namespace),
-    ];
-    assert_eq!(trees(output), expected);
+    let blocks = blocks(output);
+    let [first, second, third, metrics, answers, next] = &blocks[..] else {
+        panic!("{} blocks: {blocks:#?}", blocks.len());
+    };
+    assert_eq!(tree(first), sold(namespace));
+    assert_eq!(tree(second), sold(namespace));
+    assert_eq!(tree(third), refused(code, namespace));
+    assert!(metrics.starts_with("metrics · shop\n"), "{metrics}");
+    for metric in ["db.client.operation.duration", "http.server.request.duration"] {
+        assert!(metrics.contains(&format!("\n{metric} · histogram · s\n")), "{metrics}");
+    }
+    assert_eq!(
+        answers,
+        "2 x lamp: 201 Created, sold for 84\n1 x chair: 201 Created, sold for 99\n\
+         50 x lamp: 409 Conflict, not enough in stock"
+    );
+    assert_eq!(next.lines().count(), 3, "{next}");
+    for hint in ["--serve", "--html", "OTEL_TRACES_EXPORTER=otlp", "--database"] {
+        assert!(next.contains(hint), "{next}");
+    }
 }
 
 #[test]
@@ -164,4 +184,47 @@ fn help_names_the_option() {
 #[test]
 fn an_unknown_option_is_an_error() {
     assert_eq!(shop(&["--databse", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_page_is_written_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("trace.html");
+    let output = shop(&["--html", &page.display().to_string()]);
+    assert_three_orders(&output, "275", ":memory:");
+    let page = std::fs::read_to_string(page).expect("a page");
+    assert!(page.contains("UPDATE shop_stock") && page.contains("check violation"));
+}
+
+#[test]
+fn it_serves_until_the_signal() {
+    let (shop, address) = serving(&[]);
+    let order = r#"{ "item": "lamp", "quantity": 2 }"#;
+    assert_eq!(status_of(address, order, "").expect("an answer"), 201);
+    let answered = status_of(address, r#"{ "item": "sofa", "quantity": 1 }"#, "");
+    assert_eq!(answered.expect("an answer"), 404);
+    shop.terminate();
+    let output = shop.end();
+    let blocks = blocks(&output);
+    // Without a customer of its own, the traces begin at the service.
+    let traces: Vec<String> =
+        blocks.iter().filter(|it| it.starts_with("trace ")).map(|it| tree(it)).collect();
+    assert_eq!(traces.len(), 2, "{blocks:#?}");
+    assert!(
+        traces[0].starts_with("POST /orders - server\n└ transaction :memory:"),
+        "{}",
+        traces[0]
+    );
+    assert!(traces[1].contains("ROLLBACK"), "{}", traces[1]);
+    assert!(blocks.iter().any(|block| block.starts_with("metrics · shop\n")), "{blocks:#?}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let output = shop(&["--serve", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.starts_with(&format!("error: {address} is not to be had")), "{stderr}");
 }

@@ -1,16 +1,13 @@
-//! Clients of OTLP that are small enough to be understood, with certificates made on the spot.
+//! Clients of OTLP that are small enough to be understood, with certificates of a test's own.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use integration_tests::authority::Authority;
 use integration_tests::unique_name;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose as Purpose, IsCa, Issuer,
-    KeyPair,
-};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -27,44 +24,6 @@ pub(crate) fn spans(name: &str, count: usize) -> Value {
     let span = |_| json!({"traceId": id() + &id(), "spanId": id(), "name": name});
     let spans: Value = (0..count).map(span).collect();
     json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
-}
-
-/// A certificate authority, and the files of those that it vouches for.
-pub(crate) struct Authority {
-    folder: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
-    file: PathBuf,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([]).unwrap();
-        // Told apart by name, as real ones are.
-        params.distinguished_name.push(DnType::CommonName, unique_name());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let file = folder.path().join("authority.pem");
-        std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
-        Self { folder, issuer: Issuer::new(params, key), file }
-    }
-
-    pub(crate) fn certificate(&self) -> &Path {
-        &self.file
-    }
-
-    /// The files of a certificate for this machine and of its key.
-    pub(crate) fn issue(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
-        params.extended_key_usages = vec![Purpose::ServerAuth, Purpose::ClientAuth];
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let file = |kind| self.folder.path().join(format!("{name}-{kind}.pem"));
-        std::fs::write(file("certificate"), certificate.pem()).unwrap();
-        std::fs::write(file("key"), key.serialize_pem()).unwrap();
-        (file("certificate"), file("key"))
-    }
 }
 
 /// Sends JSON by HTTP.
