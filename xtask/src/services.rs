@@ -103,7 +103,7 @@ fn print_status(services: &Services) -> Result<()> {
             State::Running { pid } => format!("running, process {pid}"),
         };
         let (name, title) = (status.server.name(), status.server.title());
-        println!("{name:10} {title:29} {state:23} {}", status.url.unwrap_or_default());
+        println!("{name:14} {title:30} {state:23} {}", status.url.unwrap_or_default());
     }
     println!("addresses: {}", services.addresses().display());
     Ok(())

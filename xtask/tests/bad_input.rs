@@ -36,11 +36,11 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
 
 #[test]
 fn unknown_names_are_answered_with_the_known_ones() {
-    let server = "error: there is no server named `oracle`; use one of: postgres, mariadb, \
-                  collector\n";
+    let server = "error: there is no server named `oracle`; use one of: postgres, mariadb, ";
     for task in ["up", "down", "kill", "restart"] {
         let (code, out, said) = xtask(here(), &["services", task, "oracle"], "");
-        assert_eq!((code, out.as_str(), said.as_str()), (1, "", server), "{task}");
+        assert_eq!((code, out.as_str()), (1, ""), "{task}");
+        assert!(said.starts_with(server) && said.lines().count() == 1, "{task}: {said}");
     }
     let (code, _, said) = xtask(here(), &["test", "otel-sqlxx"], "");
     assert_eq!(code, 1);

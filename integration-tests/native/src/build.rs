@@ -26,6 +26,25 @@ pub(crate) struct Build {
     pub(crate) environment: &'static [(&'static str, &'static str)],
 }
 
+impl Build {
+    /// A virtual environment of the server's own, with what is pinned in its `requirements.txt`.
+    /// It is moved when it is done, so what runs in it is called by `bin/python -m`.
+    pub(crate) const fn python(files: &'static [(&'static str, &'static str)]) -> Self {
+        Self {
+            tools: &[("python3", "Python 3.11 to 3.13 with pip, Debian's python3-pip")],
+            files,
+            // A pip inside would be one more thing to fetch, and take Debian's python3-venv.
+            commands: &[
+                "python3 -m venv --without-pip {out}",
+                "python3 -m pip --python {out}/bin/python install --quiet --only-binary :all: \
+                 --require-hashes -r requirements.txt",
+            ],
+            // What a user may have set for other environments.
+            environment: &[("PIP_USER", "no"), ("PIP_DISABLE_PIP_VERSION_CHECK", "1")],
+        }
+    }
+}
+
 /// Builds `server` unless that was done before, or says what it lacks.
 pub(crate) fn ensure(server: &Server, cache: &Path, report: fn(&str)) -> Result<()> {
     let Some(build) = &server.build else {
@@ -77,11 +96,12 @@ fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
         fs::write(sources.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
     for line in build.commands {
-        let mut words = line.split_whitespace();
+        let mut words =
+            line.split_whitespace().map(|word| word.replace("{out}", &out.to_string_lossy()));
         let program = words.next().unwrap_or_default();
-        let mut command = Command::new(find(server, program).unwrap_or_else(|| program.into()));
-        command.args(words.map(|word| word.replace("{out}", &out.to_string_lossy())));
-        command.current_dir(&sources).envs(build.environment.iter().copied());
+        let program = find(server, &program).unwrap_or_else(|| program.into());
+        let mut command = Command::new(program);
+        command.args(words).current_dir(&sources).envs(build.environment.iter().copied());
         if let Err(error) = run(&mut command, "") {
             home::remove_folder(&part)?;
             bail!("{}", last_lines(&format!("{error:#}")));

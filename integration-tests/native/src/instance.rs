@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
+use std::process::Command;
+use std::thread::{self, sleep};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -39,6 +40,8 @@ struct State {
     initialised: bool,
     ports: Vec<u16>,
     process: Option<Process>,
+    #[serde(default)]
+    beside: Vec<Process>,
     /// The test that a private instance belongs to.
     owner: Option<Process>,
 }
@@ -72,8 +75,25 @@ impl Instance {
         self.folder.exists()
     }
 
+    /// The server's own process, unless it, or one beside it, has ended.
     pub(crate) fn process(&self) -> Option<&Process> {
-        self.state.process.as_ref().filter(|process| process.is_alive())
+        let complete = self.state.beside.len() == self.server.beside.len();
+        let process = self.state.process.as_ref();
+        process.filter(|_| complete && self.processes().all(Process::is_alive))
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.state.process.iter().chain(&self.state.beside)
+    }
+
+    /// Side by side, for the end of one may take long to be seen.
+    fn each(&self, act: impl Fn(&Process) -> Result<()> + Sync) -> Result<()> {
+        thread::scope(|scope| {
+            let threads: Vec<_> = self.processes().map(|it| scope.spawn(|| act(it))).collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread.join().unwrap_or_else(|_| bail!("the launcher panicked; please report it"))
+            })
+        })
     }
 
     pub(crate) fn url(&self) -> Result<String> {
@@ -94,6 +114,8 @@ impl Instance {
             // Whoever started it may still be waiting for it, or have been interrupted.
             return self.wait_until_ready();
         }
+        // What is left of one that has lost a process would be in the way.
+        self.kill()?;
         let name = self.server.name;
         install::ensure(self.server, &self.home, report)?;
         self.make_folder()?;
@@ -103,8 +125,7 @@ impl Instance {
             self.init()?;
         }
         report(&format!("{name}: starting on port {:?}", self.state.ports));
-        self.spawn()?;
-        let ready = self.wait_until_ready();
+        let ready = self.spawn().and_then(|()| self.wait_until_ready());
         if ready.is_err() {
             self.kill()?;
         }
@@ -113,22 +134,22 @@ impl Instance {
 
     /// Ends it in good order; data and ports stay.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        self.process().map_or(Ok(()), |it| it.stop(self.server.stop, self.server.patience))
+        self.each(|it| it.stop(self.server.stop, self.server.patience))
     }
 
     /// Ends it as a crash would.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        self.process().map_or(Ok(()), Process::kill)
+        self.each(Process::kill)
     }
 
     /// It answers nothing until it goes on.
     pub(crate) fn pause(&self) -> Result<()> {
-        self.process().map_or(Ok(()), |it| it.signal_all(Signal::SIGSTOP))
+        self.each(|it| it.signal_all(Signal::SIGSTOP))
     }
 
     /// After a pause.
     pub(crate) fn resume(&self) -> Result<()> {
-        self.process().map_or(Ok(()), |it| it.signal_all(Signal::SIGCONT))
+        self.each(|it| it.signal_all(Signal::SIGCONT))
     }
 
     /// Stops it and removes all it had.
@@ -196,20 +217,30 @@ impl Instance {
             // Nothing alive is behind it: `start` has looked.
             let _ = fs::remove_file(data.join(file));
         }
+        let place = self.place()?;
+        self.state.beside.clear();
+        for command in self.server.beside {
+            let process = self.launch(command(&place))?;
+            self.state.beside.extend(process);
+            self.save()?;
+        }
+        let mut command = (self.server.command)(&place);
+        command.args(self.extra.arguments.iter().map(|argument| place.fill(argument)));
+        command.envs(self.extra.environment.iter().map(|(name, value)| (name, value)));
+        self.state.process = self.launch(command)?;
+        self.save()
+    }
+
+    fn launch(&self, mut command: Command) -> Result<Option<Process>> {
         let log = self.folder.join("log");
         let open = || OpenOptions::new().create(true).append(true).open(&log);
         let (out, err): (File, File) = open()
             .and_then(|out| Ok((out, open()?)))
             .with_context(|| format!("cannot write {}", log.display()))?;
-        let place = self.place()?;
-        let mut command = (self.server.command)(&place);
-        command.args(self.extra.arguments.iter().map(|argument| place.fill(argument)));
-        command.envs(self.extra.environment.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C is for the launcher, and the server outlives it.
         let child = command.stdout(out).stderr(err).process_group(0).spawn();
         let child = child.with_context(|| format!("cannot run {}", self.server.title))?;
-        self.state.process = i32::try_from(child.id()).ok().and_then(Process::of);
-        self.save()
+        Ok(i32::try_from(child.id()).ok().and_then(Process::of))
     }
 
     fn wait_until_ready(&self) -> Result<()> {

@@ -22,6 +22,7 @@ mod process;
 mod server;
 mod servers;
 mod services;
+mod wire;
 
 pub use private::{Extra, Private};
 pub use server::Server;

@@ -154,7 +154,7 @@ pub(crate) fn sweep(home: &Path) -> Result<()> {
 fn sweep_locked(home: &Path) -> Result<()> {
     for entry in fs::read_dir(folders(home)).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let server = name.split('-').next().and_then(|name| Server::named(name).ok());
+        let server = name.rsplitn(3, '-').nth(2).and_then(|name| Server::named(name).ok());
         if let Some(server) = server {
             let mut instance = Instance::open(server, home, entry.path())?;
             if instance.is_abandoned() {

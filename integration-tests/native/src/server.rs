@@ -13,7 +13,8 @@ use crate::servers;
 /// One server, described; [`crate::Services`] and [`crate::Private`] run it.
 #[derive(Debug)]
 pub struct Server {
-    /// What people type; in upper case the key of the address file and of `OTEL_TEST_<NAME>`.
+    /// What people type; in upper case, with `_` for `-`, the key of the address file and of
+    /// `OTEL_TEST_<NAME>`.
     pub(crate) name: &'static str,
     /// What people read.
     pub(crate) title: &'static str,
@@ -32,6 +33,9 @@ pub struct Server {
     pub(crate) ports: &'static [u16],
     /// Fills the empty data folder. Runs once.
     pub(crate) init: fn(&Place) -> Result<()>,
+    /// Processes that it needs beside its own, in the foreground too. They start before it and end
+    /// with it, and when one of them has ended the server counts as dead.
+    pub(crate) beside: &'static [fn(&Place) -> Command],
     /// The server itself, in the foreground, logging to its standard streams.
     pub(crate) command: fn(&Place) -> Command,
     /// On top of the environment that all servers have.
@@ -62,6 +66,7 @@ pub(crate) const PLAIN: Server = Server {
     account: "root",
     ports: &[],
     init: |_| Ok(()),
+    beside: &[],
     command: |place| place.command(""),
     environment: &[],
     ready: |_| Ok(()),
@@ -81,6 +86,41 @@ impl Server {
     /// MariaDB 10.11.
     pub fn mariadb() -> &'static Server {
         &servers::MARIADB
+    }
+
+    /// Redis 7.0.
+    pub fn redis() -> &'static Server {
+        &servers::REDIS
+    }
+
+    /// Redis 7.0 with users and passwords.
+    pub fn redis_acl() -> &'static Server {
+        &servers::REDIS_ACL
+    }
+
+    /// A Redis cluster of three nodes.
+    pub fn redis_cluster() -> &'static Server {
+        &servers::REDIS_CLUSTER
+    }
+
+    /// SecantusDB, which speaks MongoDB's protocol.
+    pub fn mongodb() -> &'static Server {
+        &servers::MONGODB
+    }
+
+    /// RabbitMQ 3.10.
+    pub fn rabbitmq() -> &'static Server {
+        &servers::RABBITMQ
+    }
+
+    /// NATS 2.15 with JetStream.
+    pub fn nats() -> &'static Server {
+        &servers::NATS
+    }
+
+    /// SQS and SNS.
+    pub fn moto() -> &'static Server {
+        &servers::MOTO
     }
 
     /// The OpenTelemetry Collector.
@@ -114,7 +154,7 @@ impl Server {
 
     /// The key in the address file, and `<NAME>` in `OTEL_TEST_<NAME>`.
     pub fn key(&self) -> String {
-        self.name.to_uppercase()
+        self.name.to_uppercase().replace('-', "_")
     }
 
     /// All its keys in the address file: that of `url`, then those of `addresses`.
