@@ -1,4 +1,5 @@
-//! Servers that are built from sources of ours: once per machine, for each state of the sources.
+//! Servers that are built: from sources of ours, or put together from what a registry has. Once per
+//! machine, for each state of what is written here.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -9,7 +10,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::home;
-use crate::place::{find, last_lines, run};
+use crate::jdk;
+use crate::place::{cache, find, last_lines, run};
 use crate::server::Server;
 
 /// How a server is built. All of it is data, so that whatever changes leads to a new build.
@@ -17,7 +19,8 @@ use crate::server::Server;
 pub(crate) struct Build {
     /// Programs that it takes, and how one gets them.
     pub(crate) tools: &'static [(&'static str, &'static str)],
-    /// Names and texts of the files that the commands find in their folder.
+    /// Names and texts of the files that the commands find in their folder; `{version}` in a text
+    /// is the server's, and in a command too.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// In this order, without a shell; what they put into the folder `{out}` is kept, and its
     /// programs are the server's.
@@ -43,6 +46,12 @@ impl Build {
             environment: &[("PIP_USER", "no"), ("PIP_DISABLE_PIP_VERSION_CHECK", "1")],
         }
     }
+}
+
+/// Programs that are needed once more, since it was not built.
+pub(crate) fn tools(server: &Server) -> impl Iterator<Item = &'static str> {
+    let missing = server.build.as_ref().filter(|_| !output(server).is_some_and(|it| it.exists()));
+    missing.into_iter().flat_map(|build| build.tools).map(|(program, _)| *program)
 }
 
 /// Builds `server` unless that was done before, or says what it lacks.
@@ -72,15 +81,20 @@ pub(crate) fn ensure(server: &Server, cache: &Path, report: fn(&str)) -> Result<
         .with_context(|| format!("{} cannot be built (it needs {how})", server.title))
 }
 
-/// Where the result is, or will be.
-pub(crate) fn folder(server: &Server, build: &Build, cache: &Path) -> PathBuf {
+/// The folder of what was built, or will be.
+pub(crate) fn output(server: &Server) -> Option<PathBuf> {
+    Some(folder(server, server.build.as_ref()?, &cache(server).ok()?))
+}
+
+/// Where the result is in this cache, or will be.
+fn folder(server: &Server, build: &Build, cache: &Path) -> PathBuf {
     cache.join(name(server, build))
 }
 
 fn name(server: &Server, build: &Build) -> String {
     // Another release of Rust may hash otherwise: that costs a build.
     let mut hasher = DefaultHasher::new();
-    (build, std::env::consts::ARCH).hash(&mut hasher);
+    (build, server.version, std::env::consts::ARCH).hash(&mut hasher);
     format!("{}-{:016x}", server.name, hasher.finish())
 }
 
@@ -93,15 +107,19 @@ fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     for (name, text) in build.files {
+        let text = text.replace("{version}", server.version);
         fs::write(sources.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
     for line in build.commands {
-        let mut words =
-            line.split_whitespace().map(|word| word.replace("{out}", &out.to_string_lossy()));
+        let mut words = line.split_whitespace().map(|word| {
+            word.replace("{version}", server.version).replace("{out}", &out.to_string_lossy())
+        });
         let program = words.next().unwrap_or_default();
         let program = find(server, &program).unwrap_or_else(|| program.into());
         let mut command = Command::new(program);
         command.args(words).current_dir(&sources).envs(build.environment.iter().copied());
+        // What is itself a program of the JVM takes the same one.
+        command.envs(server.jdk.as_ref().and_then(jdk::find).map(|home| ("JAVA_HOME", home)));
         if let Err(error) = run(&mut command, "") {
             home::remove_folder(&part)?;
             bail!("{}", last_lines(&format!("{error:#}")));
@@ -150,6 +168,19 @@ mod tests {
         let third = server(Build { environment: &[("A", "b")], ..BUILD });
         assert_ne!(built(&third, cache.path()), built(&first, cache.path()));
         assert_eq!(fs::read_to_string(program).unwrap(), "kept");
+    }
+
+    #[test]
+    fn the_version_is_filled_in() {
+        let cache = tempfile::tempdir().unwrap();
+        let files = &[("program", "it is {version}")];
+        let commands = &["cp program {out}/program-{version}"];
+        let first = Server { version: "1.2", ..server(Build { files, commands, ..BUILD }) };
+        ensure(&first, cache.path(), |_| ()).unwrap();
+        let program = built(&first, cache.path()).join("program-1.2");
+        assert_eq!(fs::read_to_string(program).unwrap(), "it is 1.2");
+        let second = Server { version: "1.3", ..server(Build { files, commands, ..BUILD }) };
+        assert_ne!(built(&second, cache.path()), built(&first, cache.path()));
     }
 
     #[test]

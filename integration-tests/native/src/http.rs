@@ -1,24 +1,18 @@
 //! Just enough of HTTP to ask a server whether it is there.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// A server on this machine that does not answer by then is not ready.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::tcp;
 
 /// The status of the answer to one request of JSON; fails unless there is one.
 pub(crate) fn status(port: u16, method: &str, path: &str, json: &str) -> Result<u16> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = tcp::connect(port)?;
     let length = json.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
     )?;
     // `HTTP/1.1 200`

@@ -11,7 +11,8 @@ use nix::unistd::geteuid;
 
 use crate::build;
 use crate::home;
-use crate::place::find;
+use crate::jdk;
+use crate::place::{cache, find};
 use crate::server::Server;
 
 const APT: &str = "/usr/bin/apt-get";
@@ -20,24 +21,28 @@ const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 
 /// Installs what `server` lacks, or says how to.
 pub(crate) fn ensure(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
-    if missing(server).is_some() {
+    if missing(server).is_some() && !server.packages.is_empty() {
         packages(server, home, report)?;
     }
     if server.build.is_some() {
-        build::ensure(server, &home::cache()?, report)?;
+        build::ensure(server, &cache(server)?, report)?;
     }
-    Ok(())
+    // What is in no package, and was there when it was built.
+    match missing(server) {
+        Some(lacks) => bail!("{} needs {lacks}, which is not installed", server.title),
+        None => Ok(()),
+    }
 }
 
 fn packages(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
     // One at a time: the policy file below is everybody's.
     let _lock = home::lock(home, "install")?;
-    let Some(program) = missing(server) else {
+    let Some(lacks) = missing(server) else {
         return Ok(());
     };
     if !geteuid().is_root() || !Path::new(APT).exists() {
         bail!(
-            "{} is not installed (no `{program}`); on Debian: sudo apt-get update && \
+            "{} is not installed (no {lacks}); on Debian: sudo apt-get update && \
              sudo apt-get install -y --no-install-recommends {}",
             server.title,
             server.packages.join(" ")
@@ -49,13 +54,17 @@ fn packages(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
     let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
     apt(&[&options, server.packages].concat())?;
     match missing(server) {
-        Some(program) => bail!("{program} is missing after installing its package"),
+        Some(lacks) => bail!("{lacks} is missing after installing its package"),
         None => Ok(()),
     }
 }
 
-fn missing(server: &Server) -> Option<&'static str> {
-    server.programs.iter().copied().find(|program| find(server, program).is_none())
+/// What it lacks, for people.
+fn missing(server: &Server) -> Option<String> {
+    let mut wanted = server.programs.iter().copied().chain(build::tools(server));
+    let program = wanted.find(|program| find(server, program).is_none())?;
+    let jdk = server.jdk.as_ref().filter(|_| jdk::PROGRAMS.contains(&program));
+    Some(jdk.map_or_else(|| format!("`{program}`"), jdk::describe))
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

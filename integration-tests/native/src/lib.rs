@@ -5,7 +5,8 @@
 //! own, which it may kill without disturbing anybody. Both run the same descriptions: one
 //! [`Server`] per file in `servers/`, a constant of at most sixty lines.
 //!
-//! A server comes from packages, or is built from sources here, once per machine (`build.rs`).
+//! A server comes from packages, or is built here, from sources or from the jars of a registry, once
+//! per machine (`build.rs`).
 //!
 //! Everything lives in throw-away folders below one home (see [`Services::from_env`]); an instance
 //! that somebody else started is never touched. Linux only, since a process is told from a later
@@ -16,12 +17,15 @@ mod home;
 mod http;
 mod install;
 mod instance;
+mod jdk;
+mod pins;
 mod place;
 mod private;
 mod process;
 mod server;
 mod servers;
 mod services;
+mod tcp;
 mod wire;
 
 pub use private::{Extra, Private};

@@ -12,6 +12,7 @@ use nix::unistd::{User, geteuid};
 
 use crate::build;
 use crate::home;
+use crate::jdk;
 use crate::server::Server;
 
 /// The data folder, the ports and the account of one instance.
@@ -28,10 +29,10 @@ impl Place {
         Ok(Self { server, data, ports, account: account(server)? })
     }
 
-    /// Writes a file for the server into the data folder.
+    /// Writes a file for the server into the data folder, filled.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.data.join(name);
-        fs::write(&path, text)
+        fs::write(&path, self.fill(text))
             .and_then(|()| chown(&path, Some(self.uid()), Some(self.gid())))
             .with_context(|| format!("cannot write {}", path.display()))
     }
@@ -41,13 +42,16 @@ impl Place {
         self.ports.get(index).copied().unwrap_or_default()
     }
 
-    /// `{data}`, `{account}` and `{port}`, `{port2}` and so on of this instance instead of their
-    /// names.
+    /// `{out}` (what was built), `{data}`, `{account}` and `{port}`, `{port2}` and so on of this
+    /// instance instead of their names.
     pub(crate) fn fill(&self, text: &str) -> String {
         let mut text = text
             .replace("{data}", &self.data.to_string_lossy())
             .replace("{account}", &self.account.name)
             .replace("{port}", &self.port(0).to_string());
+        if let Some(out) = build::output(self.server) {
+            text = text.replace("{out}", &out.to_string_lossy());
+        }
         for (number, port) in (2..).zip(self.ports.iter().skip(1)) {
             text = text.replace(&format!("{{port{number}}}"), &port.to_string());
         }
@@ -150,23 +154,36 @@ fn can_enter(folder: &Path, uid: u32, gid: u32) -> bool {
         })
 }
 
+/// Where servers are built: in the user's cache folder, or in that of the system where the account
+/// cannot enter the user's.
+pub(crate) fn cache(server: &Server) -> Result<PathBuf> {
+    let (cache, account) = (home::cache()?, account(server)?);
+    let existing = cache.ancestors().find(|folder| folder.exists()).unwrap_or(&cache);
+    let enters = can_enter(existing, account.uid.as_raw(), account.gid.as_raw());
+    Ok(if enters { cache } else { "/var/cache/otel-clients/servers".into() })
+}
+
 /// The full path of a program of this server.
 pub(crate) fn find(server: &Server, program: &str) -> Option<PathBuf> {
-    search_path(server).split(':').map(|folder| Path::new(folder).join(program)).find(|path| {
+    let is_program = |path: &PathBuf| {
         fs::metadata(path).is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0)
-    })
+    };
+    if let Some(versions) = server.jdk.as_ref().filter(|_| jdk::PROGRAMS.contains(&program)) {
+        // Not any that happens to be the first.
+        return jdk::find(versions).map(|home| home.join("bin").join(program)).filter(is_program);
+    }
+    let path = search_path(server);
+    path.split(':').map(|folder| Path::new(folder).join(program)).find(is_program)
 }
 
 fn search_path(server: &Server) -> String {
     let inherited = std::env::var("PATH").unwrap_or_default();
-    let built = server.build.as_ref().and_then(|build| {
-        Some(build::folder(server, build, &home::cache().ok()?).to_string_lossy().into_owned())
-    });
-    let folders = built.as_deref().into_iter().chain(server.folders.iter().copied());
-    folders
-        .chain([inherited.as_str(), "/usr/bin:/bin:/usr/sbin:/sbin"])
-        .collect::<Vec<_>>()
-        .join(":")
+    let built = build::output(server).map(|folder| folder.to_string_lossy().into_owned());
+    let folders =
+        server.folders.iter().map(|it| it.replace("{out}", built.as_deref().unwrap_or("")));
+    let folders: Vec<String> = built.iter().cloned().chain(folders).collect();
+    let always = [inherited.as_str(), "/usr/bin:/bin:/usr/sbin:/sbin"];
+    folders.iter().map(String::as_str).chain(always).collect::<Vec<_>>().join(":")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use nix::sys::signal::Signal;
 
 use crate::build::Build;
+use crate::jdk::Versions;
 use crate::place::Place;
 use crate::servers;
 
@@ -18,14 +19,18 @@ pub struct Server {
     pub(crate) name: &'static str,
     /// What people read.
     pub(crate) title: &'static str,
+    /// Which one is built: `{version}` in the texts of a build.
+    pub(crate) version: &'static str,
     /// The Debian packages that hold `programs`.
     pub(crate) packages: &'static [&'static str],
     /// Without one of these the packages are installed.
     pub(crate) programs: &'static [&'static str],
-    /// Where to look for `programs` before `PATH`.
+    /// Where to look for `programs` before `PATH`; `{out}` is what was built.
     pub(crate) folders: &'static [&'static str],
     /// How it is built, where no package has it.
     pub(crate) build: Option<Build>,
+    /// The JDKs that run and build it, where it is one of the JVM's.
+    pub(crate) jdk: Option<Versions>,
     /// The account that runs it when we are root; nobody else may be impersonated.
     pub(crate) account: &'static str,
     /// Wanted ports; the next free one is taken instead of one that is in use. In texts they are
@@ -59,10 +64,12 @@ pub struct Server {
 pub(crate) const PLAIN: Server = Server {
     name: "",
     title: "",
+    version: "",
     packages: &[],
     programs: &[],
     folders: &[],
     build: None,
+    jdk: None,
     account: "root",
     ports: &[],
     init: |_| Ok(()),
@@ -81,6 +88,11 @@ impl Server {
     /// PostgreSQL 15.
     pub fn postgres() -> &'static Server {
         &servers::POSTGRES
+    }
+
+    /// PostgreSQL 18.
+    pub fn postgres18() -> &'static Server {
+        &servers::POSTGRES18
     }
 
     /// MariaDB 10.11.
@@ -121,6 +133,31 @@ impl Server {
     /// SQS and SNS.
     pub fn moto() -> &'static Server {
         &servers::MOTO
+    }
+
+    /// Apache Cassandra 5.
+    pub fn cassandra() -> &'static Server {
+        &servers::CASSANDRA
+    }
+
+    /// Elasticsearch 8.
+    pub fn elasticsearch() -> &'static Server {
+        &servers::ELASTICSEARCH
+    }
+
+    /// Elasticsearch 9, where there is a JDK of 21 or newer.
+    pub fn elasticsearch9() -> &'static Server {
+        &servers::ELASTICSEARCH9
+    }
+
+    /// Apache Kafka 4.
+    pub fn kafka() -> &'static Server {
+        &servers::KAFKA
+    }
+
+    /// Apache Pulsar 4.
+    pub fn pulsar() -> &'static Server {
+        &servers::PULSAR
     }
 
     /// The OpenTelemetry Collector.

@@ -1,21 +1,16 @@
 //! Just enough of any protocol over TCP to ask a server whether it serves.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// A server on this machine that does not answer by then is not ready.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::tcp::{self, PATIENCE};
 
 /// Says `request` and listens until `expected` is heard; whatever else is heard is the error. A
 /// conversation is said in one go: servers read what comes after an answer once they have given it.
 pub(crate) fn ask(port: u16, request: &[u8], expected: &[u8]) -> Result<()> {
-    let (address, start) = (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Instant::now());
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let (mut stream, start) = (tcp::connect(port)?, Instant::now());
     stream.write_all(request)?;
     let (mut heard, mut some) = (Vec::new(), [0; 4096]);
     while !heard.windows(expected.len()).any(|window| window == expected) {
@@ -32,7 +27,7 @@ pub(crate) fn ask(port: u16, request: &[u8], expected: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{Ipv4Addr, TcpListener};
 
     /// The port of one that says these parts, one after the other, and hangs up.
     fn says(parts: &'static [&'static [u8]]) -> u16 {

@@ -1,4 +1,4 @@
-//! PostgreSQL 15 from Debian's package.
+//! PostgreSQL 15 from Debian's package, and what another version has in common with it.
 
 use nix::sys::signal::Signal;
 
@@ -9,11 +9,15 @@ pub(crate) static POSTGRES: Server = Server {
     name: "postgres",
     title: "PostgreSQL 15",
     packages: &["postgresql-15"],
-    programs: &["postgres", "initdb", "psql", "pg_isready"],
     folders: &["/usr/lib/postgresql/15/bin"],
-    // Both initdb and postgres refuse root.
     account: "postgres",
     ports: &[25432],
+    ..ANY
+};
+
+/// What holds for every version; initdb and postgres refuse root.
+pub(crate) const ANY: Server = Server {
+    programs: &["postgres", "initdb", "psql", "pg_isready"],
     init: |place| {
         place.write("password", "otel")?;
         let mut initdb = place.command(
