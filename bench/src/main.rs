@@ -1,6 +1,7 @@
-//! The measurements `stub` and `sql`.
+//! The measurements `stub`, `sql` and `setup`.
 
 mod bare;
+mod setup;
 mod sql;
 mod stub;
 
@@ -14,12 +15,16 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [CHILD, stub::NAME, who, state, calls] => stub::child(who, state, calls.parse()?),
         [CHILD, sql::NAME, ref case @ .., calls] => sql::child(case, calls.parse()?)?,
+        [CHILD, setup::NAME, _] => setup::child()?,
         _ => {
             if bench::wanted(stub::NAME, &arguments)? {
                 stub::measure()?;
             }
             if bench::wanted(sql::NAME, &arguments)? {
                 sql::measure()?;
+            }
+            if bench::wanted(setup::NAME, &arguments)? {
+                setup::measure()?;
             }
         }
     }

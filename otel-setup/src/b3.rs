@@ -101,7 +101,7 @@ fn parse(trace: &str, span: &str, state: Option<&str>, debug: bool) -> Option<(S
         return None;
     }
     // A short id is the lower half of a long one.
-    let trace = TraceId::from_hex(&format!("{trace:0>32}")).ok()?;
+    let trace = TraceId::from_hex(trace).ok()?;
     let flags = TraceFlags::default().with_sampled(sampled);
     let span = SpanId::from_hex(span).ok()?;
     let span = SpanContext::new(trace, span, flags, true, TraceState::default());

@@ -12,7 +12,7 @@
 //!
 //! Everything goes to standard output, as from OpenTelemetry's own console exporter: the terminal of a
 //! service belongs to its telemetry then, and `2>` still separates what the service itself complains
-//! about. `to` sends it elsewhere.
+//! about. `to` sends it elsewhere, or to standard output in another [`Style`].
 //!
 //! What is shown came from strangers: control characters, marks of direction and letters without width
 //! are shown escaped, and every line of a trace or table ends at the width of the terminal.

@@ -10,6 +10,7 @@ use opentelemetry::trace::{SpanBuilder, Tracer, TracerProvider as _};
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 /// Whose spans and log records those of `tracing` are.
 const SCOPE: &str = "tracing";
@@ -33,9 +34,12 @@ impl Both {
 
     /// A provider that is shut down makes spans without identity, as if there were none.
     fn idle() -> Self {
-        let tracers = SdkTracerProvider::builder().build();
-        _ = tracers.shutdown();
-        Self::of(&tracers, &SdkLoggerProvider::builder().build())
+        // The SDK reads the environment here too; it has been told what is wrong in it.
+        with_default(NoSubscriber::default(), || {
+            let tracers = SdkTracerProvider::builder().build();
+            _ = tracers.shutdown();
+            Self::of(&tracers, &SdkLoggerProvider::builder().build())
+        })
     }
 }
 

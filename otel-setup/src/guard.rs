@@ -48,6 +48,9 @@ impl std::error::Error for Error {
     }
 }
 
+/// How long the other signals wait for the end of traces.
+const BRIEFLY: Duration = Duration::from_millis(100);
+
 /// Whether a guard is alive that exports.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -148,29 +151,35 @@ impl Drop for Guard {
 }
 
 impl Running {
-    /// All signals at the same time, so that one that hangs does not use up the time of the others.
+    /// All signals at the same time, or nearly, so that one that hangs does not use up the time of the others.
     fn end(self) -> Result<(), Error> {
         let Self { tracers, meters, loggers, timeout, runtime, turn } = self;
         current::set(None, None);
         let until = Instant::now() + timeout;
         // The SDK shall not be the first to give up: it would not say which of its parts did.
         let longer = timeout.saturating_add(Duration::from_secs(1));
-        let (done, ends) = mpsc::channel();
-        let tracers =
-            tracers.map(|it| spawn("traces", &done, move || it.shutdown_with_timeout(longer)));
-        let meters =
-            meters.map(|it| spawn("metrics", &done, move || it.shutdown_with_timeout(longer)));
-        let loggers =
-            loggers.map(|it| spawn("logs", &done, move || it.shutdown_with_timeout(longer)));
-        drop(done);
-        let mut waiting: Vec<_> = [tracers, meters, loggers].into_iter().flatten().collect();
-        let mut failed = Vec::new();
-        while !waiting.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            let Ok((signal, result)) = ends.recv_timeout(left) else { break };
-            waiting.retain(|other| *other != signal);
-            failed.extend(result.err().map(|error| format!("{signal}: {error}")));
-        }
+        let (done, ends): (Done, _) = mpsc::channel();
+        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
+        let mut wait = |waiting: &mut Vec<&'static str>, until: Instant| {
+            while !waiting.is_empty() {
+                let left = until.saturating_duration_since(Instant::now());
+                let Ok((signal, result)) = ends.recv_timeout(left) else { break };
+                waiting.retain(|other| *other != signal);
+                failed.extend(result.err().map(|error| format!("{signal}: {error}")));
+            }
+        };
+        waiting.extend(
+            tracers.map(|it| spawn("traces", &done, move || it.shutdown_with_timeout(longer))),
+        );
+        // On a terminal the table of metrics stands below the traces, if these are quick.
+        wait(&mut waiting, until.min(Instant::now() + BRIEFLY));
+        waiting.extend(
+            meters.map(|it| spawn("metrics", &done, move || it.shutdown_with_timeout(longer))),
+        );
+        waiting.extend(
+            loggers.map(|it| spawn("logs", &done, move || it.shutdown_with_timeout(longer))),
+        );
+        wait(&mut waiting, until);
         failed.extend(
             waiting.iter().map(|signal| format!("{signal}: not handed over within {timeout:?}")),
         );

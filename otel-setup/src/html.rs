@@ -236,7 +236,7 @@ mod tests {
         long.attributes.push(KeyValue::new(
             "list",
             opentelemetry::Value::Array(opentelemetry::Array::String(
-                (0..1000).map(|_| text().into()).collect(),
+                (0..1000).map(|_| "ö".repeat(1000).into()).collect(),
             )),
         ));
         long.attributes.extend((0..1000).map(|_| KeyValue::new("many", 1)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
-    Compression, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
+    LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
 };
 use opentelemetry_sdk::metrics::Temporality;
 use tokio::runtime::Handle;
@@ -41,7 +41,6 @@ pub(crate) struct Target {
     protocol: Protocol,
     endpoint: String,
     timeout: Duration,
-    gzip: bool,
     /// Those of the variable for all signals, where the signal's own is there but empty: the
     /// exporter would send none.
     headers: HashMap<String, String>,
@@ -61,14 +60,12 @@ impl Target {
         let timeout = otlp(environment, signal, "TIMEOUT", "10000", |value| {
             value.parse().ok().filter(|it| *it > 0)
         });
+        // The exporter reads it itself, and takes what it does not know for none.
+        otlp(environment, signal, "COMPRESSION", "none", |value| {
+            ["gzip", "none"].contains(&value.to_ascii_lowercase().as_str()).then_some(())
+        });
         Self {
             timeout: Duration::from_millis(timeout.unwrap_or(10_000)).min(limit),
-            gzip: otlp(environment, signal, "COMPRESSION", "none", |value| match value {
-                "gzip" => Some(true),
-                "none" => Some(false),
-                _ => None,
-            })
-            .unwrap_or(false),
             headers: headers(environment, signal),
             tls: Tls::read(environment, signal, endpoint.starts_with("https:")),
             protocol,
@@ -124,8 +121,7 @@ impl Target {
         let client = self.tls.of_http(client)?.build().map_err(|error| chain(&error))?;
         let client = OnRuntime { client, runtime: runtime.clone() };
         let builder = builder.with_endpoint(&self.endpoint).with_timeout(self.timeout);
-        let builder = builder.with_headers(self.headers.clone()).with_http_client(client);
-        Ok(if self.gzip { builder.with_compression(Compression::Gzip) } else { builder })
+        Ok(builder.with_headers(self.headers.clone()).with_http_client(client))
     }
 
     #[cfg(feature = "grpc")]
@@ -137,8 +133,7 @@ impl Target {
         let metadata = (&self.headers).try_into().unwrap_or_default();
         let metadata =
             opentelemetry_otlp::tonic_types::metadata::MetadataMap::from_headers(metadata);
-        let builder = self.tls.of_grpc(builder.with_metadata(metadata));
-        if self.gzip { builder.with_compression(Compression::Gzip) } else { builder }
+        self.tls.of_grpc(builder.with_metadata(metadata))
     }
 }
 

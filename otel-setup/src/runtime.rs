@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::io;
 
-use opentelemetry::Context;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 thread_local! {
@@ -11,10 +10,10 @@ thread_local! {
     static EXPORTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether what happens here is part of an export, here or on a thread of the SDK. None of it may be
-/// exported itself: it would never end.
+/// Whether what happens here is part of an export. None of it may be exported itself: it would never
+/// end. The SDK sees to it on its own threads.
 pub(crate) fn is_exporting() -> bool {
-    EXPORTS.get() || Context::is_current_telemetry_suppressed()
+    EXPORTS.get()
 }
 
 /// A runtime of our own: a plain `main` has none, and one of the application that is busy, blocked or

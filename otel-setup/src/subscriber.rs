@@ -4,12 +4,13 @@ use std::io::{IsTerminal as _, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use tracing::subscriber::set_global_default;
 use tracing::{Level, Metadata, Subscriber};
+use tracing_log::{AsLog as _, LogTracer};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::current::{CurrentLoggers, CurrentTracer};
@@ -105,13 +106,19 @@ pub(crate) fn install(directives: &str, formatted: bool, more: Vec<Boxed<Registr
         let ansi = stderr().is_terminal() && !plain;
         layers.push(fmt::layer().with_writer(stderr).with_ansi(ansi).with_filter(filter).boxed());
     }
-    let first = !LAYERED.load(Ordering::Relaxed);
-    match tracing_subscriber::registry().with(layers).try_init() {
-        Ok(()) => LAYERED.store(true, Ordering::Relaxed),
-        Err(_) if first => health::warn(
-            "a tracing subscriber is set already: add otel_setup::layer() to it, or its spans and \
-             events are not exported",
-        ),
-        Err(_) => {}
+    if set_global_default(tracing_subscriber::registry().with(layers)).is_err() {
+        if !LAYERED.load(Ordering::Relaxed) {
+            health::warn(
+                "a tracing subscriber is set already: add otel_setup::layer() to it, or its spans \
+                 and events are not exported",
+            );
+        }
+        return;
+    }
+    LAYERED.store(true, Ordering::Relaxed);
+    // Records below what some layer wants are cheapest to drop in `log` itself.
+    let bridge = LogTracer::builder().with_max_level(LevelFilter::current().as_log());
+    if bridge.init().is_err() {
+        health::warn("the crate `log` has a logger already: its records are not exported");
     }
 }

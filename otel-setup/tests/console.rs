@@ -4,7 +4,7 @@ mod console_support;
 
 use console_support::{Build as _, TRACE, order, snapshot, span};
 use expect_test::ExpectFile;
-use opentelemetry::trace::{Event, SpanKind};
+use opentelemetry::trace::{Event, SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
 use otel_setup::console::{Style, render};
 
@@ -63,6 +63,20 @@ fn folding() {
     for at in 0..3 {
         let one = span(500 + at, 1, "PUT cache", 95_000 + at * 1000, 95_600 + at * 1000).client();
         spans.push(if at == 1 { one.fails("timeout", "") } else { one });
+    }
+    // Three that differ in what is below them, and one that fails without a type.
+    for at in 0..3 {
+        let from = 98_000 + at * 300;
+        spans.push(span(600 + at, 1, "step", from, from + 200));
+        let below = if at == 1 { "read" } else { "write" };
+        spans.push(span(700 + at, 600 + at, below, from + 50, from + 100));
+    }
+    for at in 0..3 {
+        let mut one = span(800 + at, 1, "check", 99_000 + at * 300, 99_200 + at * 300);
+        if at == 1 {
+            one.status = Status::error("");
+        }
+        spans.push(one);
     }
     check(&spans, Style::plain(80), &snapshot("folding_80"));
     check(&spans, Style::plain(60), &snapshot("folding_60"));

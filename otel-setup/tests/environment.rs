@@ -358,7 +358,7 @@ const BAD: [(&str, &str, &str); 34] = [
     ("OTEL_BLRP_SCHEDULE_DELAY", "1s", "1000"),
     ("OTEL_BSP_EXPORT_TIMEOUT", "-1", "30000"),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "x", "512"),
-    ("OTEL_BSP_MAX_QUEUE_SIZE", "1e3", "2048"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "2048"),
     ("OTEL_BSP_SCHEDULE_DELAY", "5.5", "5000"),
     ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "-1", "128"),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli", "none"),
@@ -459,4 +459,18 @@ fn a_certificate_that_cannot_be_read() {
         let told = finished.warnings.iter().filter(|warning| warning.starts_with(&start));
         assert_eq!(told.count(), 1, "{name}: {finished:?}");
     }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn metadata_is_not_waited_for_long() {
+    let receiver = Receiver::start();
+    against(&receiver, "metadata_is_not_waited_for_long", &[], || {
+        let start = Instant::now();
+        let _guard = otel_setup::builder().cloud_metadata(true).init().unwrap();
+        // A second for the metadata, and as much again for a busy machine.
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        work();
+    });
+    assert_eq!(receiver.span_names(), ["work"]);
 }

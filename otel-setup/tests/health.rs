@@ -75,6 +75,7 @@ fn a_queue_that_is_full_is_one_warning() {
     assert!(warning.starts_with("telemetry is dropped because a queue is full"), "{warning}");
     assert!(warning.contains("OTEL_BSP_MAX_QUEUE_SIZE"), "{warning}");
     assert!(receiver.span_names().len() < 2_000);
+    assert_eq!(receiver.log_bodies(), Vec::<String>::new(), "what the SDK says is not exported");
 }
 
 fn on_a_subscriber_of_the_user() {

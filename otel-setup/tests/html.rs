@@ -139,6 +139,18 @@ fn a_page_without_a_place_is_an_error_and_is_tried_again() {
     assert!(error.contains("trace.html cannot be written: "), "{error}");
     fs::create_dir(&place).unwrap();
     page.force_flush().unwrap();
-    assert!(fs::read_to_string(place.join("trace.html")).unwrap().contains(r#""name":"one""#));
+    let has = |name| fs::read_to_string(place.join("trace.html")).unwrap().contains(name);
+    assert!(has(r#""name":"one""#));
+    // Also if it went well before.
+    fs::remove_dir_all(&place).unwrap();
+    page.on_end(span(2, 0, "two", 0, 5));
+    page.force_flush().unwrap_err();
+    fs::create_dir(&place).unwrap();
+    page.force_flush().unwrap();
+    assert!(has(r#""name":"one""#) && has(r#""name":"two""#));
+    // What was written beside it does not stay.
+    fs::create_dir_all(place.join("taken.html/full")).unwrap();
+    html::page(place.join("taken.html")).force_flush().unwrap_err();
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
     assert!(html::page("/").force_flush().is_err());
 }

@@ -274,6 +274,7 @@ fn search(browser: &mut Browser) {
 /// A screenful of elements, and the end is a key away.
 fn thousands(browser: &mut Browser) {
     assert_eq!(browser.text("#about strong"), "step 1");
+    assert!(browser.rows().0.len() < 100);
     browser.press(&["End"]);
     let (rows, last) = browser.rows();
     assert!(rows.len() < 100 && rows.last() == Some(&last), "{} {last}", rows.len());

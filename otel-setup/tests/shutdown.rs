@@ -5,7 +5,7 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _, stdout};
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,7 +18,10 @@ use tokio::runtime::Builder;
 const BOUND: Duration = Duration::from_secs(8);
 
 fn set_up() -> Guard {
-    let guard = otel_setup::builder().shutdown_timeout(Duration::from_secs(1)).init().unwrap();
+    // Short where it is going to be used up, and else long enough for a busy machine.
+    let seconds = if std::env::var("HANGS").is_ok() { 1 } else { 30 };
+    let timeout = Duration::from_secs(seconds);
+    let guard = otel_setup::builder().shutdown_timeout(timeout).init().unwrap();
     work();
     guard
 }
@@ -118,6 +121,7 @@ fn a_collector_that_never_answers_is_given_up() {
             let finished = run(
                 "a_collector_that_never_answers_is_given_up",
                 &[
+                    ("HANGS", &"yes"),
                     ("FLAVOUR", &name),
                     ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
                     ("OTEL_EXPORTER_OTLP_PROTOCOL", &protocol),
@@ -142,10 +146,10 @@ fn a_collector_that_never_answers_is_given_up() {
 fn with_the_default_bound() {
     let guard = otel_setup::builder().init().unwrap();
     work();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     drop(guard);
     let took = start.elapsed();
-    assert!(took > Duration::from_millis(4_500) && took < Duration::from_millis(6_500), "{took:?}");
+    assert!(took > Duration::from_millis(4_500) && took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]
@@ -174,7 +178,7 @@ fn shutdown_tells_that_something_was_lost() {
     let url = format!("http://{}", hole.local_addr().unwrap());
     let finished = run(
         "shutdown_tells_that_something_was_lost",
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url), ("HANGS", &"yes")],
         reports_what_was_lost,
     );
     assert!(finished.success, "{finished:?}");
@@ -220,10 +224,14 @@ fn after_its_end_it_can_be_set_up_again() {
     let receiver = Receiver::start();
     let finished = run(
         "after_its_end_it_can_be_set_up_again",
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.url())],
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.url()),
+            ("RUST_LOG", &"info,opentelemetry=warn"),
+        ],
         again,
     );
     assert!(finished.success, "{finished:?}");
+    assert!(!finished.errors.contains("AfterShutdown"), "nobody minds: {finished:?}");
     assert_eq!(finished.warnings, Vec::<String>::new());
     let names = |attributes: &_| support::text(attributes, "service.name").map(ToOwned::to_owned);
     let spans: Vec<_> = receiver.spans().iter().filter_map(|(it, _)| names(it)).collect();
@@ -233,12 +241,17 @@ fn after_its_end_it_can_be_set_up_again() {
     assert_eq!(receiver.metrics().len(), 2);
 }
 
+/// What servers ask of the future that ends them.
+fn servable<F: Future<Output = ()> + Send + 'static>(future: F) -> F {
+    future
+}
+
 fn until_a_signal() {
     // A runtime without I/O, as one that drives futures only.
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let _guard = set_up();
-        let signal = otel_setup::until_signal();
+        let signal = servable(otel_setup::until_signal());
         // The signal must not come before somebody waits for it.
         let ready = async {
             tokio::task::yield_now().await;
@@ -265,6 +278,12 @@ fn a_signal_ends_it_and_nothing_is_lost() {
         output.lines().map_while(Result::ok).find(|line| line.ends_with("ready")).unwrap();
         assert_eq!(receiver.span_names(), Vec::<String>::new(), "it waits in the queue");
         kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() && start.elapsed() < BOUND {
+            std::thread::yield_now();
+        }
+        // Nothing is left behind if it does not end.
+        _ = child.kill();
         let status = child.wait().unwrap();
         assert!(status.success(), "{signal}: {status}");
         assert_eq!(receiver.span_names(), ["work"], "{signal}");

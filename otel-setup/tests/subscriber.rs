@@ -5,6 +5,8 @@ mod support;
 
 use opentelemetry::global;
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use support::{Finished, Receiver, run};
 use tracing_subscriber::prelude::*;
 
@@ -89,6 +91,36 @@ fn what_the_exporters_do_is_not_exported() {
         assert!(finished.errors.contains("opentelemetry_sdk"), "{finished:?}");
         assert!(finished.errors.contains("hyper_util"), "{finished:?}");
     }
+}
+
+/// An exporter of the user's whose client is instrumented.
+#[derive(Debug)]
+struct Talkative;
+
+impl SpanExporter for Talkative {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        let _outer = tracing::info_span!("request").entered();
+        let _inner = tracing::info_span!("connect").entered();
+        tracing::info!("connected");
+        Ok(())
+    }
+}
+
+fn talkative() {
+    let builder = otel_setup::builder().traces_with(|it| it.with_batch_exporter(Talkative));
+    let guard = builder.init().unwrap();
+    for _ in 0..2 {
+        drop(tracing::info_span!("work").entered());
+        guard.tracer_provider().unwrap().force_flush().unwrap();
+    }
+}
+
+#[test]
+fn what_an_exporter_of_the_user_does_is_not_exported() {
+    let test = "what_an_exporter_of_the_user_does_is_not_exported";
+    let (spans, logs, finished) = arrived(test, &[], talkative);
+    assert_eq!((spans, logs), (vec!["work".to_owned(); 2], vec![]));
+    assert!(finished.errors.contains("connected"), "it was shown: {finished:?}");
 }
 
 fn in_a_context() {
@@ -204,6 +236,33 @@ fn a_bad_value_is_not_told_by_the_sdk_too() {
     let variables = [("OTEL_TRACES_SAMPLER", "sometimes")];
     let (_, _, finished) = arrived(test, &variables, on_a_loud_subscriber);
     assert_eq!(finished.errors.matches("sometimes").count(), 1, "{finished:?}");
+}
+
+struct Silent;
+
+impl log::Log for Silent {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, _: &log::Record<'_>) {}
+
+    fn flush(&self) {}
+}
+
+fn with_a_logger() {
+    log::set_logger(&Silent).unwrap();
+    application();
+}
+
+#[test]
+fn a_logger_that_is_set_is_another_note() {
+    let (spans, logs, finished) =
+        arrived("a_logger_that_is_set_is_another_note", &[], with_a_logger);
+    let note = "the crate `log` has a logger already: its records are not exported";
+    assert_eq!(finished.warnings, [note]);
+    assert_eq!(spans, ["work"]);
+    assert_eq!(logs, ["info", "warn"]);
 }
 
 fn with_a_layer() {

@@ -21,6 +21,8 @@ enum Measurement {
     Stub,
     /// The analysis of statements, beside a tokenizer
     Sql,
+    /// What `otel_setup::init!` adds to the start of a process
+    Setup,
     /// A query on SQLite, beside sqlx-otel
     Sqlite,
 }
@@ -30,6 +32,7 @@ impl Measurement {
         match self {
             Self::Stub => "stub",
             Self::Sql => "sql",
+            Self::Setup => "setup",
             Self::Sqlite => "sqlite",
         }
     }
@@ -42,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     // What is not asked for is not built: the peers bring a database with them.
     let programs = match options.measurement {
         None => &[ours, peers][..],
-        Some(Measurement::Stub | Measurement::Sql) => &[ours],
+        Some(Measurement::Stub | Measurement::Sql | Measurement::Setup) => &[ours],
         Some(Measurement::Sqlite) => &[peers],
     };
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());

@@ -278,6 +278,10 @@ impl Shared {
         if result.timed_out() {
             return Err(OTelSdkError::Timeout(started.elapsed()));
         }
+        if !state.ready.is_empty() {
+            let reason = "there is no thread to print traces".to_owned();
+            return Err(OTelSdkError::InternalFailure(reason));
+        }
         state.failed.take().map_or(Ok(()), Err)
     }
 }

@@ -3,8 +3,11 @@
 //! The tree is made here, by the code that draws the console's: the script of the page never follows a
 //! parent that a stranger named.
 
+use std::collections::HashMap;
+
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceId};
+use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
 
 use super::{Kept, Trace, file};
@@ -25,7 +28,6 @@ pub(super) fn page(kept: &Kept) -> String {
     let data = json!({ "dropped": kept.dropped_traces, "traces": traces }).to_string();
     // Within the element, nothing may look like its end or a comment to the parser of the page.
     let data = data.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
-    let data = data.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     // A script that gets into the page all the same cannot know the number without which it is not run.
     let nonce = format!("{:016x}{:016x}", file::chance(), file::chance());
     let filled = PAGE.split('{').map(|part| {
@@ -41,6 +43,8 @@ pub(super) fn page(kept: &Kept) -> String {
 fn trace(id: TraceId, kept: &Trace) -> Value {
     let tree = Tree::new(kept.spans.iter().map(Seen::new).collect(), None);
     let (rows, _) = tree.rows(true, usize::MAX);
+    let name = |span: &SpanData| (span.span_context.span_id(), shown(&span.name));
+    let names: Names = kept.spans.iter().map(name).collect();
     let length = tree.whole.length();
     let start = kept.spans.iter().map(|span| span.start_time).min();
     json!({
@@ -50,11 +54,14 @@ fn trace(id: TraceId, kept: &Trace) -> Value {
         "length": number(length.max(1)),
         "ticks": (0..=TICKS).map(|at| text::duration(length * at / TICKS, true)).collect::<Vec<_>>(),
         "dropped": kept.dropped,
-        "rows": rows.iter().map(|one| row(&tree, one)).collect::<Vec<_>>(),
+        "rows": rows.iter().map(|one| row(&tree, &names, one)).collect::<Vec<_>>(),
     })
 }
 
-fn row(tree: &Tree<'_>, row: &Row) -> Value {
+/// Of the spans of a trace, for links within it.
+type Names = HashMap<SpanId, String>;
+
+fn row(tree: &Tree<'_>, names: &Names, row: &Row) -> Value {
     let at = match &row.what {
         What::Mark(node) => return json!({ "depth": row.depth, "name": tree.mark(*node) }),
         What::Span(at) => *at,
@@ -89,7 +96,7 @@ fn row(tree: &Tree<'_>, row: &Row) -> Value {
         "note": back.or_else(|| tree.note(at).map(ToOwned::to_owned)),
         "attributes": pairs(span.attributes()),
         "events": events.collect::<Vec<_>>(),
-        "links": data.links.iter().map(|one| link(tree, data.span_context.trace_id(), one)).collect::<Vec<_>>(),
+        "links": data.links.iter().map(|one| link(names, data.span_context.trace_id(), one)).collect::<Vec<_>>(),
         "scope": shown(&format!("{} {}", scope.name(), scope.version().unwrap_or_default())),
     });
     merge(&mut value, more);
@@ -155,11 +162,9 @@ fn parts(tree: &Tree<'_>, parts: impl Iterator<Item = Interval>) -> Vec<Value> {
     joined.into_iter().map(shown).collect()
 }
 
-fn link(tree: &Tree<'_>, here: TraceId, link: &Link) -> Value {
+fn link(names: &Names, here: TraceId, link: &Link) -> Value {
     let (trace, id) = (link.span_context.trace_id(), link.span_context.span_id());
-    let mut known = tree.spans.iter().filter(|_| trace == here);
-    let known = known.find(|span| span.data.span_context.span_id() == id);
-    let name = known.map(|span| shown(&span.data.name));
+    let name = names.get(&id).filter(|_| trace == here);
     json!([trace.to_string(), id.to_string(), name, pairs(link.attributes.iter())])
 }
 
