@@ -1,6 +1,7 @@
 //! The measurements `stub`, `sql` and `setup`.
 
 mod bare;
+#[cfg(feature = "setup")]
 mod setup;
 mod sql;
 mod stub;
@@ -15,6 +16,7 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [CHILD, stub::NAME, who, state, calls] => stub::child(who, state, calls.parse()?),
         [CHILD, sql::NAME, ref case @ .., calls] => sql::child(case, calls.parse()?)?,
+        #[cfg(feature = "setup")]
         [CHILD, setup::NAME, _] => setup::child()?,
         _ => {
             if bench::wanted(stub::NAME, &arguments)? {
@@ -23,6 +25,7 @@ fn main() -> Result<()> {
             if bench::wanted(sql::NAME, &arguments)? {
                 sql::measure()?;
             }
+            #[cfg(feature = "setup")]
             if bench::wanted(setup::NAME, &arguments)? {
                 setup::measure()?;
             }

@@ -17,9 +17,11 @@ mod lexer;
 mod numbers;
 mod output;
 mod quotes;
+mod secrets;
 #[cfg(test)]
 mod steps;
 mod summary;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -43,11 +45,15 @@ pub enum Literals {
     /// Each is replaced by `?`.
     Replace,
     /// They stay, as the conventions advise for a text whose values were bound: its author told
-    /// data from text. Passwords of accounts do not stay.
+    /// data from text. Passwords of accounts do not stay, nor do strings that hold a connection
+    /// string or a statement, whose values cannot be bound.
     Keep,
 }
 
 /// What an [`Analyzer`] found.
+///
+/// At most two allocations hold it: one for a text that had to change, one for a summary of more than
+/// 64 bytes. A text that stays as it is takes none, but for such a summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Analysis<'a> {
     /// The value of `db.query.text`, borrowed if nothing had to change. None if the text ends

@@ -200,6 +200,25 @@ fn a_summary_is_cut_at_255_characters_between_names() {
     assert_eq!(summary.as_deref(), Some("SELECT t"));
 }
 
+/// One for a text that changed, one for a summary that does not fit in place, of whatever letters.
+#[test]
+fn an_analysis_takes_at_most_two_allocations() {
+    let tables = |name: &str| [name; 60].join(", ");
+    let long = |name: &str, rest: &str| format!("SELECT * FROM {}{rest}", tables(name));
+    for (text, expected) in [
+        ("SELECT a FROM t WHERE b = ?".to_owned(), 0),
+        ("SELECT a FROM t WHERE b = 'x' AND c IN (1, 2)".to_owned(), 1),
+        (long("orders", ""), 1),
+        (long("orders", " WHERE a = 'x'"), 2),
+        (long("größe", " WHERE a = 'x'"), 2),
+        (long("注文表示", " WHERE a = 'x'"), 2),
+        (long("🦀🦀🦀🦀🦀🦀🦀", " WHERE a = 'x'"), 2),
+    ] {
+        let taken = || drop(analyze(&text, Dialect::PostgreSql, Literals::Replace));
+        assert_eq!(allocation_counter::measure(taken).count_total, expected, "{text}");
+    }
+}
+
 #[test]
 fn dialects_have_names() {
     for &dialect in Dialect::ALL {

@@ -40,6 +40,7 @@ fn the_comment_is_the_last_of_the_statement_and_stands_before_its_end() {
         ("SELECT 1;", "SELECT 1 #;"),
         ("SELECT 1 ; ;\r\n", "SELECT 1 # ; ;\r\n"),
         ("SELECT 1\n", "SELECT 1 #\n"),
+        ("SELECT 1;\u{b}", "SELECT 1 #;\u{b}"),
         ("SELECT 1; SELECT 2;", "SELECT 1; SELECT 2 #;"),
         (
             "INSERT INTO t VALUES (?, $1, :name, '%s')",

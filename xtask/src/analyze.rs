@@ -11,17 +11,23 @@ use otel_core::address::Address;
 use otel_core::sql::{Analysis, Analyzer, DEFAULT_MAX_LENGTH, Dialect, Literals, Syntax};
 use serde::Serialize;
 
+const INPUT: &str = "\
+Standard input is one JSON string a line, such as \"SELECT 1\" with its quotes; standard output is one
+JSON object for each. The exit code is 2 for a line that is no JSON string, and for wrong arguments.";
+
 /// What the texts are.
 #[derive(Subcommand)]
 pub(crate) enum Task {
     /// Statements: their sanitized text and their summary
     Sql(Sql),
     /// Connection URLs: system, address, port, namespace
+    #[command(after_help = INPUT)]
     Url,
 }
 
 /// How statements are read, and what of them is shown.
 #[derive(Args)]
+#[command(after_help = INPUT)]
 pub(crate) struct Sql {
     /// The grammar to read them by, such as `generic` or `postgresql`
     #[arg(long)]

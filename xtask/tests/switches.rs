@@ -74,3 +74,13 @@ fn settings_change_what_is_quoted() {
         assert_eq!(shown.as_deref(), expected, "{dialect} {switches:?} {text}");
     }
 }
+
+#[test]
+fn the_help_tells_what_is_read_and_what_the_code_means() {
+    for task in ["sql", "url"] {
+        let (code, help, _) = xtask(here(), &["analyze", task, "--help"], "");
+        assert_eq!(code, 0, "{task}");
+        assert!(help.contains("one JSON string a line"), "{help}");
+        assert!(help.contains("exit code is 2"), "{help}");
+    }
+}

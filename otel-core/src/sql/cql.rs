@@ -3,6 +3,7 @@
 //! Source: <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/definitions.html>
 
 use super::dialect::Dialect;
+use super::keyword::Keyword;
 use super::lexer::{Kind, Lexer, is_name};
 
 /// The digits of a UUID between its hyphens.
@@ -15,8 +16,7 @@ impl Lexer<'_> {
             return (Kind::Literal, end);
         }
         let word = self.bytes.get(start..end).unwrap_or_default();
-        let number = [b"nan".as_slice(), b"infinity"];
-        if number.iter().any(|number| word.eq_ignore_ascii_case(number)) || is_duration(word) {
+        if Keyword::at(self.bytes, start, end) == Keyword::Number || is_duration(word) {
             return (Kind::Literal, end);
         }
         // `P0001-03-02T12:10:05`
@@ -37,6 +37,18 @@ impl Lexer<'_> {
             return (Kind::Literal, end);
         }
         (Kind::Symbol(b'-'), start + 1)
+    }
+
+    /// Whether what follows a `:` is the value in a map, not the name of a bind marker.
+    pub(super) fn begins_constant(&self, start: usize) -> bool {
+        let end = self.skip_name(start);
+        let keyword = Keyword::at(self.bytes, start, end);
+        self.at(start) == b'$'
+            || matches!(keyword, Keyword::Boolean | Keyword::Number)
+            || match self.dialect {
+                Dialect::Cql => self.constant(start, end).0 == Kind::Literal,
+                _ => self.uuid_end(start).is_some(),
+            }
     }
 
     /// Where a UUID ends that begins here.

@@ -68,7 +68,7 @@ impl Dialect {
         }
     }
 
-    pub(crate) fn is_mysql(self) -> bool {
+    pub(crate) const fn is_mysql(self) -> bool {
         matches!(self, Dialect::MySql | Dialect::MariaDb)
     }
 
@@ -100,22 +100,31 @@ impl Syntax {
 
     /// `"…"` is a name, as with `ANSI_QUOTES` in the `sql_mode` of MySQL and MariaDB. Without this
     /// it is a string there, unless only a name can stand in its place.
+    ///
+    /// No other dialect heeds it: their servers have no such mode, and who knows that of a server
+    /// knows its dialect too, so that [`Generic`](Dialect::Generic) goes on to trust nothing.
     pub const fn ansi_quotes(mut self) -> Self {
-        self.ansi_quotes = true;
+        if self.dialect.is_mysql() {
+            self.ansi_quotes = true;
+        }
         self
     }
 
     /// A backslash is a character like others in strings, as with `NO_BACKSLASH_ESCAPES` in the
-    /// `sql_mode` of MySQL and MariaDB.
+    /// `sql_mode` of MySQL and MariaDB. No other dialect heeds it.
     pub const fn no_backslash_escapes(mut self) -> Self {
-        self.backslash = Backslash::Plain;
+        if self.dialect.is_mysql() {
+            self.backslash = Backslash::Plain;
+        }
         self
     }
 
     /// PostgreSQL's setting of that name, `true` by default since 9.1: whether a backslash is a
-    /// character like others in `'…'`.
+    /// character like others in `'…'`. No other dialect heeds it.
     pub const fn standard_conforming_strings(mut self, on: bool) -> Self {
-        self.backslash = if on { Backslash::Plain } else { Backslash::Escapes };
+        if matches!(self.dialect, Dialect::PostgreSql) {
+            self.backslash = if on { Backslash::Plain } else { Backslash::Escapes };
+        }
         self
     }
 }

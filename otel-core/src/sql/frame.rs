@@ -9,6 +9,7 @@ pub(super) enum Verb {
     Insert,
     /// `UPDATE`, `DELETE`, `MERGE`.
     Modify,
+    /// Names of expressions, or of settings (`SET STATEMENT`), that a statement follows.
     With,
     /// A `SELECT` or the like has to follow.
     Union,
@@ -104,11 +105,12 @@ pub(super) enum Previous {
     Symbol(u8),
 }
 
-/// How much of what follows is a secret.
+/// How much of what follows is a secret, up to the end of the statement. A password that was begun
+/// is not over before, as it may be written in more ways than are known here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrecy {
     No,
-    /// Literals, also where literals stay.
+    /// Literals, also where literals stay: they hold a password, or a statement that may hold one.
     Literals,
     /// Every token, whatever it looks like.
     Everything,
@@ -121,9 +123,12 @@ pub(super) enum Setting {
     /// Before `TO` or `=`.
     Name,
     Value,
+    /// After `SET ROLE` and the like, whose values follow at once.
+    Words,
 }
 
-/// Where an unquoted word may be a secret.
+/// After which words of this statement a secret follows. In most statements no word is one of them,
+/// so that a column may be called `password`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sensitive {
     No,
@@ -131,6 +136,8 @@ pub(super) enum Sensitive {
     Account,
     /// After `IDENTIFIED … BY`; `PASSWORD` may be a table or a column.
     Grant,
+    /// What a `SET` sets, as a function of PostgreSQL can.
+    Routine,
     /// After `KEY`.
     Attach,
     /// Anything after the name of the pragma, if that is a key's.

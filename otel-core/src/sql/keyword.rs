@@ -6,7 +6,7 @@ pub(crate) enum Keyword {
     #[default]
     None,
     Select,
-    /// `INSERT`, `REPLACE`.
+    /// `INSERT`, `REPLACE`, `UPSERT`.
     Insert,
     Merge,
     Update,
@@ -15,10 +15,11 @@ pub(crate) enum Keyword {
     Recursive,
     Values,
     Table,
+    /// `EXPLAIN`, `ANALYZE`: a statement or a table follows.
     Explain,
     /// `CREATE`, `ALTER`.
     Create,
-    /// `DROP`, `RENAME`, `REFRESH`.
+    /// `DROP`, `RENAME`, `REFRESH`, `CHECK`: the kind of object and names of it follow.
     Drop,
     /// `TRUNCATE`, `LOCK`: as `DROP`, and the kind of object may be missing.
     Truncate,
@@ -30,9 +31,11 @@ pub(crate) enum Keyword {
     Pragma,
     /// `BEGIN`: a transaction, or the body of a procedure.
     Begin,
-    /// `COMMIT`, `ROLLBACK`, `END`, `START`.
+    /// `COMMIT`, `ROLLBACK`, `START`.
     Transaction,
-    /// The word itself, after one of the two above.
+    /// The same, or the end of a block or of a part of it.
+    End,
+    /// The word itself, after one of the three above.
     TransactionWord,
     Batch,
     Set,
@@ -40,6 +43,8 @@ pub(crate) enum Keyword {
     Attach,
     /// Statements named by their first word alone.
     Alone,
+    /// The same, where a password may follow.
+    Server,
 
     From,
     Into,
@@ -54,6 +59,8 @@ pub(crate) enum Keyword {
     Clause,
     /// The same, and a statement.
     Fetch,
+    /// The same, of which what is in quotes is a statement again.
+    Do,
     For,
     Of,
     To,
@@ -74,18 +81,25 @@ pub(crate) enum Keyword {
     Or,
     Distinct,
     Boolean,
+    /// A number to Cassandra.
+    Number,
 
     /// May stand between a verb and its name, in every statement.
     Only,
     /// The same, but not in a `SELECT`.
     Filler,
+    /// The first of two words for a kind of object.
     Materialized,
     /// What a `CREATE` creates, where only a name follows.
     Object,
+    /// The same for `FUNCTION`, of which settings can be set.
+    Routine,
     /// The same for `USER` and other things that have passwords.
     Account,
-    /// What has no name: `SYSTEM`, `DEFAULT`.
+    /// What has no name: `SYSTEM`, `DEFAULT`, `CAST`.
     Nameless,
+    /// What is set without a `=`: `SET TIME ZONE local`.
+    Zone,
     Password,
     Identified,
     By,
@@ -96,7 +110,7 @@ pub(crate) enum Keyword {
 #[rustfmt::skip]
 const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Select, "SELECT"),
-    (Keyword::Insert, "INSERT REPLACE"),
+    (Keyword::Insert, "INSERT REPLACE UPSERT"),
     (Keyword::Merge, "MERGE"),
     (Keyword::Update, "UPDATE"),
     (Keyword::Delete, "DELETE"),
@@ -104,20 +118,22 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Recursive, "RECURSIVE"),
     (Keyword::Values, "VALUES"),
     (Keyword::Table, "TABLE TABLES COLUMNFAMILY"),
-    (Keyword::Explain, "EXPLAIN"),
+    (Keyword::Explain, "EXPLAIN ANALYZE"),
     (Keyword::Create, "CREATE ALTER"),
-    (Keyword::Drop, "DROP RENAME REFRESH PRUNE"),
+    (Keyword::Drop, "DROP RENAME REFRESH PRUNE CHECK REPAIR OPTIMIZE"),
     (Keyword::Truncate, "TRUNCATE LOCK"),
     (Keyword::Call, "CALL USE DESCRIBE DESC COPY HANDLER"),
     (Keyword::Execute, "EXEC EXECUTE"),
     (Keyword::Pragma, "PRAGMA"),
     (Keyword::Begin, "BEGIN"),
-    (Keyword::Transaction, "COMMIT ROLLBACK END START"),
+    (Keyword::Transaction, "COMMIT ROLLBACK START"),
+    (Keyword::End, "END"),
     (Keyword::TransactionWord, "TRANSACTION"),
     (Keyword::Set, "SET"),
     (Keyword::Grant, "GRANT"),
     (Keyword::Attach, "ATTACH"),
-    (Keyword::Alone, "REVOKE SHOW SAVEPOINT RELEASE RESET DISCARD LISTEN UNLISTEN NOTIFY CLOSE DEALLOCATE LOAD VACUUM ANALYZE CHECKPOINT CLUSTER REINDEX COMMENT KILL FLUSH OPTIMIZE UNLOCK DETACH ABORT LIST XA"),
+    (Keyword::Alone, "REVOKE SHOW SAVEPOINT RELEASE RESET DISCARD LISTEN UNLISTEN NOTIFY CLOSE DEALLOCATE LOAD VACUUM CHECKPOINT CLUSTER REINDEX COMMENT KILL FLUSH UNLOCK DETACH ABORT LIST XA"),
+    (Keyword::Server, "PURGE CHANGE STOP INSTALL UNINSTALL IMPORT REASSIGN SECURITY BINLOG CLONE BACKUP RESTORE"),
     (Keyword::Declare, "DECLARE PREPARE"),
     (Keyword::Batch, "BATCH"),
     (Keyword::From, "FROM"),
@@ -127,8 +143,9 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Apply, "APPLY"),
     (Keyword::On, "ON USING"),
     (Keyword::As, "AS"),
-    (Keyword::Clause, "WHERE GROUP HAVING ORDER LIMIT OFFSET WINDOW QUALIFY RETURNING DO CONFLICT DUPLICATE CONNECT"),
+    (Keyword::Clause, "WHERE GROUP HAVING ORDER LIMIT OFFSET WINDOW QUALIFY RETURNING CONFLICT DUPLICATE CONNECT"),
     (Keyword::Fetch, "FETCH"),
+    (Keyword::Do, "DO"),
     (Keyword::For, "FOR"),
     (Keyword::Of, "OF"),
     (Keyword::To, "TO"),
@@ -147,12 +164,15 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Or, "OR"),
     (Keyword::Distinct, "DISTINCT"),
     (Keyword::Boolean, "TRUE FALSE"),
+    (Keyword::Number, "NAN INFINITY"),
     (Keyword::Only, "ONLY LATERAL"),
     (Keyword::Filler, "EXISTS CONCURRENTLY IGNORE LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK OVERWRITE"),
-    (Keyword::Materialized, "MATERIALIZED OPERATOR"),
-    (Keyword::Object, "VIEW INDEX TRIGGER SEQUENCE SCHEMA TYPE DOMAIN FUNCTION AGGREGATE EXTENSION POLICY RULE TABLESPACE COLLATION EVENT PUBLICATION STATISTICS KEYSPACE SYNONYM CLASS FAMILY"),
+    (Keyword::Materialized, "MATERIALIZED OPERATOR ACCESS REFERENCE"),
+    (Keyword::Object, "VIEW INDEX TRIGGER SEQUENCE SCHEMA TYPE DOMAIN AGGREGATE EXTENSION POLICY RULE TABLESPACE COLLATION EVENT PUBLICATION STATISTICS KEYSPACE SYNONYM CLASS FAMILY METHOD CONVERSION"),
+    (Keyword::Routine, "FUNCTION ROUTINE"),
     (Keyword::Account, "USER ROLE DATABASE SERVER SUBSCRIPTION LOGIN"),
-    (Keyword::Nameless, "SYSTEM DEFAULT"),
+    (Keyword::Nameless, "SYSTEM DEFAULT CAST TRANSFORM"),
+    (Keyword::Zone, "ZONE AUTHORIZATION"),
     (Keyword::Password, "PASSWORD SECRET MASTER_PASSWORD SOURCE_PASSWORD"),
     (Keyword::Identified, "IDENTIFIED"),
     (Keyword::By, "BY"),

@@ -4,9 +4,6 @@
 //! always valid slices of the text. Where two readings of a text exist and differ in what is
 //! quoted, the lexer stops with [`Kind::Unsafe`].
 
-#[cfg(test)]
-use std::cell::Cell;
-
 use super::dialect::{Backslash, Dialect, Syntax};
 use super::keyword::Keyword;
 
@@ -120,9 +117,6 @@ pub(crate) struct Lexer<'a> {
     escaped_until: usize,
     /// The first `]` after a `[` that may have opened a name.
     pub(super) bracket: usize,
-    /// How many bytes were looked at.
-    #[cfg(test)]
-    pub(super) steps: Cell<usize>,
 }
 
 impl<'a> Lexer<'a> {
@@ -139,8 +133,6 @@ impl<'a> Lexer<'a> {
             syntax,
             escaped_until: usize::MAX,
             bracket: NO_BRACKET,
-            #[cfg(test)]
-            steps: Cell::new(0),
         }
     }
 
@@ -152,7 +144,7 @@ impl<'a> Lexer<'a> {
         &mut self,
         meaningless: u8,
         limit: usize,
-        only_a_name: impl FnOnce() -> bool,
+        only_a_name: impl Fn() -> bool,
     ) -> Kind {
         let bytes = self.bytes;
         let limit = limit.min(self.bracket);
@@ -233,12 +225,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A token that is neither a word nor always a symbol.
-    fn scan(
-        &mut self,
-        start: usize,
-        byte: u8,
-        only_a_name: impl FnOnce() -> bool,
-    ) -> (Kind, usize) {
+    fn scan(&mut self, start: usize, byte: u8, only_a_name: impl Fn() -> bool) -> (Kind, usize) {
         let next = self.at(start + 1);
         let scanned = match byte {
             // Which may begin a word of any language.
@@ -346,7 +333,9 @@ impl<'a> Lexer<'a> {
                 is_name(next)
             }
             // Digits are of an array's slice (`a[1:2]`).
-            (_, b':') => is_name(next) && !next.is_ascii_digit(),
+            (_, b':') => {
+                is_name(next) && !next.is_ascii_digit() && !self.begins_constant(start + 1)
+            }
             _ => next == b'@' || (is_name(next) && !next.is_ascii_digit()),
         };
         if named {
@@ -384,7 +373,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub(super) fn at(&self, index: usize) -> u8 {
         #[cfg(test)]
-        self.steps.update(|steps| steps + 1);
+        super::steps::count(1);
         self.bytes.get(index).copied().unwrap_or(0)
     }
 
@@ -393,7 +382,7 @@ impl<'a> Lexer<'a> {
     fn skip(&self, from: usize, class: u8) -> usize {
         let end = skip(self.bytes, from, class);
         #[cfg(test)]
-        self.steps.update(|steps| steps + end - from + 1);
+        super::steps::count(end - from + 1);
         end
     }
 
@@ -413,7 +402,7 @@ impl<'a> Lexer<'a> {
         let rest = self.bytes.get(from..).unwrap_or_default();
         let length = rest.iter().position(|&byte| wanted(byte)).unwrap_or(rest.len());
         #[cfg(test)]
-        self.steps.update(|steps| steps + length + 1);
+        super::steps::count(length + 1);
         from + length
     }
 

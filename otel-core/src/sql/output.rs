@@ -143,8 +143,14 @@ impl<'a> Output<'a> {
         // One byte more is allowed for than a replacement that is empty needs.
         self.see(span.start + replacement.len());
         if self.cut.is_none() {
-            self.push(self.source.get(self.copied..span.start).unwrap_or_default());
-            self.push(replacement);
+            let text = self.source.get(self.copied..span.start).unwrap_or_default();
+            if self.buffer.capacity() == 0 && text.len() + replacement.len() > 0 {
+                self.buffer = String::with_capacity(self.source.len().min(self.max_length));
+            }
+            #[cfg(test)]
+            super::steps::count(text.len() + 1);
+            self.buffer.push_str(text);
+            self.buffer.push_str(replacement);
         }
         self.skip(span);
     }
@@ -170,13 +176,6 @@ impl<'a> Output<'a> {
     fn copy_from(&mut self, start: usize) {
         self.copied = start;
         self.limit = start.saturating_add(self.max_length).saturating_sub(self.buffer.len());
-    }
-
-    fn push(&mut self, text: &str) {
-        if self.buffer.capacity() == 0 && !text.is_empty() {
-            self.buffer = String::with_capacity(self.source.len().min(self.max_length));
-        }
-        self.buffer.push_str(text);
     }
 
     pub(super) fn finish(mut self) -> Cow<'a, str> {

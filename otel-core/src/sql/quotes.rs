@@ -1,6 +1,7 @@
 //! Tokens with an end of their own: quotes, brackets, comments.
 
 use super::dialect::{Backslash, Dialect};
+use super::keyword::Keyword;
 use super::lexer::{Kind, Lexer, NO_BRACKET, is_name};
 
 impl Lexer<'_> {
@@ -18,7 +19,11 @@ impl Lexer<'_> {
             let next = self.at(index + 1);
             if self.at(index) == quote {
                 if next != quote {
-                    return (kind, index + 1);
+                    let end = index + 1;
+                    return match backslash {
+                        Backslash::Unknown if self.is_triple(open, end) => self.unsafe_from_here(),
+                        _ => (kind, end),
+                    };
                 }
             } else if index >= self.bytes.len()
                 || (backslash == Backslash::Unknown && next == quote)
@@ -29,11 +34,27 @@ impl Lexer<'_> {
         }
     }
 
+    /// Whether a string begins with three quotes that end elsewhere to `BigQuery`, which ends it at
+    /// the next three. (Where there are none it is no such string, nor is any that follows.)
+    #[cold]
+    fn is_triple(&self, open: usize, end: usize) -> bool {
+        let quote = self.at(open);
+        let three = |from: usize| (from..from + 3).all(|index| self.at(index) == quote);
+        if !three(open) {
+            return false;
+        }
+        let mut close = open + 3;
+        while close < self.bytes.len() && !three(close) {
+            close += 1;
+        }
+        close < self.bytes.len() && close + 3 != end
+    }
+
     /// `[name]`, or the `[` of an array.
     pub(super) fn bracket(
         &mut self,
         start: usize,
-        only_a_name: impl FnOnce() -> bool,
+        only_a_name: impl Fn() -> bool,
     ) -> (Kind, usize) {
         let symbol = (Kind::Symbol(b'['), start + 1);
         if !matches!(self.dialect, Dialect::Sqlite | Dialect::Generic) || self.bracket != NO_BRACKET
@@ -56,12 +77,23 @@ impl Lexer<'_> {
             let mut words = inside.split(|byte| *byte == b' ');
             words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
         };
-        if self.dialect == Dialect::Sqlite
-            || (!strings() && (only_a_name() || (!self.after_operand(start) && words())))
-        {
+        if self.dialect == Dialect::Sqlite {
             return (Kind::Name, close + 1);
         }
-        if self.dialect == Dialect::Generic && !self.after_operand(start) && !is_balanced(inside) {
+        let operand = self.after_operand(start);
+        let constant = || {
+            let keyword = Keyword::at(self.bytes, start + 1, close);
+            matches!(keyword, Keyword::Boolean | Keyword::Number)
+        };
+        let name = !strings() && (only_a_name() || (words() && !constant()));
+        if name && self.at(close + 1) == b']' {
+            // In SQL Server the name goes on.
+            return self.unsafe_from_here();
+        }
+        if name && (!operand || only_a_name()) {
+            return (Kind::Name, close + 1);
+        }
+        if !operand && !is_balanced(inside) {
             // Parentheses, or parts of a name.
             return self.unsafe_from_here();
         }
@@ -125,6 +157,10 @@ impl Lexer<'_> {
     /// `$1`, `$name`, or a string between two `$tag$`.
     pub(super) fn dollar(&self, start: usize, next: u8) -> (Kind, usize) {
         let end = self.skip_while(start + 1, |byte| is_name(byte) && byte != b'$');
+        if self.dialect == Dialect::MySql && self.at(end) == b'$' {
+            // A name, or to MySQL 9 a string between two `$tag$`.
+            return self.unsafe_from_here();
+        }
         if self.dialect.is_mysql() {
             return (Kind::Word, self.skip_name(end));
         }

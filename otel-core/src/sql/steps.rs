@@ -1,11 +1,27 @@
 //! How many bytes are looked at: the analysis is linear, whatever the text tempts it to look for.
 
-use super::dialect::{Dialect, Syntax};
-use super::lexer::{Kind, Lexer};
-use super::walk::Walker;
+use std::cell::Cell;
+
+use super::Analyzer;
+use super::dialect::Dialect;
+
+thread_local! {
+    static STEPS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Takes note of bytes that are looked at, or copied.
+pub(super) fn count(bytes: usize) {
+    STEPS.with(|steps| steps.update(|steps| steps + bytes));
+}
 
 /// What a text is made of that opens things, or never ends them.
-const PIECES: [&str; 30] = [
+const PIECES: [&str; 36] = [
+    "'''' ",
+    "\"\"\"a",
+    "UPDATE t SET \"a\" ",
+    "SET a = b ,",
+    "FROM t, ",
+    "EXPLAIN a\t",
     "'",
     "\"",
     "`",
@@ -39,20 +55,9 @@ const PIECES: [&str; 30] = [
 ];
 
 fn steps(text: &str, dialect: Dialect) -> usize {
-    let syntax = Syntax::new(dialect);
-    let mut lexer = Lexer::new(text, syntax);
-    let mut walker = Walker::new(text, syntax);
-    loop {
-        let kind = lexer.next(0, usize::MAX, || walker.only_a_name());
-        let span = lexer.span();
-        match kind {
-            Kind::End | Kind::Unsafe => return lexer.steps.get(),
-            Kind::Word => _ = walker.word(lexer.keyword, span),
-            Kind::Symbol(symbol) => _ = walker.symbol(symbol, span),
-            Kind::Comment => {}
-            _ => _ = walker.value(kind, span),
-        }
-    }
+    STEPS.set(0);
+    Analyzer::new(dialect).max_length(usize::MAX).analyze(text);
+    STEPS.get()
 }
 
 #[test]

@@ -16,7 +16,8 @@ const EXPRESSIONS: usize = 16;
 /// Bytes of a summary that need no allocation.
 const INLINE: usize = 64;
 
-/// The value of `db.query.summary`. As most are short, they are kept in place.
+/// The value of `db.query.summary`. As most are short, they are kept in place; one of more than 64
+/// bytes takes an allocation.
 #[derive(Clone)]
 pub struct Summary {
     inline: [u8; INLINE],
@@ -97,7 +98,8 @@ impl Summary {
 
     fn push_wide(&mut self, text: &str) {
         if self.wide.is_empty() {
-            self.wide.reserve(LONGEST);
+            // As much as it can ever take, so that it does not grow.
+            self.wide.reserve(LONGEST * 4);
             let inline = self.inline.get(..self.length).unwrap_or_default();
             self.wide.push_str(str::from_utf8(inline).unwrap_or_default());
         }
@@ -160,6 +162,8 @@ impl Writer {
 
     #[inline]
     fn append(&mut self, text: &str) {
+        #[cfg(test)]
+        super::steps::count(text.len());
         // Characters are no more than bytes: most summaries need not be counted.
         if self.text.len() + text.len() > LONGEST && self.is_too_long(text) {
             self.full = true;

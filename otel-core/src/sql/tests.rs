@@ -10,6 +10,7 @@
 //!   it.
 //! - It does not know names in brackets and UUIDs where the dialect is not known, nor `$` in names
 //!   and the variables of Tcl in SQLite.
+//! - It takes `]]` in SQLite for a bracket within a name, which the first of them ends.
 //! - It reads what is within executable comments, and no comment in a `--` at the end of a text.
 //! - It takes white space and digits of all scripts for such, and refuses pictures: all of them are
 //!   letters to the servers.
@@ -185,7 +186,7 @@ fn differs(text: &str, dialect: Dialect) -> bool {
     match dialect {
         Dialect::MySql | Dialect::Generic if text.contains("/*!") => true,
         Dialect::MySql if text.ends_with("--") => true,
-        Dialect::Sqlite if text.contains('$') || text.contains(":a(") => true,
+        Dialect::Sqlite if ["$", ":a(", "]]"].iter().any(|sign| text.contains(sign)) => true,
         _ => text.contains(other),
     }
 }

@@ -8,7 +8,7 @@ use super::dialect::{Dialect, Syntax};
 use super::frame::{Frame, Place, Previous, Secrecy, Sensitive, Setting, Verb};
 use super::keyword::Keyword;
 use super::lexer::{Kind, Span, class, is_name};
-use super::summary::{Expressions, Summary, Writer, unquoted};
+use super::summary::{Expressions, Summary, Writer};
 
 /// Parentheses nested deeper than this are read for their literals only.
 const DEPTH: usize = 32;
@@ -35,12 +35,16 @@ pub(crate) struct Walker<'a> {
     pub(super) muted: usize,
     pub(super) previous: Previous,
     pub(super) sensitive: Sensitive,
+    /// The word `IDENTIFIED` has been passed: after `BY`, `AS` or `USING` a password follows.
     pub(super) identified: bool,
     pub(super) secrecy: Secrecy,
     pub(super) setting: Setting,
     /// In a batch of CQL, statements follow each other without a `;`.
     pub(super) batch: bool,
-    /// Every token is to be looked at, whether it belongs to a secret.
+    /// Bodies of procedures that have begun and not ended, whose `END` ends no transaction.
+    pub(super) blocks: u8,
+    /// Every token is to be looked at, whether it belongs to a secret or makes one of what follows:
+    /// none may be passed over as meaningless.
     pub(super) guarded: bool,
     pub(super) expressions: Expressions<'a>,
     /// A name of an expression that was left out, unless a `.` follows.
@@ -65,6 +69,7 @@ impl<'a> Walker<'a> {
             secrecy: Secrecy::No,
             setting: Setting::No,
             batch: false,
+            blocks: 0,
             guarded: false,
             expressions: Expressions::new(dialect),
             held: None,
@@ -103,19 +108,18 @@ impl<'a> Walker<'a> {
             Kind::Name | Kind::Quoted if !literal => self.name(span),
             _ => self.operand(),
         }
-        match (literal, self.secrecy) {
+        let role = match (literal, self.secrecy) {
             (false, _) => Role::Keep,
             (true, Secrecy::No) => Role::Literal,
             (true, _) => Role::Hidden,
+        };
+        match self.sensitive {
+            Sensitive::Account => self.watch_option(span),
+            // A key may be a parameter of the URI, and written in more than one way.
+            Sensitive::Attach if literal && self.text(span).contains('?') => return Role::Hidden,
+            _ => {}
         }
-    }
-
-    /// Whether a token is, or belongs to, a secret.
-    pub(super) fn is_guarded(&mut self, span: Span) -> bool {
-        if self.sensitive == Sensitive::Pragma && is_key(self.text(span)) {
-            self.sensitive = Sensitive::PragmaKey;
-        }
-        self.secrecy == Secrecy::Everything
+        role
     }
 
     fn end_statement(&mut self) {
@@ -158,40 +162,8 @@ impl<'a> Walker<'a> {
         may_be_part && (self.previous == Previous::Symbol(b'.') || before_dot)
     }
 
-    /// Whether a quoted name is set, or is what is set, by a `SET` or an `ALTER ROLE … SET`: it may
-    /// be a string.
-    fn is_setting(&self, span: Span) -> bool {
-        match self.setting {
-            Setting::No => false,
-            Setting::Value => self.is_set(span),
-            Setting::Name => {
-                let first = matches!(
-                    self.previous,
-                    Previous::Word(Keyword::Set) | Previous::Symbol(b'.' | b',')
-                );
-                self.dialect == Dialect::PostgreSql
-                    && !first
-                    && !matches!(self.next(span), b'=' | b'.')
-                    && !self.next_is(span, "TO")
-            }
-        }
-    }
-
-    /// Whether a name is the value that a `SET` sets, to which it is a string.
-    pub(super) fn is_set(&self, span: Span) -> bool {
-        // What follows a comma may go on with values, or be the next thing to set.
-        let named = self.dialect == Dialect::Generic
-            && self.previous == Previous::Symbol(b',')
-            && self.next(span) == b'=';
-        self.depth == 0
-            && !named
-            && !self.is_qualifier(span)
-            && self.next(span) != b'('
-            && self.previous != Previous::Symbol(b'.')
-    }
-
     /// Whether a `.` follows that is not a number's.
-    fn is_qualifier(&self, span: Span) -> bool {
+    pub(super) fn is_qualifier(&self, span: Span) -> bool {
         let rest = self.source.get(span.end..).unwrap_or_default();
         let next = rest.trim_ascii_start();
         let number = next.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
@@ -201,12 +173,18 @@ impl<'a> Walker<'a> {
     /// The next byte but white space, 0 at the end.
     pub(super) fn next(&self, span: Span) -> u8 {
         let rest = self.source.as_bytes().get(span.end..).unwrap_or_default();
-        rest.iter().copied().find(|byte| !byte.is_ascii_whitespace()).unwrap_or(0)
+        let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        #[cfg(test)]
+        super::steps::count(space + 1);
+        rest.get(space).copied().unwrap_or(0)
     }
 
     /// Whether this word follows next, with nothing but white space between.
     pub(super) fn next_is(&self, span: Span, word: &str) -> bool {
-        let rest = self.source.get(span.end..).unwrap_or_default().trim_ascii_start();
+        let rest = self.source.get(span.end..).unwrap_or_default();
+        #[cfg(test)]
+        super::steps::count(rest.len() - rest.trim_ascii_start().len() + word.len());
+        let rest = rest.trim_ascii_start();
         let found = rest.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word));
         found && !rest.as_bytes().get(word.len()).is_some_and(|&byte| is_name(byte))
     }
@@ -280,9 +258,10 @@ impl<'a> Walker<'a> {
         if self.guarded || self.previous == Previous::Symbol(b'.') {
             return 0;
         }
-        let assigning = self.frame.verb == Verb::Modify && self.frame.listing;
+        // Commas separate something.
+        let listing = self.frame.listing && self.frame.verb != Verb::Select;
         match self.frame.place {
-            Place::Other if !assigning => class::COMMA | class::OPERATOR,
+            Place::Other if !listing => class::COMMA | class::OPERATOR,
             Place::Other | Place::Assignment => class::OPERATOR,
             Place::Columns => class::COMMA,
             _ => 0,
@@ -337,6 +316,8 @@ impl<'a> Walker<'a> {
                 Place::Part => self.dots += 1,
                 _ => {}
             },
+            // `DELETE t.*, u.* FROM t JOIN u`
+            b'*' if self.frame.place == Place::Part => self.frame.place = Place::AfterName,
             // `{call name}`, `{? = call name}`, `EXPLAIN FORMAT = JSON`, `EXEC @result = name`
             b'{' | b'=' | b'?' if self.frame.place == Place::Begin => {}
             b'=' if self.frame.verb == Verb::Execute => {}
@@ -364,7 +345,12 @@ impl<'a> Walker<'a> {
         let verb = self.frame.verb;
         let (stay, inside) = match self.frame.place {
             Place::Begin if verb == Verb::Explain => (Place::Begin, Place::Begin),
-            Place::Begin => (Place::Other, Place::Begin),
+            // `COPY (DELETE FROM a RETURNING b) TO …`
+            Place::Begin | Place::TableOrName => (Place::Other, Place::Begin),
+            // `FROM TABLE(f(1))`
+            Place::Name if verb == Verb::Select && previous == Previous::Word(Keyword::Table) => {
+                (Place::AfterName, Place::TableOrName)
+            }
             Place::Name | Place::Inner if verb == Verb::Select => (Place::AfterName, Place::Inner),
             Place::MaybeName if verb == Verb::Select => (Place::AfterName, Place::Parenthesis),
             // `DELETE TOP (5) FROM a`
@@ -420,6 +406,15 @@ impl<'a> Walker<'a> {
             Place::AfterName | Place::AfterAlias if verb == Verb::Select && listing => Place::Name,
             Place::AfterName if verb == Verb::Drop && listing => Place::Name,
             Place::AfterName if verb == Verb::Drop => Place::MaybeName,
+            // `LOCK TABLES a WRITE, b READ`
+            Place::Other if verb == Verb::Drop && listing => Place::MaybeName,
+            // `UPDATE a, b SET …`
+            Place::AfterName | Place::AfterAlias if verb == Verb::Modify && !listing => {
+                Place::MaybeName
+            }
+            Place::AfterName if verb == Verb::Explain => Place::Begin,
+            // `WITH a AS (…) SEARCH … SET b, c AS (…)`
+            Place::Other if verb == Verb::With && listing => Place::Expression,
             // The end of the condition is not always known.
             Place::Condition if verb == Verb::Select && listing => Place::MaybeName,
             Place::AfterExpression => Place::Expression,
@@ -428,12 +423,4 @@ impl<'a> Walker<'a> {
             _ => Place::Other,
         };
     }
-}
-
-/// Whether the pragma of this name, quoted or not, takes an encryption key (`key`, `rekey`,
-/// `hexkey`).
-fn is_key(pragma: &str) -> bool {
-    let pragma = unquoted(pragma);
-    let tail = pragma.len().checked_sub(3).and_then(|from| pragma.get(from..));
-    tail.is_some_and(|tail| tail.eq_ignore_ascii_case("key"))
 }

@@ -12,7 +12,6 @@ impl Walker<'_> {
         if self.guarded && self.is_guarded(span) {
             return Role::Secret;
         }
-        let next = self.source.as_bytes().get(span.end).copied();
         if self.previous == Previous::Symbol(b'.') {
             // `schema.select`, `t.true`
             self.previous = Previous::Other;
@@ -31,17 +30,17 @@ impl Walker<'_> {
             self.expected_name(keyword, previous, span);
             return Role::Keep;
         }
-        if self.setting != Setting::No && self.set(keyword, span) {
+        if self.setting != Setting::No && self.set(keyword, previous, span) {
             return Role::Literal;
         }
-        if self.frame.place != Place::MaybeName {
-            self.watch_for_secrets(keyword, previous);
-        }
-        let named = matches!(previous, Previous::Word(Keyword::Is | Keyword::As))
-            || matches!(next, Some(b'.' | b'('));
-        if keyword == Keyword::Boolean && !named {
-            self.operand();
-            return Role::Literal;
+        if keyword != Keyword::None {
+            if self.frame.place != Place::MaybeName {
+                self.watch_for_secrets(keyword, previous, span);
+            }
+            if self.is_constant(keyword, previous, span) {
+                self.operand();
+                return Role::Literal;
+            }
         }
         if self.muted == 0 {
             self.step(keyword, previous, span);
@@ -49,77 +48,16 @@ impl Walker<'_> {
         Role::Keep
     }
 
-    /// Whether a word is a value that is set. `DEFAULT` and parts of expressions are none.
-    fn set(&mut self, keyword: Keyword, span: Span) -> bool {
-        match (keyword, self.setting) {
-            (Keyword::To, Setting::Name) => self.setting = Setting::Value,
-            // `SET STATEMENT a = 1 FOR SELECT …`
-            (Keyword::For, _) => self.setting = Setting::No,
-            (Keyword::None | Keyword::On | Keyword::Boolean, Setting::Value) => {
-                return self.is_set(span);
-            }
-            _ => {}
-        }
-        false
-    }
-
-    fn watch_for_secrets(&mut self, keyword: Keyword, previous: Previous) {
-        let account = self.sensitive == Sensitive::Account;
-        let secret = match keyword {
-            Keyword::Password => account,
-            // An address with a password in it may follow.
-            Keyword::Connection if self.frame.verb == Verb::Create => {
-                self.secrecy = Secrecy::Literals;
-                return;
-            }
-            Keyword::Identified => {
-                self.identified = account || self.sensitive == Sensitive::Grant;
-                return;
-            }
-            Keyword::By => self.identified || previous == Previous::Word(Keyword::Identified),
-            Keyword::As | Keyword::On => self.identified,
-            Keyword::Key => self.sensitive == Sensitive::Attach,
-            _ => return,
-        };
-        if secret {
-            self.secrecy = Secrecy::Everything;
-            self.guarded = true;
-        }
-    }
-
-    /// A word where a name stands, or a word before it.
-    fn expected_name(&mut self, keyword: Keyword, previous: Previous, span: Span) {
-        let select = self.frame.verb == Verb::Select;
+    /// Whether a word is a literal, and neither a name nor a part of `IS TRUE`.
+    #[inline]
+    fn is_constant(&self, keyword: Keyword, previous: Previous, span: Span) -> bool {
         match keyword {
-            Keyword::Select | Keyword::With if self.frame.place == Place::Inner => {
-                self.begin(keyword, span);
-            }
-            Keyword::Values if self.frame.place == Place::Inner => self.frame.place = Place::Other,
-            Keyword::Only => {}
-            // `FROM ROWS FROM (f(), g())`, `FROM {oj a LEFT JOIN b}`
-            Keyword::Rows if select && self.next_is(span, "FROM") => {}
-            Keyword::From if previous == Previous::Word(Keyword::Rows) => {}
-            _ if select && previous == Previous::Symbol(b'{') => {}
-            Keyword::Filler
-            | Keyword::If
-            | Keyword::Not
-            | Keyword::Or
-            | Keyword::Into
-            | Keyword::From
-                if !select => {}
-            Keyword::Top if !select && self.next(span) == b'(' => {}
-            Keyword::History
-                if previous == Previous::Word(Keyword::Delete) && self.next_is(span, "FROM") => {}
-            // `INSERT ALL INTO a … INTO b …`, `INSERT INTO TABLE a`
-            Keyword::All if self.frame.verb == Verb::Insert => self.frame.listing = true,
-            Keyword::Table if self.frame.verb == Verb::Insert => {}
-            // `INSERT OR REPLACE INTO t`
-            _ if previous == Previous::Word(Keyword::Or) && !select => {}
-            Keyword::On if matches!(self.frame.verb, Verb::Create | Verb::Drop) => {
-                self.frame.place = Place::Other;
-            }
-            _ => self.target(span),
+            Keyword::Boolean => {}
+            Keyword::Number if matches!(self.dialect, Dialect::Generic | Dialect::Cql) => {}
+            _ => return false,
         }
+        let named = matches!(previous, Previous::Word(Keyword::Is | Keyword::As));
+        !named && !matches!(self.source.as_bytes().get(span.end), Some(b'.' | b'('))
     }
 
     fn step(&mut self, keyword: Keyword, previous: Previous, span: Span) {
@@ -136,7 +74,7 @@ impl Walker<'_> {
             },
             Place::MaybeName => self.expected_name(keyword, previous, span),
             Place::TableOrName => match keyword {
-                Keyword::Table | Keyword::Object | Keyword::Account => {
+                Keyword::Table | Keyword::Object | Keyword::Routine | Keyword::Account => {
                     self.summary.operation(self.text(span));
                     self.frame.listing = true;
                     self.frame.place = Place::Name;
@@ -160,6 +98,13 @@ impl Walker<'_> {
             Place::ExpressionAs if keyword == Keyword::As => {
                 self.frame.place = Place::ExpressionBody;
             }
+            // `SEARCH … BY a, b SET c`, `CYCLE a, b SET c TO d DEFAULT e USING f`
+            Place::AfterExpression | Place::ExpressionAs
+                if matches!(keyword, Keyword::By | Keyword::Set) =>
+            {
+                self.frame.listing = keyword == Keyword::Set;
+                self.frame.place = Place::Other;
+            }
             Place::Before | Place::ExpressionAs | Place::ExpressionBody => {}
             Place::AfterExpression => {
                 if keyword != Keyword::None {
@@ -174,11 +119,10 @@ impl Walker<'_> {
     }
 
     /// The first word of a statement.
-    fn begin(&mut self, keyword: Keyword, span: Span) {
+    pub(super) fn begin(&mut self, keyword: Keyword, span: Span) {
         let explained = self.frame.verb == Verb::Explain;
         let (verb, place, sensitive) = match keyword {
             Keyword::Select => {
-                self.frame.listing = false;
                 self.frame.from_seen = false;
                 (Verb::Select, Place::Other, Sensitive::No)
             }
@@ -210,14 +154,28 @@ impl Walker<'_> {
                 return;
             }
             Keyword::Values => (Verb::None, Place::Other, Sensitive::No),
+            // `ANALYZE TABLE a, b`
+            Keyword::Table if explained => (Verb::Drop, Place::Name, Sensitive::No),
             Keyword::Table => (Verb::None, Place::Name, Sensitive::No),
             Keyword::Create => (Verb::Create, Place::Object, Sensitive::Account),
             Keyword::Drop => (Verb::Drop, Place::Object, Sensitive::No),
-            Keyword::Execute => (Verb::Execute, Place::MaybeName, Sensitive::No),
+            Keyword::Execute => {
+                // A statement, not the name of one.
+                if self.next(span) == b'(' || self.next_is(span, "IMMEDIATE") {
+                    self.secrecy = Secrecy::Literals;
+                }
+                (Verb::Execute, Place::MaybeName, Sensitive::No)
+            }
             Keyword::Pragma => (Verb::None, Place::MaybeName, Sensitive::Pragma),
             Keyword::Attach => (Verb::Alone, Place::Other, Sensitive::Attach),
             // Words between `EXPLAIN` and what it explains, or a table.
-            Keyword::None if explained && matches!(self.next(span), 0 | b';' | b'.') => {
+            Keyword::None
+                if explained
+                    && match self.next(span) {
+                        b',' => self.depth == 0,
+                        next => matches!(next, 0 | b';' | b'.'),
+                    } =>
+            {
                 self.target(span);
                 return;
             }
@@ -232,7 +190,18 @@ impl Walker<'_> {
                 self.guarded = true;
                 (Verb::Alone, Place::Other, Sensitive::Account)
             }
+            Keyword::End if self.ends_block(span) => {
+                self.frame.verb = Verb::None;
+                self.frame.place = Place::Other;
+                return;
+            }
+            Keyword::End => (Verb::None, Place::Transaction, Sensitive::No),
             Keyword::Grant => (Verb::Alone, Place::Other, Sensitive::Grant),
+            Keyword::Server => (Verb::Alone, Place::Other, Sensitive::Account),
+            Keyword::Do => {
+                self.secrecy = Secrecy::Literals;
+                (Verb::Alone, Place::Other, Sensitive::No)
+            }
             Keyword::Alone | Keyword::Fetch => (Verb::Alone, Place::Other, Sensitive::No),
             _ => {
                 self.frame.verb = Verb::None;
@@ -244,10 +213,22 @@ impl Walker<'_> {
         self.summary.operation(self.text(span));
         self.frame.verb = verb;
         self.frame.place = place;
+        self.frame.listing = false;
         if self.depth == 0 {
             self.sensitive = sensitive;
             self.guarded |= sensitive == Sensitive::Pragma;
         }
+    }
+
+    /// Whether an `END` is that of a block (`END`, `END name`), or of a part of one (`END IF`).
+    fn ends_block(&mut self, span: Span) -> bool {
+        if ["IF", "LOOP", "WHILE", "REPEAT", "CASE", "FOR"].iter().any(|of| self.next_is(span, of))
+        {
+            return true;
+        }
+        let ends = self.blocks > 0;
+        self.blocks = self.blocks.saturating_sub(1);
+        ends
     }
 
     /// What stands behind `BEGIN`.
@@ -261,7 +242,10 @@ impl Walker<'_> {
                 self.summary.operation(self.text(span));
                 self.batch = true;
             }
-            keyword if keyword.begins_block() => self.begin(keyword, span),
+            keyword if keyword.begins_block() => {
+                self.blocks = self.blocks.saturating_add(1);
+                self.begin(keyword, span);
+            }
             _ => {}
         }
     }
@@ -269,13 +253,23 @@ impl Walker<'_> {
     /// The kind of an object, or a word before it (`OR REPLACE TEMPORARY`).
     fn object(&mut self, keyword: Keyword, span: Span) {
         match keyword {
-            Keyword::Table | Keyword::Object | Keyword::Procedure => {
-                self.sensitive = Sensitive::No;
+            // `EVENT TRIGGER`
+            Keyword::Object if self.next_is(span, "TRIGGER") => {}
+            Keyword::Table | Keyword::Object | Keyword::Procedure | Keyword::Routine => {
+                let routine = matches!(keyword, Keyword::Procedure | Keyword::Routine);
+                self.sensitive = if routine { Sensitive::Routine } else { Sensitive::No };
                 self.frame.listing = true;
                 self.frame.place = Place::Name;
             }
-            Keyword::Account => self.frame.place = Place::MaybeName,
+            // An account or, as `GROUP`, a word that ends a clause elsewhere.
+            Keyword::Account | Keyword::Clause => self.frame.place = Place::MaybeName,
             Keyword::Nameless => self.frame.place = Place::Other,
+            // `CREATE CAST (a AS b) WITH FUNCTION c`, `ALTER CONVERSION a SET SCHEMA b`: its kind is
+            // not known, and no longer to come.
+            Keyword::With | Keyword::Set => {
+                self.frame.place = Place::Other;
+                return;
+            }
             Keyword::Materialized => {}
             _ => return,
         }
@@ -288,14 +282,19 @@ impl Walker<'_> {
             return self.begin(keyword, span);
         }
         match (self.frame.verb, keyword) {
-            (Verb::Create, Keyword::Set) if self.sensitive == Sensitive::Account => {
+            (Verb::Create, Keyword::Set)
+                if matches!(self.sensitive, Sensitive::Account | Sensitive::Routine) =>
+            {
                 self.setting = Setting::Name;
                 self.guarded = true;
             }
             // In the others it is a name, or an option.
             (Verb::Alone, _) | (Verb::Select | Verb::Create | Verb::Drop, Keyword::Select) => {}
             (Verb::Insert, Keyword::Into) if self.frame.listing => self.frame.place = Place::Name,
-            (Verb::Create, Keyword::Begin) => self.frame.place = Place::Begin,
+            (Verb::Create, Keyword::Begin) => {
+                self.blocks = self.blocks.saturating_add(1);
+                self.frame.place = Place::Begin;
+            }
             (Verb::Select, Keyword::From)
                 if !self.frame.from_seen && previous != Previous::Word(Keyword::Distinct) =>
             {
@@ -303,18 +302,40 @@ impl Walker<'_> {
                 self.frame.listing = true;
                 self.frame.from_seen = true;
             }
+            // `UPDATE a AS x, b y SET …`
+            (Verb::Modify, Keyword::As) if self.frame.place == Place::AfterName => {
+                self.frame.place = Place::Alias;
+            }
+            (Verb::Modify, Keyword::None) if self.frame.place == Place::AfterName => {
+                self.frame.place = Place::AfterAlias;
+            }
             (Verb::Modify, Keyword::Set) => {
                 self.frame.place = Place::Assignment;
                 self.frame.listing = true;
             }
+            (Verb::With, Keyword::Set) => self.frame.listing = true,
             (_, Keyword::Union) => {
                 self.frame.verb = Verb::Union;
                 self.frame.place = Place::Other;
             }
-            (Verb::Select, _) if self.frame.listing => self.table_list(keyword, span),
+            // `FORCE INDEX FOR JOIN (a)`
+            (Verb::Select, Keyword::Join) if previous == Previous::Word(Keyword::For) => {}
+            // Whatever stands between a table and this, unless it may be a function (`JOIN('a')`).
+            (Verb::Select, Keyword::Join)
+                if self.frame.listing || (self.frame.from_seen && self.next(span) != b'(') =>
+            {
+                self.frame.listing = true;
+                self.frame.place = Place::Name;
+            }
+            (Verb::Select, _) if self.frame.listing => self.table_list(keyword, previous, span),
             (
                 Verb::Modify,
-                Keyword::Clause | Keyword::Fetch | Keyword::For | Keyword::From | Keyword::On,
+                Keyword::Clause
+                | Keyword::Fetch
+                | Keyword::Do
+                | Keyword::For
+                | Keyword::From
+                | Keyword::On,
             ) => {
                 self.frame.listing = false;
                 self.frame.place = Place::Other;
@@ -325,67 +346,29 @@ impl Walker<'_> {
 
     /// Whether a word within a statement is the first one of another.
     fn is_statement(&self, keyword: Keyword, previous: Previous, span: Span) -> bool {
-        let named = self.frame.place == Place::AfterName;
-        let closed = previous == Previous::Symbol(b')');
-        let after_as = previous == Previous::Word(Keyword::As);
+        let named = || self.frame.place == Place::AfterName;
+        let closed = || previous == Previous::Symbol(b')');
+        let after_as = || previous == Previous::Word(Keyword::As);
         match (self.frame.verb, keyword) {
             (Verb::Alone, _) => false,
-            (Verb::Select, Keyword::Select) => !after_as,
-            (Verb::Create | Verb::Drop, Keyword::Select) => named || closed || after_as,
+            (Verb::Select, Keyword::Select) => !after_as(),
+            (Verb::Create | Verb::Drop, Keyword::Select) => named() || closed() || after_as(),
             (_, Keyword::Select) | (Verb::Union, Keyword::Table) => true,
-            (Verb::Insert, Keyword::With) => named || closed,
-            (Verb::Insert, Keyword::Table) => named,
-            (Verb::Create, Keyword::With | Keyword::Table) => after_as,
+            (Verb::Insert, Keyword::With) => named() || closed(),
+            (Verb::Insert, Keyword::Table) => named(),
+            (Verb::Create, Keyword::With | Keyword::Table) => after_as(),
+            (Verb::Declare | Verb::With, Keyword::With) => {
+                after_as() || previous == Previous::Word(Keyword::For)
+            }
             (verb, keyword) if keyword.begins_block() => {
                 // `REPLACE(…)` is a function.
                 let conditional = verb == Verb::If || previous == Previous::Word(Keyword::Else);
                 (self.batch && self.depth == 0)
                     || (conditional && self.next(span) != b'(')
-                    || (verb == Verb::Declare && after_as)
+                    || (verb == Verb::Declare && after_as())
+                    || verb == Verb::With
             }
             _ => false,
         }
-    }
-
-    /// A word after a table in a `FROM` clause.
-    fn table_list(&mut self, keyword: Keyword, span: Span) {
-        let place = self.frame.place;
-        self.frame.place = match keyword {
-            Keyword::Join | Keyword::Apply => Place::Name,
-            Keyword::On => Place::Condition,
-            // `FOR SYSTEM_TIME AS OF …` stands between tables.
-            Keyword::For if self.next_is(span, "SYSTEM_TIME") => Place::Condition,
-            Keyword::As if place != Place::Condition => Place::Alias,
-            // `FORCE INDEX FOR JOIN (a)`, `WITH ORDINALITY`, `FOR KEY SHARE`
-            Keyword::Joining
-            | Keyword::Only
-            | Keyword::With
-            | Keyword::Call
-            | Keyword::Filler
-            | Keyword::Not
-            | Keyword::By
-            | Keyword::Key => place,
-            Keyword::Clause
-            | Keyword::Fetch
-            | Keyword::For
-            | Keyword::Procedure
-            | Keyword::Into
-            | Keyword::Set
-            | Keyword::Update
-            | Keyword::Truncate => {
-                self.frame.listing = false;
-                Place::Other
-            }
-            _ => match place {
-                Place::AfterName => Place::AfterAlias,
-                Place::Condition => Place::Condition,
-                // As `meaningless` has it.
-                Place::Other if keyword == Keyword::None => Place::Other,
-                _ => {
-                    self.frame.listing = false;
-                    Place::Other
-                }
-            },
-        };
     }
 }

@@ -176,6 +176,10 @@ impl<'a> Writer<'a> {
     }
 
     fn literal(&mut self) {
+        self.literal_behind(true);
+    }
+
+    fn literal_behind(&mut self, space: bool) {
         let Server { dialect, names, escapes } = self.server;
         let literal = match (self.choice(8), dialect) {
             (1, _) => self.one(&NUMBERS).to_owned(),
@@ -210,7 +214,10 @@ impl<'a> Writer<'a> {
             }
             _ => self.string("", escapes),
         };
-        self.put(&literal);
+        if space {
+            self.gap();
+        }
+        self.text.push_str(&literal);
         self.literals.push(literal);
     }
 
@@ -254,7 +261,7 @@ impl<'a> Writer<'a> {
     fn expression(&mut self) {
         let subqueries = self.server.dialect != Dialect::Cql;
         self.depth += 1;
-        match if self.depth > 6 { 0 } else { self.choice(10) } {
+        match if self.depth > 6 { 0 } else { self.choice(11) } {
             1 => self.name(),
             2 => self.parameter(),
             3 => {
@@ -304,9 +311,25 @@ impl<'a> Writer<'a> {
                     _ => "}",
                 });
             }
+            10 if self.server.is(&[Dialect::Cql]) => self.map(),
             _ => self.literal(),
         }
         self.depth -= 1;
+    }
+
+    /// A map of CQL, its values with or without white space before them.
+    fn map(&mut self) {
+        self.put("{");
+        for index in 0..=self.choice(3) {
+            if index > 0 {
+                self.symbol(",");
+            }
+            self.literal();
+            self.symbol(":");
+            let space = self.choice(2) == 1;
+            self.literal_behind(space);
+        }
+        self.symbol("}");
     }
 
     fn list(&mut self, least: usize) {
@@ -325,12 +348,39 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// What may stand between a table and the next, in one server or another.
+    fn hint(&mut self) {
+        const HINTS: [&str; 6] = [
+            "USE INDEX ( i )",
+            "FORCE INDEX FOR JOIN ( i , k )",
+            "TABLESAMPLE BERNOULLI (",
+            "WITH ( NOLOCK )",
+            "LATERAL VIEW f (",
+            "PIVOT ( SUM ( a ) FOR b IN (",
+        ];
+        self.put("AS x");
+        let hint = self.one(&HINTS);
+        for word in hint.split(' ') {
+            self.put(word);
+        }
+        let open = hint.matches('(').count() - hint.matches(')').count();
+        if open > 0 {
+            self.list(1);
+        }
+        for _ in 0..open {
+            self.symbol(")");
+        }
+    }
+
     fn select(&mut self) {
         self.put("SELECT");
         self.list(1);
         if self.choice(4) > 0 {
             self.put("FROM");
             self.target();
+            if self.choice(6) == 5 && !self.server.is(&[Dialect::Cql]) {
+                self.hint();
+            }
             for _ in 0..self.choice(3) {
                 match self.choice(4) {
                     0 => {
