@@ -32,7 +32,7 @@ enum Task {
     /// Start, stop or list the servers of the live tests
     #[command(subcommand)]
     Services(services::Task),
-    /// Run the tests, with every server that can be started here
+    /// Run the tests, with the servers that they ask for
     Test(test::Options),
     /// Show what would be emitted for the texts on standard input, one JSON string per line
     #[command(subcommand)]

@@ -1,10 +1,11 @@
-//! `test`: the tests, with every server that can be started here.
+//! `test`: the tests, with the servers that they ask for.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use duct::cmd;
 use native::{Server, Services};
@@ -41,19 +42,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     let services = services::open()?;
     let mut started = Vec::new();
     let mut missing = Vec::new();
-    for (server, result) in services::up(&services, Server::all()) {
+    for (server, result) in services::up(&services, &needed(&crates, set)?, &[])? {
         match result {
             Ok(true) => started.push(server),
             Ok(false) => {}
-            // Brought along by whoever set this, so it is no loss.
-            Err(_) if set(&format!("OTEL_TEST_{}", server.key())).is_some() => {}
             Err(error) => {
                 eprintln!("warning: tests of {} are skipped: {error:#}", server.title());
                 missing.push(server);
             }
         }
     }
-    let result = match missing.iter().find(|server| is_required(server)) {
+    let required = required(set);
+    let is_required = |server: &&&Server| {
+        required.iter().any(|name| *name == "all" || *name == server.key().to_lowercase())
+    };
+    let result = match missing.iter().find(is_required) {
         None => cargo_test(workspace, &runs, Some(&services)),
         Some(server) => Err(anyhow::anyhow!(
             "{} could not be started (see above) and OTEL_TEST_REQUIRE demands it; install it, or \
@@ -63,10 +66,29 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         )),
     };
     // Also after a failure everything is as it was before.
-    for server in started {
-        services.down(server)?;
+    for (_, down) in services::each(&started, |server| services.down(server)) {
+        down?;
     }
     result
+}
+
+/// The servers that these crates say their tests ask for, and those that are demanded by name;
+/// without what somebody brings along.
+fn needed(crates: &[&Crate], set: impl Fn(&str) -> Option<String>) -> Result<Vec<&'static Server>> {
+    let mut names = BTreeSet::new();
+    for one in crates {
+        for name in one.servers() {
+            let server = Server::named(name);
+            let server = server.with_context(|| format!("in {}/Cargo.toml", one.folder))?;
+            names.insert(server.name());
+        }
+    }
+    let is_brought = |server: &Server| set(&format!("OTEL_TEST_{}", server.key())).is_some();
+    let is_needed = |server: &&Server| {
+        let is_demanded = required(&set).contains(&server.key().to_lowercase());
+        (names.contains(server.name()) || is_demanded) && !is_brought(server)
+    };
+    Ok(Server::all().iter().copied().filter(is_needed).collect())
 }
 
 fn runs(workspace: &Workspace, options: &Options, crates: &[&Crate]) -> Result<Vec<Run>> {
@@ -124,9 +146,10 @@ fn cargo_test(
     Ok(code)
 }
 
-fn is_required(server: &Server) -> bool {
-    let required = set("OTEL_TEST_REQUIRE").unwrap_or_default().to_lowercase();
-    required.split(',').map(str::trim).any(|name| name == "all" || name == server.name())
+/// `all`, or keys of servers.
+fn required(set: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let list = set("OTEL_TEST_REQUIRE").unwrap_or_default().to_lowercase().replace('-', "_");
+    list.split(',').map(|name| name.trim().to_string()).collect()
 }
 
 fn set(name: &str) -> Option<String> {
@@ -162,6 +185,37 @@ mod tests {
             }
             Err(error) => vec![error.to_string()],
         }
+    }
+
+    fn asking_for(servers: &str) -> Crate {
+        let manifest = format!("[package.metadata]\nservers = {servers}").parse().unwrap();
+        Crate { name: "a".into(), folder: "folder".into(), manifest }
+    }
+
+    #[test]
+    fn the_servers_are_those_that_the_manifests_name() {
+        let crates = [r#"["mariadb", "kafka"]"#, "[]", r#"["kafka"]"#].map(asking_for);
+        let needed = |crates: &[&Crate], variables: &[(&str, &str)]| {
+            let set = |name: &str| {
+                let value = variables.iter().find(|(known, _)| *known == name);
+                value.map(|(_, value)| (*value).to_string())
+            };
+            needed(crates, set).map(|all| all.iter().map(|it| it.name()).collect::<Vec<_>>())
+        };
+        for (variables, expected) in [
+            (&[][..], &["mariadb", "kafka"][..]),
+            (&[("OTEL_TEST_REQUIRE", "all")], &["mariadb", "kafka"]),
+            // What is demanded is started too, what is brought is not.
+            (
+                &[("OTEL_TEST_REQUIRE", "NATS, redis_acl")],
+                &["mariadb", "redis-acl", "kafka", "nats"],
+            ),
+            (&[("OTEL_TEST_KAFKA", "127.0.0.1:9092")], &["mariadb"]),
+        ] {
+            assert_eq!(needed(&crates.each_ref(), variables).unwrap(), expected, "{variables:?}");
+        }
+        let error = needed(&[&asking_for(r#"["oracle"]"#)], &[]).unwrap_err();
+        assert!(format!("{error:#}").starts_with("in folder/Cargo.toml: there is no server named"));
     }
 
     #[test]

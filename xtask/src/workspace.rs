@@ -60,6 +60,14 @@ impl Crate {
         package.and_then(|package| package.get("publish")) != Some(&toml::Value::Boolean(false))
     }
 
+    /// The servers that its tests ask for.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
+        let metadata = self.manifest.get("package").and_then(|package| package.get("metadata"));
+        let servers = metadata.and_then(|metadata| metadata.get("servers"));
+        let servers = servers.and_then(toml::Value::as_array).into_iter().flatten();
+        servers.filter_map(toml::Value::as_str)
+    }
+
     /// Instruments one client.
     pub(crate) fn is_adapter(&self) -> bool {
         let others = ["otel-core", "otel-testing", "otel-setup"];

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use support::{answer, command, here, xtask};
+use support::{answer, answer_in, command, here, xtask};
 
 #[test]
 fn wrong_arguments_are_answered_with_the_right_ones() {
@@ -15,6 +15,10 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
         (&["tset"][..], "a similar subcommand exists: 'test'"),
         (&["services", "start"], "unrecognized subcommand 'start'"),
         (&["services", "kill"], "<NAME>"),
+        (&["services", "up", "--port", "redis"], "write it as NAME=PORT, such as postgres=5432"),
+        (&["services", "up", "--port", "redis=70000"], "write it as NAME=PORT"),
+        (&["services", "up", "--port", "redis=0"], "write it as NAME=PORT"),
+        (&["services", "up", "--docker", "--port", "redis=7000"], "cannot be used with"),
         (&["test", "--unit", "--live"], "'--unit' cannot be used with '--live'"),
         (&["analyze", "sql"], "--dialect <DIALECT>"),
         (&["analyze", "sql", "--dialect", "cql", "--max-length", "4k"], "'--max-length"),
@@ -22,7 +26,7 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
             &["analyze", "sql", "--dialect", "postgresql", "--standard-conforming-strings=maybe"],
             "[possible values: on, off]",
         ),
-        (&["bench", "slq"], "[possible values: stub, sql, sqlite]"),
+        (&["bench", "slq"], "[possible values: stub, sql, setup, sqlite]"),
         (
             &["analyze", "sql", "--dialect", "oracle"],
             "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite, cql",
@@ -36,8 +40,9 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
 
 #[test]
 fn unknown_names_are_answered_with_the_known_ones() {
-    let server = "error: there is no server named `oracle`; use one of: postgres, mariadb, ";
-    for task in ["up", "down", "kill", "restart"] {
+    let server =
+        "error: there is no server named `oracle`; use one of: postgres, postgres18, mariadb, ";
+    for task in ["up", "down", "kill", "restart", "logs", "fetch"] {
         let (code, out, said) = xtask(here(), &["services", task, "oracle"], "");
         assert_eq!((code, out.as_str()), (1, ""), "{task}");
         assert!(said.starts_with(server) && said.lines().count() == 1, "{task}: {said}");
@@ -70,8 +75,8 @@ fn a_server_whose_tool_is_missing_or_too_old_is_explained() {
     // What a package of the system brought is found also without a PATH.
     if !Path::new("/usr/bin/go").exists() {
         let (code, out, said) = up();
-        let expected = "error: collector: OpenTelemetry Collector 0.160 is built with `go`, which \
-                        is not installed; get Go 1.26 or newer from https://go.dev/dl\n";
+        let expected = "error: collector: `go` is not installed; get Go 1.26 or newer from \
+                        https://go.dev/dl\n";
         assert_eq!((code, said.as_str()), (1, expected));
         // The list is shown all the same.
         assert!(out.contains("postgres "), "{out}");
@@ -158,4 +163,35 @@ fn lines_before_a_wrong_one_are_answered() {
 fn no_input_is_no_output() {
     let result = xtask(here(), &["analyze", "url"], "");
     assert_eq!(result, (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_log_is_shown_with_its_place_or_said_to_be_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let logs = || answer_in(home.path(), &mut command(here(), &["services", "logs", "kafka"]), "");
+    let (code, out, said) = logs();
+    let path = home.path().join("kafka/log").display().to_string();
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(said.starts_with(&format!("error: kafka has no log {path}; it was not")), "{said}");
+    fs::create_dir(home.path().join("kafka")).unwrap();
+    fs::write(&path, "one\ntwo\n").unwrap();
+    assert_eq!(logs(), (0, "one\ntwo\n".into(), format!("{path}:\n")));
+}
+
+#[test]
+fn what_is_fetched_is_kept_and_not_started() {
+    let (cache, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let go = tools.path().join("go");
+    // Its last but one argument is the program that it makes.
+    let script = "#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\necho built > $1\n";
+    fs::write(&go, script).unwrap();
+    fs::set_permissions(&go, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = command(here(), &["services", "fetch", "collector"]);
+    command.env("OTEL_SERVICES_CACHE", cache.path()).env("PATH", tools.path());
+    let (code, _, said) = answer(&mut command, "");
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(" s  collector: building it"), "{said}");
+    assert!(!said.contains("starting"), "{said}");
+    let mut built = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
+    assert!(built.any(|folder| folder.join("otelcol").exists()));
 }

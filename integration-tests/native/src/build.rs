@@ -2,17 +2,23 @@
 //! machine, for each state of what is written here.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 
 use crate::home;
+use crate::install::Missing;
 use crate::jdk;
 use crate::place::{cache, find, last_lines, run};
 use crate::server::Server;
+use crate::services::Report;
+
+/// How many builds of one server are kept.
+const KEPT: usize = 2;
 
 /// How a server is built. All of it is data, so that whatever changes leads to a new build.
 #[derive(Debug, Hash)]
@@ -55,20 +61,20 @@ pub(crate) fn tools(server: &Server) -> impl Iterator<Item = &'static str> {
 }
 
 /// Builds `server` unless that was done before, or says what it lacks.
-pub(crate) fn ensure(server: &Server, cache: &Path, report: fn(&str)) -> Result<()> {
+pub(crate) fn ensure(server: &Server, cache: &Path, report: Report) -> Result<()> {
     let Some(build) = &server.build else {
         return Ok(());
     };
     let folder = folder(server, build, cache);
     if folder.exists() {
+        // What is used stays: see `prune`. Where it is somebody else's, that one sees to it.
+        let _ = File::open(&folder).and_then(|it| it.set_modified(SystemTime::now()));
         return Ok(());
     }
-    let how: Vec<&str> = build.tools.iter().map(|(_, how)| *how).collect();
-    let how = how.join(", ");
     if let Some((program, _)) = build.tools.iter().find(|(it, _)| find(server, it).is_none()) {
-        bail!("{} is built with `{program}`, which is not installed; get {how}", server.title);
+        bail!(Missing::new(server, program));
     }
-    report(&format!("{}: building it, which takes minutes and is done once", server.name));
+    report(server, "building it, which takes minutes and is done once");
     fs::create_dir_all(cache).with_context(|| {
         format!("cannot make {}; set OTEL_SERVICES_CACHE to a folder of yours", cache.display())
     })?;
@@ -77,8 +83,25 @@ pub(crate) fn ensure(server: &Server, cache: &Path, report: fn(&str)) -> Result<
     if folder.exists() {
         return Ok(());
     }
-    make(server, build, &folder)
-        .with_context(|| format!("{} cannot be built (it needs {how})", server.title))
+    make(server, build, &folder).with_context(|| {
+        let how: Vec<&str> = build.tools.iter().map(|(_, how)| *how).collect();
+        format!("{} cannot be built (it needs {})", server.title, how.join(", "))
+    })?;
+    prune(server, cache)
+}
+
+/// Of the builds of this server those used last stay, for other checkouts; the rest is removed.
+fn prune(server: &Server, cache: &Path) -> Result<()> {
+    let is_hash = |text: &str| text.len() == 16 && text.bytes().all(|it| it.is_ascii_hexdigit());
+    let build = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let hash = name.to_str()?.strip_prefix(server.name)?.strip_prefix('-')?;
+        let used = entry.metadata().and_then(|about| about.modified()).ok()?;
+        is_hash(hash).then(|| (used, entry.path()))
+    };
+    let mut builds: Vec<_> = fs::read_dir(cache)?.filter_map(|entry| build(entry.ok()?)).collect();
+    builds.sort();
+    builds.iter().rev().skip(KEPT).try_for_each(|(_, old)| home::remove_folder(old))
 }
 
 /// The folder of what was built, or will be.
@@ -132,6 +155,8 @@ fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::server::PLAIN;
 
@@ -154,15 +179,15 @@ mod tests {
     fn what_was_built_stays_until_its_sources_change() {
         let cache = tempfile::tempdir().unwrap();
         let first = server(BUILD);
-        ensure(&first, cache.path(), |_| ()).unwrap();
+        ensure(&first, cache.path(), |_, _| ()).unwrap();
         let program = built(&first, cache.path()).join("program");
         assert_eq!(fs::read_to_string(&program).unwrap(), "first");
         fs::write(&program, "kept").unwrap();
-        ensure(&first, cache.path(), |line| panic!("{line}")).unwrap();
+        ensure(&first, cache.path(), |_, line| panic!("{line}")).unwrap();
         assert_eq!(fs::read_to_string(&program).unwrap(), "kept");
 
         let second = server(Build { files: &[("program", "second")], ..BUILD });
-        ensure(&second, cache.path(), |_| ()).unwrap();
+        ensure(&second, cache.path(), |_, _| ()).unwrap();
         let other = built(&second, cache.path()).join("program");
         assert_eq!(fs::read_to_string(other).unwrap(), "second");
         let third = server(Build { environment: &[("A", "b")], ..BUILD });
@@ -176,7 +201,7 @@ mod tests {
         let files = &[("program", "it is {version}")];
         let commands = &["cp program {out}/program-{version}"];
         let first = Server { version: "1.2", ..server(Build { files, commands, ..BUILD }) };
-        ensure(&first, cache.path(), |_| ()).unwrap();
+        ensure(&first, cache.path(), |_, _| ()).unwrap();
         let program = built(&first, cache.path()).join("program-1.2");
         assert_eq!(fs::read_to_string(program).unwrap(), "it is 1.2");
         let second = Server { version: "1.3", ..server(Build { files, commands, ..BUILD }) };
@@ -187,7 +212,7 @@ mod tests {
     fn half_a_build_is_never_used() {
         let cache = tempfile::tempdir().unwrap();
         let fails = server(Build { commands: &["cp program {out}/half", "cp absent x"], ..BUILD });
-        let error = format!("{:#}", ensure(&fails, cache.path(), |_| ()).unwrap_err());
+        let error = format!("{:#}", ensure(&fails, cache.path(), |_, _| ()).unwrap_err());
         assert!(error.starts_with("Built 1 cannot be built (it needs coreutils): "), "{error}");
         assert!(error.contains("absent"), "{error}");
         assert!(!built(&fails, cache.path()).exists());
@@ -196,7 +221,7 @@ mod tests {
         let good = server(BUILD);
         let part = built(&good, cache.path()).with_extension("part");
         fs::create_dir_all(part.join("out/half")).unwrap();
-        ensure(&good, cache.path(), |_| ()).unwrap();
+        ensure(&good, cache.path(), |_, _| ()).unwrap();
         assert!(!built(&good, cache.path()).join("half").exists());
         assert!(!part.exists());
     }
@@ -210,7 +235,8 @@ mod tests {
         let commands = vec![line, "cp program {out}/program"].leak();
         let server = server(Build { commands, ..BUILD });
         std::thread::scope(|scope| {
-            let builders = [0, 1, 2].map(|_| scope.spawn(|| ensure(&server, cache.path(), |_| ())));
+            let builders =
+                [0, 1, 2].map(|_| scope.spawn(|| ensure(&server, cache.path(), |_, _| ())));
             for builder in builders {
                 builder.join().unwrap().unwrap();
             }
@@ -222,9 +248,35 @@ mod tests {
     fn a_missing_tool_is_told_with_where_to_get_it() {
         let cache = tempfile::tempdir().unwrap();
         let server = server(Build { tools: &[("no-such-tool", "Tool 7 from afar")], ..BUILD });
-        let error = ensure(&server, cache.path(), |_| ()).unwrap_err().to_string();
-        let expected = "Built 1 is built with `no-such-tool`, which is not installed; get Tool 7 \
-                        from afar";
+        let error = ensure(&server, cache.path(), |_, _| ()).unwrap_err().to_string();
+        let expected = "Built 1 needs `no-such-tool`, which is not installed; get Tool 7 from afar";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn the_two_builds_used_last_stay_and_nothing_of_another_server_goes() {
+        let cache = tempfile::tempdir().unwrap();
+        let other = cache.path().join("built-more-0123456789abcdef");
+        fs::create_dir(&other).unwrap();
+        let texts = ["a", "b", "c"];
+        let servers = texts.map(|text| {
+            let files = vec![("program", text)].leak();
+            server(Build { files, ..BUILD })
+        });
+        let age = |server: &Server, days: u64| {
+            let then = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+            File::open(built(server, cache.path())).unwrap().set_modified(then).unwrap();
+        };
+        let [a, b, c] = &servers;
+        ensure(a, cache.path(), |_, _| ()).unwrap();
+        age(a, 3);
+        ensure(b, cache.path(), |_, _| ()).unwrap();
+        age(b, 2);
+        // Built first, and used last.
+        ensure(a, cache.path(), |_, _| ()).unwrap();
+        ensure(c, cache.path(), |_, _| ()).unwrap();
+        let exist = servers.each_ref().map(|server| built(server, cache.path()).exists());
+        assert_eq!(exist, [true, false, true]);
+        assert!(other.exists());
     }
 }

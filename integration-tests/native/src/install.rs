@@ -1,6 +1,8 @@
 //! What a server lacks: Debian packages, installed without leaving a default instance running, or
 //! a build.
 
+use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -14,57 +16,97 @@ use crate::home;
 use crate::jdk;
 use crate::place::{cache, find};
 use crate::server::Server;
+use crate::services::Report;
 
 const APT: &str = "/usr/bin/apt-get";
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 
-/// Installs what `server` lacks, or says how to.
-pub(crate) fn ensure(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
-    if missing(server).is_some() && !server.packages.is_empty() {
-        packages(server, home, report)?;
+/// Where what one of us installs is kept from the others, whatever their homes and caches: there is
+/// one package manager.
+const LOCK: &str = "/var/cache/otel-clients";
+
+/// What a server needs and this machine does not have.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// The server, as people read it.
+    pub title: &'static str,
+    /// What people call it.
+    pub what: String,
+    /// Where there is one, or nothing.
+    pub from: &'static str,
+    /// The Debian packages of the server; with none it is in no package.
+    pub packages: &'static [&'static str],
+}
+
+impl Missing {
+    pub(crate) fn new(server: &Server, program: &str) -> Self {
+        let jdk = server.jdk.as_ref().filter(|_| jdk::PROGRAMS.contains(&program));
+        let what = jdk.map_or_else(|| format!("`{program}`"), jdk::describe);
+        let tools = server.build.as_ref().map_or(&[][..], |build| build.tools);
+        let from = tools.iter().find(|(tool, _)| *tool == program).map_or("", |(_, from)| from);
+        // Which one was said.
+        let from = if jdk.is_some() { "it from https://adoptium.net" } else { from };
+        Self { title: server.title, what, from, packages: server.packages }
     }
-    if server.build.is_some() {
-        build::ensure(server, &cache(server)?, report)?;
-    }
-    // What is in no package, and was there when it was built.
-    match missing(server) {
-        Some(lacks) => bail!("{} needs {lacks}, which is not installed", server.title),
-        None => Ok(()),
+
+    /// What to do, for all of these packages at once.
+    pub fn how(&self, packages: &[&str]) -> String {
+        let packages = packages.join(" ");
+        let debian = format!(
+            "on Debian: sudo apt-get update && sudo apt-get install -y --no-install-recommends \
+             {packages}"
+        );
+        match (self.from, packages.as_str()) {
+            (from, "") => format!("get {from}"),
+            ("", _) => debian,
+            (from, _) => format!("get {from}; {debian}"),
+        }
     }
 }
 
-fn packages(server: &Server, home: &Path, report: fn(&str)) -> Result<()> {
-    // One at a time: the policy file below is everybody's.
-    let _lock = home::lock(home, "install")?;
-    let Some(lacks) = missing(server) else {
-        return Ok(());
-    };
-    if !geteuid().is_root() || !Path::new(APT).exists() {
-        bail!(
-            "{} is not installed (no {lacks}); on Debian: sudo apt-get update && \
-             sudo apt-get install -y --no-install-recommends {}",
-            server.title,
-            server.packages.join(" ")
-        );
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (title, what, how) = (self.title, &self.what, self.how(self.packages));
+        write!(formatter, "{title} needs {what}, which is not installed; {how}")
     }
-    report(&format!("{}: installing {}", server.name, server.packages.join(" ")));
+}
+
+impl Error for Missing {}
+
+/// Installs what `server` lacks, or says how to.
+pub(crate) fn ensure(server: &Server, report: Report) -> Result<()> {
+    let can_install = geteuid().is_root() && Path::new(APT).exists();
+    if can_install && missing(server).is_some() && !server.packages.is_empty() {
+        packages(server, report)?;
+    }
+    match missing(server) {
+        // A program of what is built is not there before.
+        Some(lacks) if !server.packages.is_empty() => bail!(lacks),
+        _ if server.build.is_some() => build::ensure(server, &cache(server)?, report)?,
+        _ => {}
+    }
+    missing(server).map_or(Ok(()), |lacks| bail!(lacks))
+}
+
+fn packages(server: &Server, report: Report) -> Result<()> {
+    // One at a time: the policy file below is everybody's, and so are the lists of packages.
+    let _lock = home::lock(Path::new(LOCK), "install")?;
+    if missing(server).is_none() {
+        return Ok(());
+    }
+    report(server, &format!("installing {}", server.packages.join(" ")));
     let _guard = NoDefaultInstances::forbid()?;
     apt(&["update", "-q"])?;
     let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-    apt(&[&options, server.packages].concat())?;
-    match missing(server) {
-        Some(lacks) => bail!("{lacks} is missing after installing its package"),
-        None => Ok(()),
-    }
+    apt(&[&options, server.packages].concat())
 }
 
-/// What it lacks, for people.
-fn missing(server: &Server) -> Option<String> {
+/// The first program that it needs and nobody has.
+fn missing(server: &Server) -> Option<Missing> {
     let mut wanted = server.programs.iter().copied().chain(build::tools(server));
     let program = wanted.find(|program| find(server, program).is_none())?;
-    let jdk = server.jdk.as_ref().filter(|_| jdk::PROGRAMS.contains(&program));
-    Some(jdk.map_or_else(|| format!("`{program}`"), jdk::describe))
+    Some(Missing::new(server, program))
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
@@ -110,5 +152,43 @@ impl Drop for NoDefaultInstances {
         if self.made_policy {
             let _ = fs::remove_file(POLICY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Build;
+    use crate::server::PLAIN;
+
+    const BUILD: Build = Build {
+        tools: &[("no-such-tool", "Tool 7 from afar")],
+        files: &[],
+        commands: &[],
+        environment: &[],
+    };
+
+    fn said(server: &Server) -> String {
+        Missing::new(server, "no-such-tool").to_string()
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_how_to_get_it() {
+        let packaged = Server { title: "A 1", packages: &["b", "c"], ..PLAIN };
+        let debian = "on Debian: sudo apt-get update && sudo apt-get install -y \
+                      --no-install-recommends b c";
+        let needs = "A 1 needs `no-such-tool`, which is not installed; ";
+        assert_eq!(said(&packaged), format!("{needs}{debian}"));
+        let built = Server { build: Some(BUILD), ..packaged };
+        assert_eq!(said(&built), format!("{needs}get Tool 7 from afar; {debian}"));
+        let only_built = Server { packages: &[], ..built };
+        assert_eq!(said(&only_built), format!("{needs}get Tool 7 from afar"));
+    }
+
+    #[test]
+    fn nothing_is_installed_or_built_for_what_no_package_has() {
+        let server = Server { title: "A 1", programs: &["no-such-tool"], ..PLAIN };
+        let error = ensure(&server, |_, line| panic!("{line}")).unwrap_err();
+        assert_eq!(error.downcast::<Missing>().unwrap().what, "`no-such-tool`");
     }
 }

@@ -18,6 +18,7 @@ use crate::place::{Place, last_lines, make_data_folder};
 use crate::private::Extra;
 use crate::process::{POLL, Process};
 use crate::server::Server;
+use crate::services::Report;
 
 /// One server in one folder. Whoever changes it holds a lock.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Instance {
     state: State,
     /// Not kept in the state: whoever owns the instance has it.
     extra: Extra,
+    /// The wish for the first port.
+    fixed: Option<u16>,
     /// Kept from others while this value lives.
     ports: Vec<Port>,
 }
@@ -51,7 +54,7 @@ impl Instance {
     pub(crate) fn open(server: &'static Server, home: &Path, folder: PathBuf) -> Result<Self> {
         let state = home::read_json(&folder.join("state.json"))?.unwrap_or_default();
         let (home, extra) = (home.to_path_buf(), Extra::default());
-        Ok(Self { server, home, folder, state, extra, ports: Vec::new() })
+        Ok(Self { server, home, folder, state, extra, fixed: None, ports: Vec::new() })
     }
 
     /// From now on it belongs to this process.
@@ -64,6 +67,16 @@ impl Instance {
     /// From its next start on.
     pub(crate) fn extend(&mut self, extra: Extra) {
         self.extra = extra;
+    }
+
+    /// From its first start on: what is in the data folder may name the port.
+    pub(crate) fn fix(&mut self, port: u16) -> Result<()> {
+        if let Some(known) = self.state.ports.first().filter(|known| **known != port) {
+            let name = self.server.name;
+            bail!("{name} has port {known} already; `cargo xtask services down {name}` frees it");
+        }
+        self.fixed = Some(port);
+        Ok(())
     }
 
     /// Its owner ended without removing it.
@@ -109,22 +122,22 @@ impl Instance {
     }
 
     /// Runs it on its data and its ports, or on new ones from `ports` on; waits until it answers.
-    pub(crate) fn start(&mut self, ports: &[u16], report: fn(&str)) -> Result<()> {
+    pub(crate) fn start(&mut self, ports: &[u16], report: Report) -> Result<()> {
         if self.process().is_some() {
             // Whoever started it may still be waiting for it, or have been interrupted.
             return self.wait_until_ready();
         }
         // What is left of one that has lost a process would be in the way.
         self.kill()?;
-        let name = self.server.name;
-        install::ensure(self.server, &self.home, report)?;
-        self.make_folder()?;
+        install::ensure(self.server, report)?;
         self.take_ports(ports)?;
+        self.make_folder()?;
         if !self.state.initialised {
-            report(&format!("{name}: preparing its data folder"));
+            report(self.server, "preparing its data folder");
             self.init()?;
         }
-        report(&format!("{name}: starting on port {:?}", self.state.ports));
+        let ports: Vec<String> = self.state.ports.iter().map(ToString::to_string).collect();
+        report(self.server, &format!("starting on port {}", ports.join(", ")));
         let ready = self.spawn().and_then(|()| self.wait_until_ready());
         if ready.is_err() {
             self.kill()?;
@@ -182,12 +195,13 @@ impl Instance {
         }
         self.ports.clear();
         for (index, wanted) in wanted.iter().enumerate() {
-            let port = match self.state.ports.get(index) {
-                Some(&number) => Port::take(&self.home, number)?.ok_or_else(|| {
+            let fixed = self.fixed.filter(|_| index == 0);
+            let port = match self.state.ports.get(index).copied().or(fixed) {
+                Some(number) => Port::take(&self.home, number)?.ok_or_else(|| {
                     let name = self.server.name;
                     anyhow!(
                         "port {number} of {name} is in use by another process; end that, or give \
-                         {name} a new one with `cargo xtask services down {name}`"
+                         {name} a new one with `cargo xtask services down {name}` and `up {name}`"
                     )
                 })?,
                 None => Port::from(&self.home, *wanted)?,
@@ -269,7 +283,17 @@ impl Instance {
         let path = self.folder.join("log");
         let text = fs::read(&path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        format!("  {}\n  (all of it: {})", last_lines(&text), path.display())
+        let (lines, path, name) = (last_lines(&text), path.display(), self.server.name);
+        // What a test has of its own is gone with it.
+        let more = if self.state.owner.is_some() {
+            String::new()
+        } else {
+            format!(
+                ", or `cargo xtask services logs {name}`; with new data and another port: `cargo \
+                 xtask services down {name}`, then `up {name}`"
+            )
+        };
+        format!("  {lines}\n  (all of it: {path}{more})")
     }
 
     fn save(&self) -> Result<()> {

@@ -14,7 +14,6 @@
 
 mod build;
 mod home;
-mod http;
 mod install;
 mod instance;
 mod jdk;
@@ -25,9 +24,9 @@ mod process;
 mod server;
 mod servers;
 mod services;
-mod tcp;
 mod wire;
 
+pub use install::Missing;
 pub use private::{Extra, Private};
 pub use server::Server;
-pub use services::{Services, State, Status};
+pub use services::{Report, Services, State, Status};

@@ -124,7 +124,7 @@ impl Private {
     pub fn restart(&mut self) -> Result<()> {
         self.instance.stop()?;
         let ports: Vec<u16> = self.server.ports.iter().map(|port| port + ABOVE).collect();
-        self.instance.start(&ports, |_| ())
+        self.instance.start(&ports, |_, _| ())
     }
 }
 

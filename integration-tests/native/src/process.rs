@@ -61,7 +61,8 @@ impl Process {
         }
     }
 
-    /// It is alive, or its parent has not noticed its end.
+    /// It is alive, or its parent has not noticed its end, for which nobody waits: the first process
+    /// of some containers takes seconds.
     pub(crate) fn lingers(&self) -> bool {
         self.is_alive() || Self::look(self.pid).is_some_and(|(process, _)| process == *self)
     }
@@ -125,20 +126,8 @@ impl Process {
 }
 
 fn wait_for_end(family: &[Process], patience: Duration) -> bool {
-    let alive = || family.iter().any(Process::is_alive);
-    // A parent that is slow to notice, as the first process of some containers, shall not make a
-    // restart fail.
-    let lingers = || family.first().is_some_and(Process::lingers);
-    let ended = wait_while(alive, patience);
-    if ended {
-        wait_while(lingers, Duration::from_secs(2));
-    }
-    ended
-}
-
-fn wait_while(holds: impl Fn() -> bool, patience: Duration) -> bool {
     let start = Instant::now();
-    while holds() {
+    while family.iter().any(Process::is_alive) {
         if start.elapsed() > patience {
             return false;
         }
@@ -161,7 +150,8 @@ fn stat(pid: i32) -> Option<[String; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn a_recycled_id_is_not_the_process() {
@@ -186,5 +176,24 @@ mod tests {
         process.kill().unwrap();
         assert!(family.iter().all(|process| !process.is_alive()));
         let _ = shell.wait();
+    }
+
+    #[test]
+    fn an_end_that_its_parent_does_not_notice_is_not_waited_for() {
+        // The shell becomes a program that never asks for its child.
+        let mut parent = Command::new("sh")
+            .args(["-c", "sleep 600 & echo $!; exec sleep 600"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let process = Process::of(line.trim().parse().unwrap()).unwrap();
+        let start = Instant::now();
+        process.kill().unwrap();
+        let (took, ended) = (start.elapsed(), process.lingers() && !process.is_alive());
+        Process::of(parent.id().try_into().unwrap()).unwrap().kill().unwrap();
+        let _ = parent.wait();
+        assert!(ended && took < Duration::from_secs(2), "{took:?}");
     }
 }

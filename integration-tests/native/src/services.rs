@@ -1,13 +1,18 @@
 //! The shared instances of one workspace.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use crate::home;
+use crate::install;
 use crate::instance::Instance;
 use crate::private;
 use crate::server::Server;
+
+/// Told what takes long: the server and the step.
+pub type Report = fn(&Server, &str);
 
 /// The shared instances below one home folder.
 ///
@@ -16,7 +21,7 @@ use crate::server::Server;
 #[derive(Clone, Debug)]
 pub struct Services {
     home: PathBuf,
-    report: fn(&str),
+    report: Report,
 }
 
 /// How a server is.
@@ -56,11 +61,11 @@ impl Services {
         let home = home.into();
         // The servers run in folders of their own.
         let home = std::path::absolute(&home).unwrap_or(home);
-        Self { home, report: |_| () }
+        Self { home, report: |_, _| () }
     }
 
     /// Where what takes long is told.
-    pub fn report(self, report: fn(&str)) -> Self {
+    pub fn report(self, report: Report) -> Self {
         Self { report, ..self }
     }
 
@@ -76,11 +81,27 @@ impl Services {
 
     /// Starts the server unless it runs, and waits until it answers; true if it was started.
     pub fn up(&self, server: &'static Server) -> Result<bool> {
+        self.up_on(server, None)
+    }
+
+    /// As [`Services::up`]; a `port` is the one that clients use, and an error if it is in use.
+    pub fn up_on(&self, server: &'static Server, port: Option<u16>) -> Result<bool> {
         self.locked(server, |instance| {
+            port.map_or(Ok(()), |port| instance.fix(port))?;
             let was_running = instance.process().is_some();
             self.start(server, instance)?;
             Ok(!was_running)
         })
+    }
+
+    /// Installs and builds what the server needs, and starts nothing.
+    pub fn fetch(&self, server: &Server) -> Result<()> {
+        install::ensure(server, self.report)
+    }
+
+    /// The file that the server writes its log to, from its first start until it is down.
+    pub fn log(&self, server: &Server) -> PathBuf {
+        self.home.join(server.name).join("log")
     }
 
     /// Stops the server and removes its data; true if there was anything.
@@ -88,11 +109,21 @@ impl Services {
         self.locked(server, |instance| {
             let existed = instance.exists();
             instance.remove()?;
-            home::change_addresses(&self.home, |all| {
-                all.retain(|key, _| !server.keys().contains(key));
-            })?;
+            // None of it is known where none was up: somebody else may have written it.
+            if existed {
+                let keys = server.keys();
+                self.change_addresses(|all| all.retain(|key, _| !keys.contains(key)))?;
+            }
             Ok(existed)
         })
+    }
+
+    /// Changes the address file, for servers that somebody else starts.
+    pub fn change_addresses(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
+    ) -> Result<()> {
+        home::change_addresses(&self.home, change)
     }
 
     /// Removes the [`crate::Private`] instances of tests that were killed.
@@ -135,7 +166,9 @@ impl Services {
     fn start(&self, server: &Server, instance: &mut Instance) -> Result<()> {
         instance.start(server.ports, self.report)?;
         let addresses = instance.addresses()?;
-        home::change_addresses(&self.home, |all| all.extend(addresses))
+        self.change_addresses(|all| all.extend(addresses))?;
+        (self.report)(server, "ready");
+        Ok(())
     }
 
     fn instance(&self, server: &'static Server) -> Result<Instance> {

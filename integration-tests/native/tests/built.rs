@@ -4,24 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod support;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 
 use native::{Private, Server, Services, State};
-
-/// The server, unless it is neither installed nor can be and nobody demands it.
-fn available<T>(result: anyhow::Result<T>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) if format!("{error:#}").contains("is not installed") => {
-            assert!(std::env::var_os("OTEL_TEST_REQUIRE").is_none(), "{error:#}");
-            println!("skipped: {error:#}");
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
-}
+use support::available;
 
 fn address(url: &str) -> SocketAddr {
     let host = url.rsplit(['/', '@']).find(|part| part.contains(':')).unwrap();

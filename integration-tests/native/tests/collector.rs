@@ -3,25 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 
-use native::{Extra, Private, Server, Services, State};
-
-/// The value, unless Go is missing and nobody demands it.
-fn available<T>(result: anyhow::Result<T>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) if format!("{error:#}").contains("is not installed") => {
-            assert!(std::env::var_os("OTEL_TEST_REQUIRE").is_none(), "{error:#}");
-            println!("skipped: {error:#}");
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
-}
+use native::{Extra, Missing, Private, Server, Services, State};
+use support::available;
 
 fn addresses(services: &Services) -> BTreeMap<String, String> {
     let text = fs::read_to_string(services.addresses()).unwrap();
@@ -58,12 +48,10 @@ fn all_its_addresses_are_written_and_taken_back() {
 fn a_configuration_that_it_refuses_is_told_with_its_own_words() {
     let extra = Extra::new().argument("--config").argument("{data}/tls.yaml");
     // The certificate is missing.
-    let error = Private::start_with(Server::collector(), extra).unwrap_err();
-    let error = format!("{error:#}");
-    if error.contains("is not installed") {
-        println!("skipped: {error}");
-        return;
-    }
+    let error = match Private::start_with(Server::collector(), extra) {
+        Err(error) if !error.is::<Missing>() => format!("{error:#}"),
+        other => return assert!(available(other).is_none(), "it started"),
+    };
     assert!(error.contains("Collector 0.160 ended while starting; its log:"), "{error}");
     assert!(error.contains("tls"), "{error}");
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use native::{Private, Server, Services, State};
 use serde_json::Value;
+use support::available;
 
 /// The folder of each private instance and what is known of it.
 fn states(home: &Path) -> Vec<Value> {
@@ -72,19 +75,6 @@ fn listeners(processes: &BTreeSet<i64>) -> Vec<String> {
 fn is_loopback(address: &str) -> bool {
     // ::1 is what epmd adds to any address.
     address.starts_with("0100007F:") || address.starts_with("00000000000000000000000001000000:")
-}
-
-/// The server, unless something is missing that nobody demands.
-fn available<T>(result: anyhow::Result<T>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) if format!("{error:#}").contains("is not installed") => {
-            assert!(std::env::var_os("OTEL_TEST_REQUIRE").is_none(), "{error:#}");
-            println!("skipped: {error:#}");
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
 }
 
 /// What is said and what is expected: all but the last writes, the last reads it after a crash.

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
+mod support;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use native::{Private, Server, Services, State};
+use support::available;
 
 /// Runs one statement as a test's client would; the error is what the client said.
 fn query(url: &str, sql: &str) -> Result<String, String> {
@@ -34,19 +37,6 @@ fn query(url: &str, sql: &str) -> Result<String, String> {
     let output = client.env("PGPASSWORD", "otel").env("MYSQL_PWD", "otel").output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
-}
-
-/// The server, unless it is neither installed nor can be and nobody demands it.
-fn available<T>(result: anyhow::Result<T>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) if format!("{error:#}").contains("is not installed") => {
-            assert!(std::env::var_os("OTEL_TEST_REQUIRE").is_none(), "{error:#}");
-            println!("skipped: {error:#}");
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
 }
 
 fn pid(services: &Services, server: &Server) -> Option<i32> {
@@ -155,6 +145,9 @@ fn shared_life(server: &'static Server) {
     services.restart(server).unwrap();
     assert_eq!(query(&url, "select i from t"), Ok("7".into()));
 
+    let log = fs::read_to_string(services.log(server)).unwrap();
+    assert!(log.contains("ready"), "{log}");
+
     // A port that somebody else took meanwhile is said, not fought for.
     services.kill(server).unwrap();
     let port: u16 = url.split([':', '/']).find_map(|part| part.parse().ok()).unwrap();
@@ -167,6 +160,31 @@ fn shared_life(server: &'static Server) {
     assert!(!services.down(server).unwrap());
     assert!(!data[0].exists());
     assert_eq!(fs::read_to_string(services.addresses()).unwrap().trim(), "{}");
+}
+
+#[test]
+fn a_wished_port_is_had_or_it_is_told_why_not() {
+    let home = tempfile::tempdir().unwrap();
+    let services = Services::at(home.path());
+    let server = Server::redis();
+    let wish = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = wish.local_addr().unwrap().port();
+    if available(services.fetch(server)).is_none() {
+        return;
+    }
+    let error = services.up_on(server, Some(port)).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("port {port} of redis is in use by another")), "{error}");
+    assert!(pid(&services, server).is_none());
+    drop(wish);
+
+    assert!(services.up_on(server, Some(port)).unwrap());
+    let status = services.status().unwrap();
+    let url = status.into_iter().find(|it| it.server.name() == "redis").unwrap().url.unwrap();
+    assert_eq!(url, format!("redis://127.0.0.1:{port}"));
+    assert!(!services.up_on(server, Some(port)).unwrap());
+    let error = services.up_on(server, Some(1)).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("redis has port {port} already; ")), "{error}");
+    services.down(server).unwrap();
 }
 
 #[test]
@@ -211,7 +229,7 @@ fn an_unknown_name_is_answered_with_the_known_ones() {
     let known: Vec<&str> = Server::all().iter().map(|server| server.name()).collect();
     let known = known.join(", ");
     assert_eq!(error, format!("there is no server named `oracle`; use one of: {known}"));
-    assert!(known.starts_with("postgres, mariadb, "), "{known}");
+    assert!(known.starts_with("postgres, postgres18, mariadb, "), "{known}");
     assert_eq!(Server::named("MariaDB").unwrap().title(), "MariaDB 10.11");
 }
 
@@ -229,6 +247,8 @@ fn a_server_that_dies_at_start_shows_its_log() {
     let error = services.up(Server::postgres()).unwrap_err().to_string();
     assert!(error.contains("PostgreSQL 15 ended while starting; its log:"), "{error}");
     assert!(error.contains("is not a valid data directory"), "{error}");
+    let log = services.log(Server::postgres()).display().to_string();
+    assert!(error.contains(&log) && error.contains("services logs postgres"), "{error}");
     assert!(start.elapsed().as_secs() < 10);
     services.down(Server::postgres()).unwrap();
 }

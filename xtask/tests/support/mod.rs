@@ -1,5 +1,5 @@
 //! Runs the tasks as a user does.
-#![allow(clippy::unwrap_used, reason = "test code")]
+#![allow(clippy::unwrap_used, dead_code, reason = "test code, of which no file uses all")]
 
 use std::io::Write;
 use std::path::Path;
@@ -20,8 +20,13 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
 /// Its code, what it printed and what it said, in a home of services that is empty.
 pub(crate) fn answer(command: &mut Command, input: &str) -> (i32, String, String) {
     let home = tempfile::tempdir().unwrap();
+    answer_in(home.path(), command, input)
+}
+
+/// The same in this home.
+pub(crate) fn answer_in(home: &Path, command: &mut Command, input: &str) -> (i32, String, String) {
     let mut child = command
-        .env("OTEL_SERVICES_HOME", home.path())
+        .env("OTEL_SERVICES_HOME", home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

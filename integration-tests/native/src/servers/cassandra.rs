@@ -7,7 +7,7 @@ use crate::build::Build;
 use crate::pins;
 use crate::place::Place;
 use crate::server::Server;
-use crate::tcp;
+use crate::wire;
 
 pub(crate) static CASSANDRA: Server = Server {
     name: "cassandra",
@@ -50,12 +50,12 @@ const JAVA: &str = java!(
 fn ready(place: &Place) -> Result<()> {
     const QUERY: &[u8] = b"SELECT key FROM system.local";
 
-    let mut stream = tcp::connect(place.port(0))?;
+    let mut stream = wire::connect(place.port(0))?;
     let mut ask = |operation: u8, body: &[u8], expected: u8| -> Result<()> {
         let length = i32::try_from(body.len())?.to_be_bytes();
         // Version 4 of the protocol, no flags, stream 0.
         let request = [&[4, 0, 0, 0, operation], &length[..], body].concat();
-        match tcp::ask::<9>(&mut stream, &request)?.0[4] {
+        match wire::frame::<9>(&mut stream, &request)?.0[4] {
             answer if answer == expected => Ok(()),
             answer => bail!("operation {operation} is answered by {answer}, not by {expected}"),
         }

@@ -1,8 +1,8 @@
 //! The OpenTelemetry Collector, built from the sources in the folder `collector`.
 
 use crate::build::Build;
-use crate::http;
 use crate::server::{PLAIN, Server};
+use crate::wire::http;
 
 pub(crate) static COLLECTOR: Server = Server {
     name: "collector",
@@ -33,12 +33,10 @@ pub(crate) static COLLECTOR: Server = Server {
         ("OTELCOL_OUT", "{data}"),
     ],
     ready: |place| {
-        http::ok(place.port(2), "GET", "/", "")?;
+        http(place.port(2), "GET /", "", 200)?;
         // An export of nothing. Where TLS is spoken, the answer in plain text is 400.
-        match http::status(place.port(0), "POST", "/v1/traces", "{}")? {
-            200 | 400 => Ok(()),
-            other => anyhow::bail!("an export is answered with status {other}"),
-        }
+        let export = |status| http(place.port(0), "POST /v1/traces", "{}", status);
+        export(200).or_else(|error| export(400).map_err(|_| error))
     },
     url: "http://127.0.0.1:{port}",
     addresses: &[("GRPC", "http://127.0.0.1:{port2}"), ("OUT", "{data}")],

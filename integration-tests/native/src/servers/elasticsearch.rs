@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::jvm::{JVM, LOG4J, TOOLS, jars, java};
 use crate::build::Build;
-use crate::http;
 use crate::pins;
 use crate::place::Place;
 use crate::server::Server;
+use crate::wire::http;
 
 // The folder is laid out as the download. Each module has its descriptor beside its jar; that of
 // the transport is in the jar. Whatever compiles it, the oldest JDK that the server takes runs it.
@@ -124,5 +124,5 @@ fn init(place: &Place) -> Result<()> {
 
 /// Its indices can be used: yellow, for none has a second node.
 fn ready(place: &Place) -> Result<()> {
-    http::ok(place.port(0), "GET", "/_cluster/health?wait_for_status=yellow&timeout=1s", "")
+    http(place.port(0), "GET /_cluster/health?wait_for_status=yellow&timeout=1s", "", 200)
 }

@@ -7,7 +7,7 @@ use crate::build::Build;
 use crate::pins;
 use crate::place::{Place, run};
 use crate::server::Server;
-use crate::tcp;
+use crate::wire;
 
 pub(crate) static KAFKA: Server = Server {
     name: "kafka",
@@ -50,13 +50,13 @@ fn ready(place: &Place) -> Result<()> {
     const FIND_COORDINATOR: i16 = 10;
     const INIT_PRODUCER_ID: i16 = 22;
 
-    let mut stream = tcp::connect(place.port(0))?;
+    let mut stream = wire::connect(place.port(0))?;
     let mut ask = |key: i16, version: i16, body: &[u8]| -> Result<Vec<u8>> {
         // The number of the request, and no name of a client.
         let head = [key.to_be_bytes(), version.to_be_bytes(), [0, 0], [0, 1], [0xff, 0xff]];
         let request = [head.as_flattened(), body].concat();
         let length = i32::try_from(request.len())?.to_be_bytes();
-        let (_, answer) = tcp::ask::<4>(&mut stream, &[&length, &request[..]].concat())?;
+        let (_, answer) = wire::frame::<4>(&mut stream, &[&length, &request[..]].concat())?;
         match answer.strip_prefix(&[0, 0, 0, 1]) {
             Some(answer) => Ok(answer.to_vec()),
             None => bail!("it answered another request"),

@@ -2,9 +2,9 @@
 
 use super::jvm::{JVM, LOG4J, TOOLS, jars, java};
 use crate::build::Build;
-use crate::http;
 use crate::pins;
 use crate::server::Server;
+use crate::wire::http;
 
 pub(crate) static PULSAR: Server = Server {
     name: "pulsar",
@@ -25,11 +25,11 @@ pub(crate) static PULSAR: Server = Server {
     command: |place| place.command(JAVA),
     ready: |place| {
         // Made last, when the ports are long open.
-        http::ok(place.port(1), "GET", "/admin/v2/namespaces/public/default", "")?;
+        http(place.port(1), "GET /admin/v2/namespaces/public/default", "", 200)?;
         // It writes a message and reads it.
-        http::ok(place.port(1), "GET", "/admin/v2/brokers/health", "")?;
+        http(place.port(1), "GET /admin/v2/brokers/health", "", 200)?;
         // What a client asks first; whoever serves the namespace is decided when somebody does.
-        http::ok(place.port(1), "GET", "/lookup/v2/topic/persistent/public/default/ready", "")
+        http(place.port(1), "GET /lookup/v2/topic/persistent/public/default/ready", "", 200)
     },
     url: "pulsar://127.0.0.1:{port}",
     addresses: &[("ADMIN", "http://127.0.0.1:{port2}")],
