@@ -208,6 +208,9 @@ fn explain(failures: &Failures) -> Result<ExitCode> {
     if said.is_empty() { Ok(ExitCode::SUCCESS) } else { bail!("{}", said.join("\nerror: ")) }
 }
 
+/// Servers that no registry has as anything else than an image.
+const DOCKER_ONLY: [(&str, &str); 2] = [("mysql", "MySQL 8.4"), ("scylla", "ScyllaDB")];
+
 fn print_status(services: &Services) -> Result<()> {
     let docker = Docker::of(services)?;
     for status in services.status()? {
@@ -219,6 +222,9 @@ fn print_status(services: &Services) -> Result<()> {
         };
         let (name, title) = (status.server.name(), status.server.title());
         println!("{name:14} {title:30} {state:23} {}", status.url.unwrap_or_default());
+    }
+    for (name, title) in DOCKER_ONLY.into_iter().filter(|(name, _)| !docker.has(name)) {
+        println!("{name:14} {title:30} down; cargo xtask services up --docker {name}");
     }
     for (name, addresses) in &docker.started {
         let url = addresses.values().next().map_or("", String::as_str);

@@ -10,7 +10,8 @@ const CORE: usize = 3_500;
 const ADAPTER: usize = 600;
 /// Adapters of drivers whose surface is wider; the reason stands in the crate's RATIONALE.md.
 const WIDER: [(&str, usize); 1] = [("otel-sqlx", 900)];
-const XTASK: usize = 1_500;
+// A third of it is tidy itself, another the servers, with Docker and without.
+const XTASK: usize = 1_800;
 
 pub(crate) fn files(_: &Workspace, files: &Files, found: &mut Vec<Finding>) {
     for source in files.sources.iter().filter(|source| source.path.contains("/src/")) {
