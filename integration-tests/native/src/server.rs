@@ -175,7 +175,12 @@ impl Server {
         let wanted = name.to_lowercase();
         Self::all().iter().copied().find(|server| server.name == wanted).ok_or_else(|| {
             let known: Vec<&str> = Self::all().iter().map(|server| server.name).collect();
-            anyhow!("there is no server named `{name}`; use one of: {}", known.join(", "))
+            let near = |name: &&&str| strsim::damerau_levenshtein(&wanted, name) <= 2;
+            let meant = known
+                .iter()
+                .find(near)
+                .map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+            anyhow!("there is no server named `{name}`; {meant}use one of: {}", known.join(", "))
         })
     }
 

@@ -230,6 +230,8 @@ fn an_unknown_name_is_answered_with_the_known_ones() {
     let known = known.join(", ");
     assert_eq!(error, format!("there is no server named `oracle`; use one of: {known}"));
     assert!(known.starts_with("postgres, postgres18, mariadb, "), "{known}");
+    let error = Server::named("postgers").unwrap_err().to_string();
+    assert!(error.contains("; did you mean `postgres`? use one of: "), "{error}");
     assert_eq!(Server::named("MariaDB").unwrap().title(), "MariaDB 10.11");
 }
 
