@@ -37,6 +37,7 @@ pub use self::collect::Waterfall;
 pub use self::exporter::WaterfallExporter;
 pub use self::logs::LogLines;
 pub use self::metrics::MetricsTable;
+pub(crate) use self::output::UNWRITABLE;
 pub use self::style::Style;
 use self::tree::{Seen, Tree};
 

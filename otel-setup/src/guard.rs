@@ -51,6 +51,9 @@ impl std::error::Error for Error {
 /// How long the other signals wait for the end of traces.
 const BRIEFLY: Duration = Duration::from_millis(100);
 
+/// More than anybody waits, and little enough to be added to a time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Whether a guard is alive that exports.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -155,6 +158,7 @@ impl Running {
     fn end(self) -> Result<(), Error> {
         let Self { tracers, meters, loggers, timeout, runtime, turn } = self;
         current::set(None, None);
+        let timeout = timeout.min(LONGEST);
         let until = Instant::now() + timeout;
         // The SDK shall not be the first to give up: it would not say which of its parts did.
         let longer = timeout.saturating_add(Duration::from_secs(1));

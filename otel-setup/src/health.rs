@@ -13,19 +13,52 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use crate::console::UNWRITABLE;
+
 /// At most one line of a kind in this time.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// One line to standard error, for what must be seen whatever is filtered or exported.
 pub(crate) fn warn(text: impl fmt::Display) {
     // Nobody is left to be told if this fails.
-    _ = writeln!(stderr(), "otel-setup: {text}");
+    _ = writeln!(stderr(), "otel-setup: {}", one_line(&text.to_string()));
+}
+
+/// Part of it may be what a collector answered: to a terminal, control characters are commands.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
 }
 
 /// Whether it comes from OpenTelemetry itself, and so must be neither a log record nor a span.
 pub(crate) fn is_internal(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("opentelemetry")
+    let target = metadata.target();
+    // Nearly all.
+    if !target.starts_with(PACKAGES[0]) {
+        return false;
+    }
+    let package = target.split_once("::").map_or(target, |(package, _)| package);
+    // Not by the prefix alone: an application may be called `opentelemetry-demo`.
+    PACKAGES.contains(&package.replace('-', "_").as_str())
 }
+
+/// Those that tell of themselves under their names, some with `-` and some with `_`.
+const PACKAGES: [&str; 7] = [
+    "opentelemetry",
+    "opentelemetry_appender_tracing",
+    "opentelemetry_aws",
+    "opentelemetry_http",
+    "opentelemetry_otlp",
+    "opentelemetry_resource_detectors",
+    "opentelemetry_sdk",
+];
 
 /// What the SDK's own events do not say.
 struct Network {
@@ -75,20 +108,31 @@ impl Kind {
             Some(Self::Queue)
         } else {
             // A shutdown that takes too long is told by the guard, which knows for how long.
-            let tells = *metadata.level() == Level::ERROR && !name.contains(".Shutdown.");
+            // Of an export that succeeds in part, only what was refused is told.
+            let tells = (*metadata.level() == Level::ERROR && !name.contains(".Shutdown."))
+                || name.ends_with(".PartialSuccess");
             tells.then_some(Self::Other)
         }
     }
 
     fn text(self, said: &str) -> String {
         match self {
+            // Metrics leave for the console by the same reader as for a collector.
+            Self::Export if said.contains(UNWRITABLE) => format!("telemetry is lost: {said}"),
             Self::Export => network(|Network { endpoints, cause, .. }| {
                 let cause = cause.take().map(|cause| format!(" ({cause})")).unwrap_or_default();
+                let said = format!("{said}{cause}");
+                let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+                if has(&["401", "403", "Unauthenticated", "PermissionDenied"]) {
+                    return format!(
+                        "telemetry is refused by {endpoints}: {said}. Who it is from is said by \
+                         OTEL_EXPORTER_OTLP_HEADERS, or by the client certificate"
+                    );
+                }
                 format!(
-                    "telemetry does not reach {endpoints}: {said}{cause}. Is a collector running \
-                     there? OTEL_EXPORTER_OTLP_ENDPOINT says where to send it; \
-                     OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER = none or \
-                     console send nothing"
+                    "telemetry does not reach {endpoints}: {said}. Is a collector running there? \
+                     OTEL_EXPORTER_OTLP_ENDPOINT says where to send it; OTEL_TRACES_EXPORTER, \
+                     OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER = none or console send nothing"
                 )
             }),
             Self::Queue => format!(
@@ -190,5 +234,18 @@ mod tests {
         assert_eq!(gate.pass(after(60)), Some(2));
         assert_eq!(gate.pass(after(119)), None);
         assert_eq!(gate.pass(after(121)), Some(1));
+    }
+
+    #[test]
+    fn who_is_refused_hears_of_credentials() {
+        for said in ["HTTP export failed: 401 Unauthorized", "status: PermissionDenied"] {
+            let text = Kind::Export.text(said);
+            assert!(
+                text.starts_with("telemetry is refused by ") && text.contains("_HEADERS"),
+                "{text}"
+            );
+        }
+        let text = Kind::Export.text("HTTP export failed: network error");
+        assert!(text.starts_with("telemetry does not reach "), "{text}");
     }
 }

@@ -75,8 +75,8 @@ impl Target {
 
     /// For a human: without what may be secret in a URL, and without what differs between signals.
     pub(crate) fn shown(&self, signal: Signal) -> String {
-        let url = without_user(&self.endpoint);
-        url.strip_suffix(&format!("/v1/{signal}")).unwrap_or(&url).to_owned()
+        let url = self.endpoint.split('?').next().unwrap_or_default();
+        url.strip_suffix(&format!("/v1/{signal}")).unwrap_or(url).to_owned()
     }
 
     pub(crate) fn spans(&self, runtime: &Handle) -> Result<SpanExporter, String> {
@@ -185,14 +185,34 @@ fn endpoint(
     let valid = whole.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
     });
+    // Of the two, this one sees that `user:pass/word@host` is none.
+    let valid = valid && reqwest::Url::parse(&whole).is_ok();
     if !valid {
         environment.complain(&name, &without_user(&value), "is no URL", default);
         return format!("{default}{path}");
     }
-    if name == general || in_code.is_some() {
-        return format!("{}{path}", whole.trim_end_matches('/'));
+    // Neither exporter sends them, but what the libraries below log would show them.
+    let clean = without_credentials(&whole);
+    if clean != whole {
+        environment.say(format!(
+            "{name} holds credentials, which are not sent: put them into OTEL_EXPORTER_OTLP_HEADERS"
+        ));
     }
-    whole
+    if name == general || in_code.is_some() {
+        let (before, query) = clean.split_at(clean.find('?').unwrap_or(clean.len()));
+        return format!("{}{path}{query}", before.trim_end_matches('/'));
+    }
+    clean
+}
+
+/// Of a URL that is one.
+fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
 }
 
 /// Only gRPC may go without `http:` or `https:`, and `INSECURE` decides between them.
@@ -218,7 +238,14 @@ fn headers(environment: &Environment<'_>, signal: Signal) -> HashMap<String, Str
             Some((key, value)) if key.trim().parse::<http::HeaderName>().is_ok() => {
                 let value = percent_encoding::percent_decode_str(value.trim());
                 let value = value.decode_utf8_lossy().into_owned();
-                headers.insert(key.trim().to_ascii_lowercase(), value);
+                if http::HeaderValue::from_str(&value).is_ok() {
+                    headers.insert(key.trim().to_ascii_lowercase(), value);
+                } else {
+                    environment.say(format!(
+                        "{name} has a value with characters that no header can hold, such as a line \
+                         break; it is left out (values are not shown)"
+                    ));
+                }
             }
             // Never the value: it may be a key to somebody's account.
             _ => environment.say(format!(
@@ -229,11 +256,11 @@ fn headers(environment: &Environment<'_>, signal: Signal) -> HashMap<String, Str
     headers
 }
 
+/// Of a text that should have been a URL: a password that holds a `/` is why it is none.
 fn without_user(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    match url.rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &url[at..]),
         None => url.to_owned(),
     }
 }

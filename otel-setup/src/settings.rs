@@ -131,6 +131,10 @@ pub(crate) fn temporality(environment: &Environment<'_>) -> Temporality {
     }
 }
 
+/// Of a queue. The SDK takes the memory for all of its places at once, and ends the process where
+/// there is none: a million spans are 370 MiB.
+const LONGEST: usize = 1_000_000;
+
 /// How spans or log records are batched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batches {
@@ -145,7 +149,9 @@ impl Batches {
     /// `prefix` is `OTEL_BSP` for spans and `OTEL_BLRP` for log records.
     pub(crate) fn read(environment: &Environment<'_>, prefix: &str, delay: u64) -> Self {
         let name = |option| format!("{prefix}_{option}");
-        let queue = environment.number(&name("MAX_QUEUE_SIZE"), 1, 2048);
+        let problem = format!("is no number from 1 to {LONGEST}");
+        let parse = |value: &str| value.parse().ok().filter(|it| (1..=LONGEST).contains(it));
+        let queue = environment.parse(&name("MAX_QUEUE_SIZE"), &problem, 2048, parse);
         let size_name = name("MAX_EXPORT_BATCH_SIZE");
         let size = environment.number(&size_name, 1, 512.min(queue));
         if size > queue {
@@ -261,6 +267,8 @@ mod tests {
         let read = |pairs: &[_]| with(pairs, |it| Batches::read(it, "OTEL_BSP", 5_000));
         let (batches, complaints) = read(&[("OTEL_BSP_MAX_QUEUE_SIZE", "10")]);
         assert_eq!((batches.queue, batches.size, complaints), (10, 10, NOTHING));
+        let (batches, complaints) = read(&[("OTEL_BSP_MAX_QUEUE_SIZE", "18446744073709551615")]);
+        assert_eq!((batches.queue, batches.size, complaints.len()), (2048, 512, 1));
         let (batches, complaints) = read(&[
             ("OTEL_BSP_MAX_QUEUE_SIZE", "10"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "11"),

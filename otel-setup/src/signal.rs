@@ -19,11 +19,13 @@ use crate::health;
 ///
 /// Where signals cannot be waited for, it says so on standard error and waits forever.
 pub async fn until_signal() {
-    let (signalled, signal) = oneshot::channel();
+    let (mut signalled, signal) = oneshot::channel();
     let (listening, listens) = mpsc::channel();
     let waits = thread::Builder::new().name("otel-setup-signal".to_owned()).spawn(move || {
-        // Nobody may be left to hear of it.
-        _ = signalled.send(wait(&listening));
+        if let Some(result) = wait(&listening, &mut signalled) {
+            // Nobody may be left to hear of it.
+            _ = signalled.send(result);
+        }
     });
     let error = match waits {
         Ok(_) => {
@@ -41,8 +43,21 @@ pub async fn until_signal() {
     pending::<()>().await;
 }
 
-fn wait(listening: &mpsc::Sender<()>) -> io::Result<()> {
-    Builder::new_current_thread().enable_io().build()?.block_on(signalled(listening))
+/// None if nobody waits any more: in a `select!` of a loop, each turn begins to wait anew.
+fn wait(
+    listening: &mpsc::Sender<()>,
+    waiter: &mut oneshot::Sender<io::Result<()>>,
+) -> Option<io::Result<()>> {
+    let runtime = match Builder::new_current_thread().enable_io().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Some(Err(error)),
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            result = signalled(listening) => Some(result),
+            () = waiter.closed() => None,
+        }
+    })
 }
 
 #[cfg(unix)]

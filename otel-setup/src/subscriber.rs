@@ -38,10 +38,12 @@ const DEFAULT: &str = "info";
 /// there. Formatting to the terminal is not part of it.
 ///
 /// ```
+/// use tracing_subscriber::filter::LevelFilter;
 /// use tracing_subscriber::prelude::*;
 ///
+/// let terminal = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
 /// tracing_subscriber::registry()
-///     .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+///     .with(terminal.with_filter(LevelFilter::INFO))
 ///     .with(otel_setup::layer())
 ///     .init();
 /// let _guard = otel_setup::init!();

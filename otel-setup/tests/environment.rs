@@ -474,3 +474,48 @@ fn metadata_is_not_waited_for_long() {
     });
     assert_eq!(receiver.span_names(), ["work"]);
 }
+
+/// The exporters do not send them, and at `debug` their libraries show the URL.
+#[test]
+fn credentials_in_a_url_are_not_shown_at_any_level() {
+    let receiver = Receiver::start();
+    let url = format!("http://user:geheim@{}/otlp?key=verraten", receiver.address);
+    let wrong = "http://user:ge/heim@host";
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", wrong),
+        ("OTEL_METRICS_EXPORTER", "none"),
+    ];
+    let test = "credentials_in_a_url_are_not_shown_at_any_level";
+    let finished = against(&receiver, test, &variables, application);
+    let told = |part: &str| finished.warnings.iter().any(|warning| warning.contains(part));
+    assert!(told("OTEL_EXPORTER_OTLP_ENDPOINT holds credentials"), "{finished:?}");
+    assert!(told("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=\"http://…@host\" is no URL"), "{finished:?}");
+    assert!(!told("verraten"), "{finished:?}");
+    assert!(receiver.got().iter().any(|got| got.path == "/otlp/v1/traces"), "{finished:?}");
+    let variables = [("RUST_LOG", "trace"), variables[0]];
+    let finished = against(&receiver, test, &variables, application);
+    assert!(!finished.errors.contains("geheim"), "{finished:?}");
+    assert!(!finished.errors.contains("heim@"), "{finished:?}");
+}
+
+#[test]
+fn a_header_that_cannot_be_sent_is_told_of_and_takes_no_other_with_it() {
+    let receiver = Receiver::start();
+    let test = "a_header_that_cannot_be_sent_is_told_of_and_takes_no_other_with_it";
+    let mut variables = [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=geheim%0A,x-tenant=general"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+    ];
+    for protocol in ["http/protobuf", "grpc"] {
+        variables[1].1 = protocol;
+        let finished = against(&receiver, test, &variables, application);
+        assert_eq!(finished.warnings.len(), 1, "{finished:?}");
+        assert!(finished.warnings[0].starts_with("OTEL_EXPORTER_OTLP_HEADERS "), "{finished:?}");
+        assert!(!finished.errors.contains("geheim"), "{finished:?}");
+        for got in receiver.take() {
+            assert_eq!(got.headers.get("x-tenant").unwrap(), "general", "{protocol}");
+            assert_eq!(got.headers.get("authorization"), None, "{protocol}");
+        }
+    }
+}

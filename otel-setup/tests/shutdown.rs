@@ -290,3 +290,50 @@ fn a_signal_ends_it_and_nothing_is_lost() {
         assert_eq!(receiver.log_bodies(), ["hello"], "{signal}");
     }
 }
+
+fn without_a_bound() {
+    let guard = otel_setup::builder().shutdown_timeout(Duration::MAX).init().unwrap();
+    work();
+    drop(guard);
+}
+
+#[test]
+fn a_timeout_that_never_ends_is_no_panic() {
+    let receiver = Receiver::start();
+    let variables: [(&str, &dyn ToString); 1] = [("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.url())];
+    let finished = run("a_timeout_that_never_ends_is_no_panic", &variables, without_a_bound);
+    assert!(finished.success, "{finished:?}");
+    assert_eq!(receiver.span_names(), ["work"]);
+}
+
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+#[cfg(target_os = "linux")]
+fn until_a_signal_in_a_loop() {
+    let before = threads();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..50 {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+                () = otel_setup::until_signal() => unreachable!(),
+            }
+        }
+    });
+    let end = Instant::now() + BOUND;
+    while threads() > before {
+        assert!(Instant::now() < end, "{} more threads", threads() - before);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_waits_no_more_for_a_signal_leaves_no_thread() {
+    let test = "who_waits_no_more_for_a_signal_leaves_no_thread";
+    let finished = run(test, &[], until_a_signal_in_a_loop);
+    assert!(finished.success, "{finished:?}");
+}

@@ -36,10 +36,16 @@ pub(crate) async fn send(http: &Http, shop: SocketAddr, order: &Value) -> Result
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&context, &mut HeaderInjector(request.headers_mut()));
     });
-    let response = http.request(request).await?;
+    let span = context.span();
+    let response = http.request(request).await.inspect_err(|error| {
+        // No answer, so no status: `error.type` is all that tells of it. Dropped, the span ends.
+        let kind = if error.is_connect() { "connect" } else { "_OTHER" };
+        span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, kind));
+        span.set_status(Status::error(""));
+    })?;
 
     // The outcome: to a client a status from 400 on is an error, which `error.type` tells apart.
-    let (status, span) = (response.status(), context.span());
+    let status = response.status();
     let code = i64::from(status.as_u16());
     span.set_attribute(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, code));
     if !status.is_success() {

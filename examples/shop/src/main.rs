@@ -4,9 +4,9 @@
 mod client;
 mod service;
 
-use std::io::{Write as _, stderr, stdout};
+use std::io::{self, Write as _, stderr, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -14,7 +14,9 @@ use clap::Parser;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use otel_setup::Exporter;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot::{self, Sender};
+use tokio::{task::JoinHandle, time::timeout};
 
 /// Places three orders at a small shop and shows the trace of each
 #[derive(Parser)]
@@ -53,9 +55,8 @@ async fn main() -> ExitCode {
     let result = run(&arguments).await;
     // Hands over what an exporter still holds: without it, a program loses its last spans.
     let flushed = guard.shutdown().await.context("the last spans are lost");
-    let Err(error) =
-        result.and_then(|answers| flushed.map(|()| answers)).and_then(|answers| tell(&answers))
-    else {
+    let told = result.and_then(|answers| tell(&answers));
+    let Err(error) = told.and(flushed) else {
         return ExitCode::SUCCESS;
     };
     _ = writeln!(stderr(), "error: {error:#}");
@@ -84,21 +85,30 @@ async fn run(arguments: &Arguments) -> Result<Vec<String>> {
     Ok(answers)
 }
 
+/// A server that finishes its requests and ends once the sender is dropped.
+fn start(listener: TcpListener, routes: Router) -> (Sender<()>, JoinHandle<io::Result<()>>) {
+    let (stop, stopped) = oneshot::channel();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async { _ = stopped.await });
+    (stop, tokio::spawn(server.into_future()))
+}
+
 async fn serve(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
     let url = format!("http://{}/orders", listener.local_addr()?);
     writeln!(stdout(), "curl {url} --json '{}'", json!({ "item": "lamp", "quantity": 2 }))?;
-    // A rolling update ends a service by SIGTERM. What it has begun it finishes, then `main` goes on
-    // to the guard, and the spans of the last requests arrive as well.
-    axum::serve(listener, routes).with_graceful_shutdown(otel_setup::until_signal()).await?;
+    let (stop, server) = start(listener, routes);
+    // A rolling update ends a service by SIGTERM. What it has begun it finishes, within a bound, then
+    // `main` goes on to the guard, and the spans of the last requests arrive as well.
+    otel_setup::until_signal().await;
+    drop(stop);
+    if let Ok(ended) = timeout(Duration::from_secs(10), server).await {
+        ended??;
+    }
     Ok(Vec::new())
 }
 
 async fn orders(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
     let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async { _ = stopped.await });
-    let server = tokio::spawn(server.into_future());
-
+    let (stop, server) = start(listener, routes);
     let http = Client::builder(TokioExecutor::new()).build_http();
     let mut answers = Vec::new();
     for (item, quantity) in [("lamp", 2), ("chair", 1), ("lamp", 50)] {

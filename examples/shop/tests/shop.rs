@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::process::Output;
 
 use support::{command, serving, status_of};
@@ -227,4 +228,19 @@ fn an_address_that_is_taken_is_named() {
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.starts_with(&format!("error: {address} is not to be had")), "{stderr}");
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_keep_it() {
+    let (shop, address) = serving(&[]);
+    let mut stuck = std::net::TcpStream::connect(address).expect("a connection");
+    write!(stuck, "POST /orders HTTP/1.1\r\nhost: shop\r\ncontent-length: 9\r\n\r\n")
+        .expect("half");
+    // The shop has begun with it once a later one is answered.
+    let answered = status_of(address, r#"{ "item": "lamp", "quantity": 1 }"#, "");
+    assert_eq!(answered.expect("an answer"), 201);
+    shop.terminate();
+    let output = shop.end();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    drop(stuck);
 }

@@ -45,7 +45,8 @@ pub(crate) fn http(port: u16, request: &str, json: &str, status: u16) -> Result<
         "{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
     );
-    ask(port, request.as_bytes(), format!("HTTP/1.1 {status} ").as_bytes())
+    // Of either version: one that waits for TLS answers in 1.0.
+    ask(port, request.as_bytes(), format!(" {status} ").as_bytes())
 }
 
 /// Sends `request` and receives an answer of a head of `N` bytes, which end with the length of what

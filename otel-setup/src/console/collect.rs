@@ -141,6 +141,9 @@ impl SpanProcessor for Waterfall {
         let is_full = state.open.len() >= TRACES && !state.open.contains_key(&trace);
         if is_full || state.held >= BYTES {
             state.dropped_spans += 1;
+            drop(guard);
+            // Told now: what keeps the place may never end.
+            Shared::work(&self.shared);
             return;
         }
         let trace = state.open.entry(trace).or_default();

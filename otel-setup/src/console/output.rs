@@ -7,6 +7,9 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use super::style::Style;
 
+/// Begins what is said of an output that fails.
+pub(crate) const UNWRITABLE: &str = "the console cannot be written to";
+
 /// A writer with the style that fits it.
 #[derive(Clone)]
 pub(crate) struct Output {
@@ -30,9 +33,7 @@ impl Output {
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let written = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
-        written.map_err(|error| {
-            OTelSdkError::InternalFailure(format!("the console cannot be written to: {error}"))
-        })
+        written.map_err(|error| OTelSdkError::InternalFailure(format!("{UNWRITABLE}: {error}")))
     }
 }
 
