@@ -14,6 +14,7 @@ use opentelemetry::{Context, InstrumentationScope, otel_warn};
 use crate::contain::contain;
 use crate::db::Instruments;
 use crate::db::pool::Registry;
+use crate::options::sdk_disabled;
 use crate::telemetry::{Source, Telemetry, WeakTelemetry};
 
 /// The OpenTelemetry minor that this crate speaks: a provider of another one is never seen.
@@ -136,7 +137,7 @@ impl Scope {
 
     fn explain_silence(&self) {
         let waits = self.telemetry.upgrade().is_some_and(|telemetry| telemetry.waits_for_globals());
-        if waits && !self.said.swap(true, Ordering::Relaxed) {
+        if waits && !self.said.swap(true, Ordering::Relaxed) && !sdk_disabled() {
             otel_warn!(name: "Instrumentation.NoProvider", message = self.silence());
         }
     }

@@ -182,6 +182,11 @@ fn enabled_variable(client: &str) -> String {
     format!("OTEL_INSTRUMENTATION_{client}_ENABLED")
 }
 
+/// Whether the operator wants no SDK, as the specification names it: then none is missing.
+pub(crate) fn sdk_disabled() -> bool {
+    variable("OTEL_SDK_DISABLED").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
+
 /// A value that is no Unicode is an unknown one, which is said, and not one that is not there.
 fn variable(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())

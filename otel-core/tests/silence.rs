@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::env;
 use std::fmt;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use otel_core::{Telemetry, diagnostics};
@@ -73,4 +75,28 @@ fn a_client_that_is_switched_off_is_silent_on_purpose() {
         (0..5000).for_each(|_| db.start(select).finish());
     });
     assert!(lines.0.lock().unwrap().is_empty());
+}
+
+/// Runs this binary again, because variables are the process's.
+#[test]
+fn who_wants_no_sdk_is_not_told_that_there_is_none() {
+    const NAME: &str = "who_wants_no_sdk_is_not_told_that_there_is_none";
+    const DISABLED: &str = "OTEL_SDK_DISABLED";
+    const CHILD: &str = "OTEL_CORE_TEST_ROLE";
+    if env::var_os(CHILD).is_none() {
+        let test = |value| {
+            let mut child = Command::new(env::current_exe().unwrap());
+            child.args(["--exact", NAME]).env(CHILD, "").env(DISABLED, value);
+            child.output().unwrap().status.success()
+        };
+        assert!(test("true") && test("TRUE"));
+        assert!(!test("false"), "the warning is there otherwise");
+        return;
+    }
+    let lines = Lines::default();
+    tracing::subscriber::with_default(lines.clone(), || {
+        let db = db(&Telemetry::global());
+        (0..2000).for_each(|_| db.start(select).finish());
+    });
+    assert_eq!(lines.0.lock().unwrap().len(), 0);
 }
