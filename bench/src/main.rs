@@ -17,7 +17,9 @@ fn main() -> Result<()> {
         [CHILD, stub::NAME, who, state, calls] => stub::child(who, state, calls.parse()?),
         [CHILD, sql::NAME, ref case @ .., calls] => sql::child(case, calls.parse()?)?,
         #[cfg(feature = "setup")]
-        [CHILD, setup::NAME, _] => setup::child()?,
+        [CHILD, setup::NAME, "burst", rate] => setup::child(Some(rate))?,
+        #[cfg(feature = "setup")]
+        [CHILD, setup::NAME, _] => setup::child(None)?,
         _ => {
             if bench::wanted(stub::NAME, &arguments)? {
                 stub::measure()?;

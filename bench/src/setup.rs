@@ -1,6 +1,8 @@
 //! The measurement `setup`: what `otel_setup::init!` adds to the start of a process, in time and in
 //! memory. A process starts once, so each sample is a child.
 
+mod export;
+
 use std::env;
 use std::fs;
 use std::process::{Command, Stdio, exit};
@@ -37,7 +39,7 @@ pub(crate) fn measure() -> Result<()> {
     }
     let head = "to | ms, median | ms, slowest | MiB resident";
     table("setup: what `init!` adds to a process", head, &rows);
-    Ok(())
+    export::measure()
 }
 
 fn sample(variables: &[(&str, &str)]) -> Result<(f64, f64)> {
@@ -54,7 +56,11 @@ fn sample(variables: &[(&str, &str)]) -> Result<(f64, f64)> {
 
 /// One start. What is set up is not ended: there is nothing to hand over.
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
-pub(crate) fn child() -> Result<()> {
+pub(crate) fn child(rate: Option<&str>) -> Result<()> {
+    if let Some(rate) = rate {
+        export::child(rate.parse()?);
+        return Ok(());
+    }
     let before = resident()?;
     let start = Instant::now();
     let guard = otel_setup::init!();
