@@ -17,21 +17,21 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanId, SpanKind, TraceContextExt as _, Tracer as _,
-};
+use opentelemetry::trace::{SpanBuilder, SpanId, SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue, StringValue};
 
+pub(crate) use self::call::shared;
 pub use self::call::{DbCall, DbServer};
 pub(crate) use self::measure::{Instruments, Measure};
 use self::pool::{PoolMetrics, PoolState};
 use self::shape::{Shape, Shapes};
+pub(crate) use self::shape::{bytes_of, kept};
 use crate::Client;
 use crate::attribute as names;
 use crate::contain::contain;
 use crate::failure::Classify;
 use crate::late::Scope;
-use crate::operation::{Clock, Ending, Live, Operation, SpanState};
+use crate::operation::{self, Clock, Ending, Live, Operation, SpanState};
 use crate::options::{Options, QueryText};
 use crate::telemetry::Telemetry;
 
@@ -348,7 +348,7 @@ impl Shared {
         let measured = found.instruments.is_some() && told == Told::Call;
         let ending = Ending::of(options);
         let measure = Measure::new(self, measured.then_some(shape));
-        Live::new(clock, context, span, measure, ending)
+        Live::new(clock, context, span, operation::Measure::Db(measure), ending)
     }
 }
 
@@ -382,14 +382,13 @@ fn start_span(
         KeyValue::new(names::DB_OPERATION_BATCH_SIZE, i64::try_from(size).unwrap_or(i64::MAX))
     }));
     attributes.extend(more);
+    let kind = if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client };
     let builder = SpanBuilder {
-        span_kind: Some(if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client }),
+        span_kind: Some(kind),
         name: shape.name.clone(),
         start_time: Some(clock.time),
         attributes: Some(attributes),
         ..SpanBuilder::default()
     };
-    let span = tracer.build_with_context(builder, parent);
-    let state = if span.is_recording() { SpanState::Recording } else { SpanState::NotRecording };
-    (parent.with_span(span), state)
+    operation::start_span(tracer, builder, parent)
 }

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::contain::contain;
-use crate::failure::Classify;
+use crate::failure::{Classify, Failure};
 use crate::operation::Operation;
 
 /// Runs code of the call itself inside the call's context; never across an await.
@@ -20,27 +20,58 @@ fn within<C, T>(operation: &Operation<C>, code: impl FnOnce() -> T) -> T {
     code()
 }
 
+/// What ends an operation by its result.
+type ByResult<C, T, E> = fn(Operation<C>, &Result<T, E>);
+
 impl<C> Operation<C> {
     /// Drives a future: the operation's context is current while it is polled, and the operation
     /// ends with its result. Dropped before that, the operation counts as cancelled.
-    pub fn run<F, T, E>(self, future: F) -> Run<F, C, fn(&T, &mut Self)>
+    pub fn run<F, T, E>(self, future: F) -> Run<F, C, ByResult<C, T, E>>
     where
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
     {
-        self.run_with(future, |_, _| ())
+        self.run_to_end(future, Self::finish_with)
     }
 
     /// As [`run`](Self::run), and shows a success to `inspect`, which may add facts learnt from it
     /// or mark it as [`failed`](Self::failed).
-    pub fn run_with<F, T, E, I>(mut self, future: F, inspect: I) -> Run<F, C, I>
+    pub fn run_with<F, T, E, I>(
+        self,
+        future: F,
+        inspect: I,
+    ) -> Run<F, C, impl FnOnce(Self, &Result<T, E>) + use<F, T, E, I, C>>
     where
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
         I: FnOnce(&T, &mut Self),
     {
+        self.run_to_end(future, |mut operation: Self, result: &Result<T, E>| {
+            if let Ok(value) = result {
+                contain(|| inspect(value, &mut operation));
+            }
+            operation.finish_with(result);
+        })
+    }
+
+    /// Drives the future of a handler, whose error may be of any type: the name of that type is the
+    /// type of the error. Otherwise as [`run`](Self::run).
+    pub fn handle<F, T, E>(self, future: F) -> Run<F, C, ByResult<C, T, E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.run_to_end(future, Self::finish_handled)
+    }
+
+    /// Drives any future, and hands the operation and what came out to `ending`, which ends it:
+    /// for a handler whose errors are told by more than their type, or that answers no `Result`.
+    pub fn run_to_end<F, I>(mut self, future: F, ending: I) -> Run<F, C, I>
+    where
+        F: Future,
+        I: FnOnce(Self, &F::Output),
+    {
         self.set_inside(false);
-        Run { future: Some(future), ending: Some((self, inspect)) }
+        Run { future: Some(future), ending: Some((self, ending)) }
     }
 
     /// Drives a stream: the operation's context is current while it is polled, and the operation
@@ -77,6 +108,20 @@ impl<C> Operation<C> {
         self.finish_with(&result);
         result
     }
+
+    /// Runs a blocking handler, whose error may be of any type: see [`handle`](Self::handle).
+    pub fn handle_blocking<T, E>(self, handler: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let result = within(&self, handler);
+        self.finish_handled(&result);
+        result
+    }
+
+    fn finish_handled<T, E>(self, result: &Result<T, E>) {
+        match result {
+            Ok(_) => self.finish(),
+            Err(_) => self.fail_with(Failure::new(std::any::type_name::<E>())),
+        }
+    }
 }
 
 pin_project! {
@@ -99,13 +144,12 @@ pin_project! {
     }
 }
 
-impl<F, C, I, T, E> Future for Run<F, C, I>
+impl<F, C, I> Future for Run<F, C, I>
 where
-    F: Future<Output = Result<T, E>>,
-    C: Classify<E>,
-    I: FnOnce(&T, &mut Operation<C>),
+    F: Future,
+    I: FnOnce(Operation<C>, &F::Output),
 {
-    type Output = Result<T, E>;
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -118,13 +162,10 @@ where
         operation.set_inside(true);
         let polled = within(operation, || future.poll(task));
         operation.set_inside(false);
-        if let (Poll::Ready(result), Some((mut operation, inspect))) =
-            (&polled, if polled.is_ready() { this.ending.take() } else { None })
+        if let Poll::Ready(output) = &polled
+            && let Some((operation, ending)) = this.ending.take()
         {
-            if let Ok(value) = result {
-                contain(|| inspect(value, &mut operation));
-            }
-            operation.finish_with(result);
+            contain(|| ending(operation, output));
         }
         polled
     }

@@ -12,7 +12,6 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope, otel_warn};
 
 use crate::contain::contain;
-use crate::db::Instruments;
 use crate::db::pool::Registry;
 use crate::options::sdk_disabled;
 use crate::telemetry::{Source, Telemetry, WeakTelemetry};
@@ -38,6 +37,12 @@ pub(crate) struct Scope {
     looking: AtomicBool,
     said: AtomicBool,
     pub(crate) pools: Arc<Registry>,
+}
+
+/// The instruments of a client of either kind; those that it does not use measure nothing.
+pub(crate) struct Instruments {
+    pub(crate) db: crate::db::Instruments,
+    pub(crate) messaging: crate::messaging::Instruments,
 }
 
 /// What a scope has found so far.
@@ -128,7 +133,9 @@ impl Scope {
             if self.instruments.get().is_none()
                 && let Some(meter) = telemetry.meter(&self.instrumentation)
             {
-                let _ = self.instruments.set(Instruments::new(&meter, &self.pools));
+                let db = crate::db::Instruments::new(&meter, &self.pools);
+                let messaging = crate::messaging::Instruments::new(&meter);
+                let _ = self.instruments.set(Instruments { db, messaging });
             }
         });
         // A provider that panicked is not asked again: it would panic at each call.

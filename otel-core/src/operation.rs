@@ -4,14 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry::global::BoxedTracer;
+use opentelemetry::trace::{Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, StringValue, Value};
 
 use crate::attribute as names;
 use crate::contain::contain;
-use crate::db::Measure;
 use crate::failure::{Classify, Failure};
+use crate::messaging::Fact;
 use crate::options::Options;
+use crate::telemetry::Telemetry;
+use crate::{db, messaging};
 
 /// A call while it runs. It ends exactly once: by [`finish`](Self::finish), by
 /// [`fail`](Self::fail), with the future or stream it was given to, or when it is dropped, which
@@ -37,9 +40,60 @@ pub(crate) struct Live {
     failure: Option<Box<Failure>>,
     rows: Option<u64>,
     ending: Ending,
+    /// Whether `context` is made current although there is no span in it: a message brought it.
+    carries: bool,
+    /// Whether a drop ends it without an error: see [`Operation::handed_over`].
+    handed_over: bool,
     /// Whether the call's own code runs right now: an operation dropped meanwhile saw a panic.
     /// `None` where only the thread can tell, because the operation is not driven by us.
     inside: Option<bool>,
+}
+
+/// What is measured of an operation, by the metrics page it belongs to.
+pub(crate) enum Measure {
+    /// Of an operation that only carries a context.
+    Nothing(Telemetry),
+    Db(db::Measure),
+    /// Boxed, because an operation is moved often.
+    Messaging(Box<messaging::Measure>),
+}
+
+impl Measure {
+    fn options(&self) -> &Options {
+        match self {
+            Self::Nothing(telemetry) => telemetry.options(),
+            Self::Db(measure) => measure.options(),
+            Self::Messaging(measure) => measure.options(),
+        }
+    }
+
+    /// Whether a server that is learnt during the call is told.
+    fn learns_server(&self) -> bool {
+        match self {
+            Self::Nothing(_) => false,
+            Self::Db(measure) => !measure.server().has_address(),
+            Self::Messaging(measure) => !measure.server().has_address(),
+        }
+    }
+
+    /// Whether this port of a server is told.
+    fn tells_port(&self, port: u16) -> bool {
+        !matches!(self, Self::Db(measure) if measure.server().is_default(port))
+    }
+
+    fn record(
+        &self,
+        elapsed: Duration,
+        failure: Option<&Failure>,
+        rows: Option<u64>,
+        late: &[KeyValue],
+    ) {
+        match self {
+            Self::Nothing(_) => {}
+            Self::Db(measure) => measure.record(elapsed, failure, rows, late),
+            Self::Messaging(measure) => measure.record(elapsed, failure, late),
+        }
+    }
 }
 
 /// The options that count when an operation ends.
@@ -60,6 +114,17 @@ pub(crate) enum SpanState {
     None,
     NotRecording,
     Recording,
+}
+
+/// Starts a span, and makes a context of it.
+pub(crate) fn start_span(
+    tracer: &BoxedTracer,
+    builder: SpanBuilder,
+    parent: &Context,
+) -> (Context, SpanState) {
+    let span = tracer.build_with_context(builder, parent);
+    let state = if span.is_recording() { SpanState::Recording } else { SpanState::NotRecording };
+    (parent.with_span(span), state)
 }
 
 /// The start of an operation on both clocks: spans want the time of day, durations a steady one.
@@ -105,8 +170,16 @@ impl Live {
             failure: None,
             rows: None,
             ending,
+            carries: false,
+            handed_over: false,
             inside: None,
         }
+    }
+
+    /// Makes the context current also where it has no span.
+    pub(crate) fn carrying(mut self) -> Self {
+        self.carries = true;
+        self
     }
 
     fn learn(&mut self, name: &'static str, value: impl Into<Value>) {
@@ -130,7 +203,9 @@ impl Live {
                     }
                     if let Some(failure) = failure {
                         span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.error_type));
-                        if let Some(code) = failure.status_code {
+                        // Messaging has no attribute for it.
+                        let is_db = matches!(self.measure, Measure::Db(_));
+                        if let Some(code) = failure.status_code.filter(|_| is_db) {
                             span.set_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code));
                         }
                         if failure.is_error {
@@ -165,7 +240,9 @@ impl<C> Operation<C> {
 
     /// The context to make current while the call's own code runs; none where there is no span.
     pub(crate) fn attached(&self) -> Option<Context> {
-        self.own_span().map(|(context, _)| context.clone())
+        let live =
+            self.live.as_ref().filter(|live| live.carries || live.span != SpanState::None)?;
+        Some(live.context.clone())
     }
 
     /// The context with this call's own span, if it has one, and the options that hold for it.
@@ -183,9 +260,9 @@ impl<C> Operation<C> {
     /// stays, because the conventions ask for that one. The port is left out where it is the
     /// system's default one.
     pub fn server(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
-        if let Some(live) = self.live.as_mut().filter(|live| !live.measure.server().has_address()) {
+        if let Some(live) = self.live.as_mut().filter(|live| live.measure.learns_server()) {
             live.learn(names::SERVER_ADDRESS, address.into());
-            if let Some(port) = port.filter(|port| !live.measure.server().is_default(*port)) {
+            if let Some(port) = port.filter(|port| live.measure.tells_port(*port)) {
                 live.learn(names::SERVER_PORT, i64::from(port));
             }
         }
@@ -213,6 +290,37 @@ impl<C> Operation<C> {
     pub fn failed(&mut self, failure: Failure) {
         if let Some(live) = &mut self.live {
             live.failure = Some(Box::new(failure));
+        }
+    }
+
+    /// Tells a fact of messaging that is learnt during the call: the id or the offset that the
+    /// broker gave to a message.
+    pub fn learn<T: Into<Value>>(&mut self, fact: Fact<T>, value: impl Into<T>) {
+        if let Some(live) = &mut self.live
+            && !matches!(&live.measure, Measure::Messaging(measure) if measure.has_told(fact.name()))
+            && let Some(value) = fact.shown(value.into().into(), live.measure.options())
+        {
+            live.learn(fact.name(), value);
+        }
+    }
+
+    /// Tells that of the messages of a batch so many failed in this way. May be called once for each
+    /// way; the first one is the operation's failure. The others of the batch count as done.
+    pub fn failed_messages(&mut self, messages: usize, failure: Failure) {
+        let Some(live) = self.live.as_mut().filter(|_| messages > 0) else { return };
+        if let Measure::Messaging(measure) = &mut live.measure {
+            measure.failed(messages, failure.error_type.clone());
+        }
+        if live.failure.is_none() {
+            live.failure = Some(Box::new(failure));
+        }
+    }
+
+    /// Tells that what is done is out of the caller's hands, as a message in the client's queue: to
+    /// drop the receipt is not to cancel, and ends the operation without an error.
+    pub fn handed_over(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.handed_over = true;
         }
     }
 
@@ -285,14 +393,16 @@ impl<C> Operation<C> {
 /// was left by a panic.
 impl<C> Drop for Operation<C> {
     fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
+        if let Some(mut live) = self.live.take() {
             let elapsed = live.clock.elapsed();
             let failure = if live.inside.unwrap_or_else(std::thread::panicking) {
-                Failure::panicked()
+                Some(Failure::panicked())
+            } else if live.handed_over {
+                live.failure.take().map(|failure| *failure)
             } else {
-                Failure::cancelled(live.ending.cancelled_is_error)
+                Some(Failure::cancelled(live.ending.cancelled_is_error))
             };
-            live.end(Some(failure), elapsed);
+            live.end(failure, elapsed);
         }
     }
 }

@@ -46,6 +46,61 @@ impl FromStr for QueryText {
 
 /// A hook that names a query: gets its text, answers the summary or `None` for the usual one.
 pub(crate) type SummaryHook = Arc<dyn Fn(&str) -> Option<Cow<'static, str>> + Send + Sync>;
+/// Which context is the parent of the span of a handler; the message's is linked in any case.
+///
+/// Source: <https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/#consumer-spans>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProcessParent {
+    /// The default: the span that is active where the handler runs; the message's if there is none.
+    #[default]
+    Ambient,
+    /// The message's; the span that is active, if there is one, is linked.
+    Message,
+    /// The span that is active, if there is one: traces end at the message.
+    Link,
+}
+
+impl FromStr for ProcessParent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "ambient" => Ok(Self::Ambient),
+            "message" => Ok(Self::Message),
+            "link" => Ok(Self::Link),
+            _ => Err("ambient, message or link".to_owned()),
+        }
+    }
+}
+
+/// What becomes of the baggage that a message brings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InboundBaggage {
+    /// The default: all of it is in the context while the message is handled.
+    #[default]
+    All,
+    /// Only what has one of these names.
+    Only(Vec<String>),
+    /// None of it.
+    Drop,
+}
+
+impl FromStr for InboundBaggage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "all" => Self::All,
+            "drop" => Self::Drop,
+            _ => Self::Only(text.split(',').map(|name| name.trim().to_owned()).collect()),
+        })
+    }
+}
+
+/// A hook that names a destination: gets its name, answers the template or `None` for the name.
+pub(crate) type TemplateHook = Arc<dyn Fn(&str) -> Option<Cow<'static, str>> + Send + Sync>;
 /// A hook that drops spans: gets the span's name, answers whether the span is wanted.
 pub(crate) type SpanFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
@@ -68,6 +123,14 @@ pub(crate) struct Options {
     pub(crate) pool_wait_spans: bool,
     pub(crate) transaction_spans: bool,
     pub(crate) prepare_spans: bool,
+    pub(crate) create_spans: bool,
+    pub(crate) receive_spans: bool,
+    pub(crate) replace_trace_headers: bool,
+    pub(crate) message_sizes: bool,
+    pub(crate) keys: bool,
+    pub(crate) process_parent: ProcessParent,
+    pub(crate) inbound_baggage: InboundBaggage,
+    pub(crate) template: Option<TemplateHook>,
     pub(crate) summary: Option<SummaryHook>,
     pub(crate) filter: Option<SpanFilter>,
 }
@@ -86,6 +149,14 @@ impl Default for Options {
             pool_wait_spans: false,
             transaction_spans: false,
             prepare_spans: false,
+            create_spans: true,
+            receive_spans: true,
+            replace_trace_headers: false,
+            message_sizes: false,
+            keys: true,
+            process_parent: ProcessParent::Ambient,
+            inbound_baggage: InboundBaggage::All,
+            template: None,
             summary: None,
             filter: None,
         }
@@ -107,6 +178,14 @@ impl fmt::Debug for Options {
             .field("pool_wait_spans", &self.pool_wait_spans)
             .field("transaction_spans", &self.transaction_spans)
             .field("prepare_spans", &self.prepare_spans)
+            .field("create_spans", &self.create_spans)
+            .field("receive_spans", &self.receive_spans)
+            .field("replace_trace_headers", &self.replace_trace_headers)
+            .field("message_sizes", &self.message_sizes)
+            .field("keys", &self.keys)
+            .field("process_parent", &self.process_parent)
+            .field("inbound_baggage", &self.inbound_baggage)
+            .field("template", &self.template.is_some())
             .field("summary", &self.summary.is_some())
             .field("filter", &self.filter.is_some())
             .finish()
@@ -140,9 +219,16 @@ impl Options {
         flag("POOL_WAIT_SPANS", |options| &mut options.pool_wait_spans);
         flag("TRANSACTION_SPANS", |options| &mut options.transaction_spans);
         flag("PREPARE_SPANS", |options| &mut options.prepare_spans);
+        flag("CREATE_SPANS", |options| &mut options.create_spans);
+        flag("RECEIVE_SPANS", |options| &mut options.receive_spans);
+        flag("REPLACE_TRACE_HEADERS", |options| &mut options.replace_trace_headers);
+        flag("MESSAGE_SIZES", |options| &mut options.message_sizes);
+        flag("KEYS", |options| &mut options.keys);
         flag("SQLCOMMENTER_TRACESTATE", |options| &mut options.sqlcommenter_tracestate);
         parse(common("QUERY_TEXT"), str::parse, "auto", &mut options.query_text);
         parse(common("SQLCOMMENTER"), str::parse, "off", &mut options.sqlcommenter);
+        parse(common("PROCESS_PARENT"), str::parse, "ambient", &mut options.process_parent);
+        parse(common("INBOUND_BAGGAGE"), str::parse, "all", &mut options.inbound_baggage);
         let bytes = |text: &str| text.parse().map_err(|_| "a number of bytes".to_owned());
         parse(common("QUERY_TEXT_MAX_LENGTH"), bytes, "4096", &mut options.query_text_max_length);
         options
@@ -167,6 +253,12 @@ impl Options {
     pub(crate) fn summarize(&self, text: &str) -> Option<Cow<'static, str>> {
         let hook = self.summary.as_ref()?;
         contain(|| hook(text)).flatten()
+    }
+
+    /// The user's own template of a destination, if the hook is set and gives one.
+    pub(crate) fn template_of(&self, destination: &str) -> Option<Cow<'static, str>> {
+        let hook = self.template.as_ref()?;
+        contain(|| hook(destination)).flatten()
     }
 
     /// Whether a span of this name is wanted; a filter that panics drops nothing.
@@ -248,7 +340,19 @@ mod tests {
             ("OTEL_INSTRUMENTATION_COMMON_QUERY_TEXT_MAX_LENGTH", " 100 "),
             ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER", "Uncached"),
             ("OTEL_INSTRUMENTATION_COMMON_SQLCOMMENTER_TRACESTATE", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_CREATE_SPANS", "false"),
+            ("OTEL_INSTRUMENTATION_COMMON_RECEIVE_SPANS", "0"),
+            ("OTEL_INSTRUMENTATION_COMMON_REPLACE_TRACE_HEADERS", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_MESSAGE_SIZES", "true"),
+            ("OTEL_INSTRUMENTATION_COMMON_KEYS", "false"),
+            ("OTEL_INSTRUMENTATION_COMMON_PROCESS_PARENT", "Message"),
+            ("OTEL_INSTRUMENTATION_COMMON_INBOUND_BAGGAGE", "tenant, region"),
         ]);
+        assert!(!options.create_spans && !options.receive_spans && !options.keys);
+        assert!(options.replace_trace_headers && options.message_sizes);
+        assert_eq!(options.process_parent, ProcessParent::Message);
+        let names = ["tenant", "region"].map(str::to_owned).to_vec();
+        assert_eq!(options.inbound_baggage, InboundBaggage::Only(names));
         assert_eq!(options.query_text, QueryText::Off);
         assert!(options.require_parent);
         assert!(options.returned_rows);

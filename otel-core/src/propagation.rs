@@ -5,6 +5,9 @@
 //! [`Telemetry::inject`](crate::Telemetry::inject) and
 //! [`Telemetry::extract`](crate::Telemetry::extract).
 //!
+//! Reading is bounded: values longer than any propagator writes, and headers after the first thousand
+//! or so, are as if they were not there.
+//!
 //! Names are compared without regard to case, as HTTP does and as brokers in between may rewrite
 //! them. An injected name replaces every value that stood under it.
 //!
@@ -18,6 +21,43 @@ use opentelemetry::propagation::{Extractor, Injector};
 /// A longer value is not read: no propagator writes one, and what a message carries is not ours to
 /// trust. The W3C limits are 512 characters for `tracestate` and 8192 bytes for `baggage`.
 const LONGEST_VALUE: usize = 8192;
+
+/// Headers after these are not looked at: whoever fills a message with thousands of them must not
+/// make the reader search them all.
+const MOST_HEADERS: usize = 1024;
+
+/// The headers of a message that is to be sent: what is there already is read, the context written.
+pub trait Carrier: Injector + Extractor {
+    /// Whether this message can take headers at all. One that cannot is sent without, and the span
+    /// of sending it does not claim to be what the message carries.
+    fn takes_headers(&self) -> bool {
+        true
+    }
+}
+
+/// Carrier of a message that has no place for headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHeaders;
+
+impl Injector for NoHeaders {
+    fn set(&mut self, _: &str, _: String) {}
+}
+
+impl Extractor for NoHeaders {
+    fn get(&self, _: &str) -> Option<&str> {
+        None
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+impl Carrier for NoHeaders {
+    fn takes_headers(&self) -> bool {
+        false
+    }
+}
 
 /// Headers that are a map from name to text.
 pub trait StringHeaders {
@@ -40,14 +80,14 @@ macro_rules! string_headers {
 
             fn value(&self, name: &str) -> Option<&str> {
                 let found = self.get(name).or_else(|| {
-                    let mut headers = self.iter();
+                    let mut headers = self.iter().take(MOST_HEADERS);
                     Some(headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?.1)
                 });
                 found.map(String::as_str)
             }
 
             fn names(&self) -> Vec<&str> {
-                self.keys().map(String::as_str).collect()
+                self.keys().map(String::as_str).take(MOST_HEADERS).collect()
             }
         }
     };
@@ -56,7 +96,7 @@ macro_rules! string_headers {
 string_headers!(HashMap<String, String, S>, S);
 string_headers!(BTreeMap<String, String>);
 
-/// Carrier over [`StringHeaders`]: give `&mut` headers to inject, `&` headers to extract.
+/// Carrier over [`StringHeaders`]: give `&mut` headers to send, `&` headers to receive.
 #[derive(Debug)]
 pub struct StringCarrier<H>(pub H);
 
@@ -66,7 +106,16 @@ impl<H: StringHeaders> Injector for StringCarrier<&mut H> {
     }
 }
 
-impl<H: StringHeaders> Extractor for StringCarrier<&H> {
+/// Reading is the same, whichever way the headers are lent.
+macro_rules! extractor {
+    ($carrier:ident over $headers:ident: $get:item $keys:item $($more:item)?) => {
+        impl<H: $headers> Extractor for $carrier<&H> { $get $keys $($more)? }
+        impl<H: $headers> Extractor for $carrier<&mut H> { $get $keys $($more)? }
+        impl<H: $headers> Carrier for $carrier<&mut H> {}
+    };
+}
+
+extractor!(StringCarrier over StringHeaders:
     fn get(&self, name: &str) -> Option<&str> {
         self.0.value(name).filter(|value| value.len() <= LONGEST_VALUE)
     }
@@ -74,7 +123,7 @@ impl<H: StringHeaders> Extractor for StringCarrier<&H> {
     fn keys(&self) -> Vec<&str> {
         self.0.names()
     }
-}
+);
 
 /// Headers that are a list of names and bytes, where a name may stand several times.
 pub trait ByteHeaders {
@@ -100,7 +149,7 @@ impl ByteHeaders for Vec<(String, Vec<u8>)> {
     }
 }
 
-/// Carrier over [`ByteHeaders`]: give `&mut` headers to inject, `&` headers to extract.
+/// Carrier over [`ByteHeaders`]: give `&mut` headers to send, `&` headers to receive.
 ///
 /// Of several values under one name the last readable one counts, as in Kafka's own clients; a
 /// value that is no UTF-8 is as if it were not there.
@@ -114,24 +163,24 @@ impl<H: ByteHeaders> Injector for ByteCarrier<&mut H> {
     }
 }
 
-impl<H: ByteHeaders> Extractor for ByteCarrier<&H> {
+extractor!(ByteCarrier over ByteHeaders:
     fn get(&self, name: &str) -> Option<&str> {
-        self.get_all(name)?.last().copied()
+        readable::<H>(self.0, name).last()
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.entries().map(|(name, _)| name).collect()
+        self.0.entries().take(MOST_HEADERS).map(|(name, _)| name).collect()
     }
 
     fn get_all(&self, name: &str) -> Option<Vec<&str>> {
-        let values: Vec<_> = self
-            .0
-            .entries()
-            .filter(|(known, value)| {
-                known.eq_ignore_ascii_case(name) && value.len() <= LONGEST_VALUE
-            })
-            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
-            .collect();
+        let values: Vec<_> = readable::<H>(self.0, name).collect();
         (!values.is_empty()).then_some(values)
     }
+);
+
+fn readable<'h, H: ByteHeaders>(headers: &'h H, name: &str) -> impl Iterator<Item = &'h str> {
+    let of_name = headers.entries().take(MOST_HEADERS).filter(move |(known, value)| {
+        known.eq_ignore_ascii_case(name) && value.len() <= LONGEST_VALUE
+    });
+    of_name.filter_map(|(_, value)| std::str::from_utf8(value).ok())
 }

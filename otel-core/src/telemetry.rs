@@ -3,17 +3,20 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider};
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _,
+};
 use opentelemetry::{Context, InstrumentationScope};
 
 use crate::contain::contain;
 use crate::late::Scope;
-use crate::options::{Options, QueryText};
+use crate::options::{InboundBaggage, Options, ProcessParent, QueryText};
 use crate::sqlcommenter::SqlCommenter;
 use crate::{Client, attribute};
 
@@ -32,6 +35,7 @@ struct Inner {
     meter_provider: Option<Box<dyn MeterProvider + Send + Sync>>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     options: Arc<Options>,
+    carries_spans: AtomicBool,
     scopes: Mutex<HashMap<&'static str, Arc<Scope>>>,
 }
 
@@ -97,6 +101,25 @@ impl Telemetry {
             }),
         })
         .unwrap_or(root)
+    }
+
+    /// Whether what is injected carries a span: a propagator of baggage alone does not, nor does the
+    /// one that is there when none was set. Told by a round trip; a yes is kept.
+    pub(crate) fn carries_spans(&self) -> bool {
+        static KNOWN: LazyLock<Context> = LazyLock::new(|| {
+            let (trace, span) = (TraceId::from(0x6f74_656c), SpanId::from(0x636f_7265));
+            let known = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
+            Context::new().with_remote_span_context(known)
+        });
+        if !self.0.carries_spans.load(Ordering::Relaxed) {
+            let mut headers = HashMap::<String, String>::new();
+            self.inject(&KNOWN, &mut headers);
+            let arrived = !headers.is_empty()
+                && self.extract(&headers).span().span_context().trace_id()
+                    == KNOWN.span().span_context().trace_id();
+            self.0.carries_spans.store(arrived, Ordering::Relaxed);
+        }
+        self.0.carries_spans.load(Ordering::Relaxed)
     }
 
     pub(crate) fn options(&self) -> &Arc<Options> {
@@ -301,6 +324,76 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Default: true. False leaves out the span of each message of a batch that is sent: the span of
+    /// the batch then is what its messages carry.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_CREATE_SPANS` = `true` or `false`.
+    pub fn create_spans(mut self, wanted: bool) -> Self {
+        self.options.create_spans = wanted;
+        self
+    }
+
+    /// Default: true. False leaves out the spans of receiving messages; metrics go on.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_RECEIVE_SPANS` = `true` or `false`.
+    pub fn receive_spans(mut self, wanted: bool) -> Self {
+        self.options.receive_spans = wanted;
+        self
+    }
+
+    /// Default: false, which leaves trace headers that a message has before it is sent as they are,
+    /// and links to them. True replaces them, for forwarders.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_REPLACE_TRACE_HEADERS` = `true` or `false`.
+    pub fn replace_trace_headers(mut self, replace: bool) -> Self {
+        self.options.replace_trace_headers = replace;
+        self
+    }
+
+    /// Default: false. True puts the sizes of messages on spans, where the client knows them.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_MESSAGE_SIZES` = `true` or `false`.
+    pub fn message_sizes(mut self, wanted: bool) -> Self {
+        self.options.message_sizes = wanted;
+        self
+    }
+
+    /// Default: true. False leaves out keys, which may name a person.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_KEYS` = `true` or `false`.
+    pub fn keys(mut self, wanted: bool) -> Self {
+        self.options.keys = wanted;
+        self
+    }
+
+    /// Default: [`ProcessParent::Ambient`]. The parent of the span of a handler.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_PROCESS_PARENT` = `ambient`, `message` or `link`.
+    pub fn process_parent(mut self, parent: ProcessParent) -> Self {
+        self.options.process_parent = parent;
+        self
+    }
+
+    /// Default: [`InboundBaggage::All`]. What becomes of the baggage that a message brings.
+    ///
+    /// `OTEL_INSTRUMENTATION_COMMON_INBOUND_BAGGAGE` = `all`, `drop` or names separated by commas.
+    pub fn inbound_baggage(mut self, baggage: InboundBaggage) -> Self {
+        self.options.inbound_baggage = baggage;
+        self
+    }
+
+    /// Default: none. Gives a destination the name of low cardinality that stands for it and its
+    /// like (`orders.7` and `orders.8` are `orders.{id}`), or `None` where its own will do.
+    ///
+    /// It is asked once per destination while that stays in the client's cache.
+    pub fn destination_template(
+        mut self,
+        hook: impl Fn(&str) -> Option<Cow<'static, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.template = Some(Arc::new(hook));
+        self
+    }
+
     /// Default: none. Names a query: gets its text, answers the summary (which is also the span's
     /// name), or `None` for the usual one. Keep the number of different answers low.
     ///
@@ -326,6 +419,7 @@ impl TelemetryBuilder {
             meter_provider: self.meter_provider,
             propagator: self.propagator,
             options: Arc::new(self.options),
+            carries_spans: AtomicBool::new(false),
             scopes: Mutex::default(),
         }))
     }

@@ -1,26 +1,32 @@
 //! What every instrumented client must do, as tests that a client's crate takes over.
 //!
 //! A client says what it can do ([`Capability`]) and makes the calls; the scenarios judge what they
-//! emit. [`database`] holds those of database clients.
+//! emit. [`database`] holds those of database clients, [`messaging`] those of message brokers.
 
 pub mod database;
+pub mod messaging;
 mod operation;
 
 use std::any::type_name;
 use std::fmt;
 
 pub use self::database::{Call, Database};
+pub use self::messaging::{Messaging, Step};
 
 /// What a client can do beyond a call that succeeds and one that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Capability {
+    /// Several messages can be sent and received by one call.
+    Batch,
     /// A call that is dropped while it is pending ends.
     Cancel,
-    /// A call can be made by [`Database::off_call`], to count its allocations.
+    /// A call can be made by `off_call`, to count its allocations.
     Off,
     /// A panic can be made to pass through a call.
     Panic,
+    /// Messages are settled.
+    Settle,
     /// Results come as streams.
     Stream,
     /// A call can be made and dropped before it is polled.

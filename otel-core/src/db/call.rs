@@ -138,7 +138,7 @@ impl fmt::Debug for DbServer {
 }
 
 /// A value that is cloned without copying: static or shared.
-fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
+pub(crate) fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
     match text.into() {
         Cow::Borrowed(text) => text.into(),
         Cow::Owned(text) => Arc::<str>::from(text).into(),

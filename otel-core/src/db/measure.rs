@@ -111,7 +111,7 @@ impl Measure {
     ) {
         let Some(shape) = &self.shape else { return };
         let Some(instruments) = self.shared.scope.known().instruments else { return };
-        let Inner { duration, rows: returned, .. } = &*instruments.0;
+        let Inner { duration, rows: returned, .. } = &*instruments.db.0;
         let seconds = elapsed.as_secs_f64();
         if failure.is_none() && late.is_empty() {
             duration.record(seconds, shape.on_points());

@@ -233,7 +233,7 @@ impl PoolMetrics {
         if Context::map_current(Context::is_telemetry_suppressed) || self.0.scope.is_silent() {
             return None;
         }
-        let instruments = self.0.scope.known().instruments?.clone();
+        let instruments = self.0.scope.known().instruments?.db.clone();
         Some(Timed { pool: self.clone(), instruments, since: Instant::now() })
     }
 }

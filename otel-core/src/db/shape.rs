@@ -75,7 +75,7 @@ const NAMES: usize = 1024;
 /// The name as one that every span can borrow, which spares each of them an allocation. Summaries
 /// are few, so they are kept for good; where there are too many, or somebody else is at it, the name
 /// is copied into each span.
-fn kept(name: String) -> Cow<'static, str> {
+pub(crate) fn kept(name: String) -> Cow<'static, str> {
     static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let Ok(mut names) = KEPT.try_lock() else { return name.into() };
     if let Some(known) = names.get(name.as_str()) {
@@ -228,13 +228,17 @@ impl Value for Shape {
             Cow::Borrowed(_) => 0,
             Cow::Owned(name) => name.capacity(),
         };
-        let values = self.attributes.iter().map(|attribute| match &attribute.value {
-            // With the counts of an `Arc`.
-            opentelemetry::Value::String(text) => text.as_str().len() + 2 * size_of::<usize>(),
-            _ => 0,
-        });
-        name + size_of_val(&*self.attributes) + values.sum::<usize>()
+        name + bytes_of(&self.attributes)
     }
+}
+
+pub(crate) fn bytes_of(attributes: &[KeyValue]) -> usize {
+    let values = attributes.iter().map(|attribute| match &attribute.value {
+        // With the counts of an `Arc`.
+        opentelemetry::Value::String(text) => text.as_str().len() + 2 * size_of::<usize>(),
+        _ => 0,
+    });
+    size_of_val(attributes) + values.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A client for tests: it has a driver's error and no driver.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod broker;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

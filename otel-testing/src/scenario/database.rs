@@ -10,7 +10,7 @@ use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, global};
 use otel_core::{Telemetry, TelemetryBuilder};
 
-use super::operation::{ERROR_TYPE, Judge};
+use super::operation::{ERROR_TYPE, Judge, assert_off, with_parent};
 use super::{Capability, Outcome, Skipped};
 use crate::assert::ExpectedSpan;
 use crate::{Capture, span};
@@ -283,21 +283,10 @@ pub async fn concurrent<D: Database>() -> Outcome {
 /// A call while there is no provider: it allocates nothing, but for the rare ones that look
 /// whether a provider has come.
 pub async fn off<D: Database>() -> Outcome {
-    /// Each of the first thousand calls looks for a provider, and then one of 64.
-    const WARM_UP: usize = 1100;
-    const COUNTED: usize = 63;
-
     needs::<D>(Capability::Off)?;
     let client = D::connect(&Telemetry::builder().build()).await;
     let client = client.ok_or_else(Skipped::no_server::<D>)?;
-    (0..WARM_UP).for_each(|_| client.off_call());
-    let bare = (0..COUNTED).map(|_| allocations(|| client.bare_call())).max();
-    let ours: Vec<u64> = (0..COUNTED).map(|_| allocations(|| client.off_call())).collect();
-    let more = ours.iter().filter(|count| Some(**count) > bare).count();
-    assert!(
-        more <= 1,
-        "without a provider {more} of {COUNTED} calls allocate more than the bare driver: {ours:?}"
-    );
+    assert_off(1, || client.off_call(), || client.bare_call());
     Ok(())
 }
 
@@ -314,16 +303,6 @@ pub async fn late_provider<D: Database>() -> Outcome {
     client.succeed().await;
     JUDGE.assert_operation(&capture, &client.expected(Call::Succeed));
     Ok(())
-}
-
-#[cfg(feature = "allocations")]
-fn allocations(call: impl FnOnce()) -> u64 {
-    allocation_counter::measure(call).count_total
-}
-
-#[cfg(not(feature = "allocations"))]
-fn allocations(_call: impl FnOnce()) -> u64 {
-    panic!("the scenario `off` counts allocations: give otel-testing its feature `allocations`")
 }
 
 fn needs<D: Database>(capability: Capability) -> Outcome {
@@ -345,10 +324,4 @@ async fn connect<D: Database>(
 async fn cancel<D: Database>(client: &D) {
     let ended = tokio::time::timeout(HANGING, client.hang()).await.is_ok();
     assert!(!ended, "Database::hang must not end by itself");
-}
-
-async fn with_parent(capture: &Capture, call: impl Future<Output = ()>) {
-    let context = Context::current_with_span(capture.tracer("test").start("parent"));
-    call.with_context(context.clone()).await;
-    context.span().end();
 }

@@ -1,6 +1,7 @@
 //! What holds for every operation: one span and one measurement, of one duration and outcome.
 
-use opentelemetry::Value;
+use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, Value};
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::assert::ExpectedSpan;
@@ -73,6 +74,41 @@ impl Judge {
         }
         point.attribute(ERROR_TYPE).cloned()
     }
+}
+
+/// Runs a call below a span `parent`.
+pub(super) async fn with_parent(capture: &Capture, call: impl Future<Output = ()>) {
+    let context = Context::current_with_span(capture.tracer("test").start("parent"));
+    call.with_context(context.clone()).await;
+    context.span().end();
+}
+
+/// Panics if a call allocates more than the bare one, but for the rare ones that look whether a
+/// provider has come: a call may be several `operations`, each of which may be such a one.
+#[track_caller]
+pub(super) fn assert_off(operations: usize, call: impl Fn(), bare: impl Fn()) {
+    /// Each of the first thousand calls looks for a provider, and then one of 64.
+    const WARM_UP: usize = 1100;
+    const COUNTED: usize = 63;
+
+    (0..WARM_UP).for_each(|_| call());
+    let bare = (0..COUNTED).map(|_| allocations(&bare)).max();
+    let ours: Vec<u64> = (0..COUNTED).map(|_| allocations(&call)).collect();
+    let more = ours.iter().filter(|count| Some(**count) > bare).count();
+    assert!(
+        more <= operations,
+        "without a provider {more} of {COUNTED} calls allocate more than the bare driver: {ours:?}"
+    );
+}
+
+#[cfg(feature = "allocations")]
+fn allocations(call: impl FnOnce()) -> u64 {
+    allocation_counter::measure(call).count_total
+}
+
+#[cfg(not(feature = "allocations"))]
+fn allocations(_call: impl FnOnce()) -> u64 {
+    panic!("the scenario `off` counts allocations: give otel-testing its feature `allocations`")
 }
 
 #[cfg(test)]

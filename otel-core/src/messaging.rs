@@ -1,0 +1,341 @@
+//! Clients of message brokers: what is told of a broker, a call and a message, and the operations
+//! made of it.
+//!
+//! A message has five steps: it may be created by itself (in a batch), is sent, received, processed,
+//! and settled. Producer and consumer are joined by what the message carries.
+//!
+//! Source: <https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/> and
+//! <https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/>.
+
+mod batch;
+mod call;
+mod delivery;
+pub mod fact;
+mod measure;
+mod poll;
+mod shape;
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue};
+
+pub use self::call::{Destination, MessageFacts, MessagingCall, MessagingServer, Partition};
+use self::call::{Step, attributes};
+pub use self::delivery::{Deliveries, Delivery};
+pub use self::fact::Fact;
+pub(crate) use self::measure::{Instruments, Measure};
+pub use self::poll::{Messages, Poll};
+use self::shape::{Shape, Shapes};
+use crate::Client;
+use crate::attribute as names;
+use crate::contain::contain;
+use crate::late::Scope;
+use crate::operation::{self, Clock, Ending, Live, Operation, SpanState, start_span};
+use crate::propagation::Carrier;
+use crate::telemetry::Telemetry;
+
+/// The links of a span at most: the SDK's own limit. Of more messages, their number tells the rest.
+const MOST_LINKS: usize = 128;
+
+/// An instrumented client of a message broker: makes the operations of one handle. A clone is
+/// another handle of the same value.
+///
+/// An operation starts where it is made: make it inside the future that it belongs to (an `async`
+/// block starts at its first poll), so that what is never polled emits nothing.
+pub struct Messaging<C> {
+    shared: Arc<Shared>,
+    client: PhantomData<fn() -> C>,
+}
+
+/// What all operations of a handle have in common.
+pub(crate) struct Shared {
+    telemetry: Telemetry,
+    scope: Arc<Scope>,
+    server: MessagingServer,
+    shapes: Shapes,
+}
+
+impl<C> Clone for Messaging<C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), client: PhantomData }
+    }
+}
+
+impl<C> fmt::Debug for Messaging<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = &self.shared.server;
+        formatter.debug_struct("Messaging").field("server", server).finish_non_exhaustive()
+    }
+}
+
+impl<C: Client> Messaging<C> {
+    /// Instruments a handle that talks to `server`.
+    pub fn new(telemetry: &Telemetry, server: MessagingServer) -> Self {
+        let shared = Shared {
+            telemetry: telemetry.clone(),
+            scope: telemetry.scope::<C>(),
+            server,
+            shapes: Shapes::default(),
+        };
+        // A provider that is there already is found before the first call.
+        if shared.scope.known().is_nothing() {
+            shared.scope.look();
+        }
+        Self { shared: Arc::new(shared), client: PhantomData }
+    }
+
+    /// Whether a call made now would emit nothing. It may still have to carry a context.
+    pub fn is_off(&self) -> bool {
+        Context::map_current(Context::is_telemetry_suppressed) || self.shared.scope.is_silent()
+    }
+
+    /// Starts to send one message, by a PRODUCER span whose context the message then carries.
+    ///
+    /// The ambient context is injected also where nothing is emitted. A message that has a trace
+    /// context already keeps it, and the span, now CLIENT, links to it (see
+    /// [`replace_trace_headers`](crate::TelemetryBuilder::replace_trace_headers)).
+    pub fn send<'a>(
+        &self,
+        message: &mut impl Carrier,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        self.start_producing(Step::Send, message, describe)
+    }
+
+    /// Starts to create one message that is sent later, by a PRODUCER span whose context it then
+    /// carries. There is none for a message that has a trace context already, or takes no headers.
+    /// Nothing is measured: no call is made and no message sent.
+    pub fn create<'a>(
+        &self,
+        message: &mut impl Carrier,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        self.start_producing(Step::Create, message, describe)
+    }
+
+    fn start_producing<'a>(
+        &self,
+        step: Step,
+        message: &mut impl Carrier,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        let own = self.shared.own(message);
+        let link = span_of(&own).map(Link::with_context);
+        let is_creation =
+            || link.is_none() && message.takes_headers() && self.shared.telemetry.carries_spans();
+        let off = self.is_off();
+        let is_creation = !off && is_creation();
+        // A message that carries another span, or none, was not created by this one.
+        let operation = if off || (step == Step::Create && !is_creation) {
+            Operation::empty()
+        } else {
+            let kind = if is_creation { SpanKind::Producer } else { SpanKind::Client };
+            let links = link.into_iter().collect();
+            self.start(Start { kind, links, ..Start::of(step) }, describe)
+        };
+        self.shared.inject(&operation.context(), &own, message);
+        operation
+    }
+
+    /// Starts to handle one message, by a CONSUMER span that links to what the message carries. The
+    /// message's baggage is in the operation's context; its parent is told by
+    /// [`process_parent`](crate::TelemetryBuilder::process_parent).
+    ///
+    /// The operation carries the message's context also where nothing is emitted. End it with
+    /// [`handle`](Operation::handle), for errors of any type, or [`run`](Operation::run).
+    pub fn process<'a>(
+        &self,
+        delivery: &Delivery,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        let ambient = Context::current();
+        let handling = delivery.handling(&ambient, self.shared.telemetry.options());
+        let (links, parent) = (handling.links, handling.parent);
+        let operation = if self.is_off() {
+            Operation::empty()
+        } else {
+            let messages = usize::from(delivery.is_first_count());
+            let start =
+                Start { links, messages, parent: Some(parent.clone()), ..Start::of(Step::Process) };
+            self.start(start, describe)
+        };
+        if operation.is_empty() && handling.brings {
+            return self.carry(parent);
+        }
+        operation
+    }
+
+    /// An operation that only makes a context current.
+    fn carry(&self, context: Context) -> Operation<C> {
+        let telemetry = &self.shared.telemetry;
+        let (ending, measure) =
+            (Ending::of(telemetry.options()), operation::Measure::Nothing(telemetry.clone()));
+        let live = Live::new(Clock::start(), context, SpanState::None, measure, ending);
+        Operation::live(live.carrying())
+    }
+
+    /// Runs the handler of one message as an operation that starts at the first poll; see
+    /// [`process`](Self::process). Its error may be of any type, whose name is the `error.type`.
+    pub async fn handle<'m, 'a, M, D, H, F, T, E>(
+        &'m self,
+        delivery: &'m Delivery,
+        message: &'m M,
+        describe: D,
+        handler: H,
+    ) -> Result<T, E>
+    where
+        M: ?Sized,
+        D: FnOnce(&'m M) -> MessagingCall<'a>,
+        H: FnOnce(&'m M) -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let operation = self.process(delivery, || describe(message));
+        // In a future of its own, so that the handler is called within the context.
+        operation.handle(async move { handler(message).await }).await
+    }
+
+    /// Starts to settle messages (acknowledge, reject, commit), by a CLIENT span that links to what
+    /// they carry. Where not all of what is settled is known, give what is.
+    pub fn settle<'a, 'd>(
+        &self,
+        deliveries: impl IntoIterator<Item = &'d Delivery>,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        if self.is_off() {
+            return Operation::empty();
+        }
+        let links = deliveries.into_iter().filter_map(Delivery::link).take(MOST_LINKS).collect();
+        self.start(Start { links, messages: 0, ..Start::of(Step::Settle) }, describe)
+    }
+
+    /// Reads what a message carries, where it comes without being asked for: for handlers that the
+    /// client calls. It counts when it is processed.
+    pub fn delivery(&self, message: &impl Extractor) -> Delivery {
+        self.shared.delivery(message, false, !self.is_off())
+    }
+
+    /// Starts an operation that somebody listens to.
+    fn start<'a>(
+        &self,
+        start: Start,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        let clock = start.clock.unwrap_or_else(Clock::start);
+        contain(|| self.begin(clock, start, describe()))
+            .map_or_else(Operation::empty, Operation::live)
+    }
+
+    fn begin(&self, clock: Clock, start: Start, mut call: MessagingCall<'_>) -> Live {
+        let shared = &self.shared;
+        let options = shared.telemetry.options();
+        let found = shared.scope.found();
+        call.kind.step = start.step;
+        let shape =
+            shared.shapes.get(&call.kind, || Shape::new(&call.kind, &shared.server, options));
+        let parent = start.parent.clone().unwrap_or_else(Context::current);
+        let wanted = (start.step != Step::Receive || options.receive_spans)
+            && (!options.require_parent || parent.span().span_context().is_valid());
+        let tracer = found.tracer.filter(|_| wanted && options.wants_span(&shape.name));
+        let measure = self.measure(Arc::clone(&shape), &start, found.instruments.is_some());
+        let (context, span) = match tracer {
+            Some(tracer) => {
+                let is_batch = call.is_batch();
+                let batch = call.batch.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+                let facts = attributes(call.facts, is_batch, options);
+                let common = shape.on_span();
+                let mut attributes = Vec::with_capacity(common.len() + facts.len() + 3);
+                attributes.extend_from_slice(common);
+                let told = |fact: &KeyValue| common.iter().any(|told| told.key == fact.key);
+                attributes.extend(facts.into_iter().filter(|fact| !told(fact)));
+                let size = |size| KeyValue::new(names::MESSAGING_BATCH_MESSAGE_COUNT, size);
+                attributes.extend(batch.map(size));
+                let builder = SpanBuilder {
+                    span_kind: Some(start.kind),
+                    name: shape.name.clone(),
+                    start_time: Some(clock.time),
+                    attributes: Some(attributes),
+                    links: (!start.links.is_empty()).then_some(start.links),
+                    ..SpanBuilder::default()
+                };
+                start_span(tracer, builder, &parent)
+            }
+            None => (parent, SpanState::None),
+        };
+        let live = Live::new(clock, context, span, measure, Ending::of(options));
+        // What a handler sends carries on what it got, with a span or without.
+        if start.step == Step::Process { live.carrying() } else { live }
+    }
+
+    fn measure(&self, shape: Arc<Shape>, start: &Start, measured: bool) -> operation::Measure {
+        operation::Measure::Messaging(Box::new(Measure {
+            shared: Arc::clone(&self.shared),
+            shape,
+            measured,
+            step: start.step,
+            messages: start.messages,
+            timed: start.timed,
+            failed: Vec::new(),
+        }))
+    }
+}
+
+impl Shared {
+    /// What the application itself put into a message, if it is to be kept.
+    fn own(&self, message: &impl Carrier) -> Context {
+        if self.telemetry.options().replace_trace_headers || !message.takes_headers() {
+            return Context::new();
+        }
+        self.telemetry.extract(message)
+    }
+
+    /// Writes a context into a message, but for what the message has of its own.
+    fn inject(&self, context: &Context, own: &Context, message: &mut impl Carrier) {
+        if span_of(own).is_some() || !message.takes_headers() {
+            return;
+        }
+        if own.baggage().is_empty() {
+            return self.telemetry.inject(context, message);
+        }
+        let baggage: Vec<_> = delivery::pairs(own).collect();
+        self.telemetry.inject(&context.with_baggage(baggage), message);
+    }
+}
+
+/// The identity of a context's span, if it has one.
+fn span_of(context: &Context) -> Option<SpanContext> {
+    let span = context.span();
+    Some(span.span_context()).filter(|span| span.is_valid()).cloned()
+}
+
+/// How an operation starts, beside what its call tells.
+struct Start {
+    step: Step,
+    kind: SpanKind,
+    /// The ambient context without a word.
+    parent: Option<Context>,
+    /// Now without a word.
+    clock: Option<Clock>,
+    links: Vec<Link>,
+    /// The messages that it counts.
+    messages: usize,
+    timed: bool,
+}
+
+impl Start {
+    fn of(step: Step) -> Self {
+        let kind = match step {
+            Step::Create | Step::Send => SpanKind::Producer,
+            Step::Receive | Step::Settle => SpanKind::Client,
+            Step::Process => SpanKind::Consumer,
+        };
+        // A creation is neither a call nor a message that was sent.
+        let timed = step != Step::Create;
+        Self { step, kind, parent: None, clock: None, links: Vec::new(), messages: 1, timed }
+    }
+}

@@ -1,0 +1,213 @@
+//! Calls that are about several messages: what these share is told on the span, what is each one's
+//! own on the link to it.
+
+use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::{Link, SpanContext, SpanKind};
+use opentelemetry::{Context, KeyValue, Value};
+
+use super::call::{Facts, Kind, MessageFacts, MessagingCall, Number, Partition, Step, attributes};
+use super::fact::{DESTINATION_NAME, Fact, Of, PARTITION_ID};
+use super::{Deliveries, Delivery, Destination, MOST_LINKS, Messaging, Poll, Start, span_of};
+use crate::Client;
+use crate::contain::contain;
+use crate::operation::Operation;
+use crate::options::Options;
+use crate::propagation::Carrier;
+
+impl<C: Client> Messaging<C> {
+    /// Starts to send a batch. Each message gets a `create` span of its own, whose context it
+    /// carries, and the CLIENT span of the batch links to them; without
+    /// [`create_spans`](crate::TelemetryBuilder::create_spans) all carry the context of the batch's
+    /// span, which then is PRODUCER. A message that has a trace context already keeps it, and is
+    /// linked to.
+    ///
+    /// What failed of it is told by [`Operation::failed_messages`].
+    pub fn send_batch<'a, X, F>(
+        &self,
+        messages: impl IntoIterator<Item = (X, F)>,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C>
+    where
+        X: Carrier,
+        F: FnOnce() -> MessageFacts,
+    {
+        let ambient = Context::current();
+        let call = if self.is_off() { None } else { contain(describe) };
+        let Some(call) = call else {
+            for (mut message, _) in messages {
+                let own = self.shared.own(&message);
+                self.shared.inject(&ambient, &own, &mut message);
+            }
+            return Operation::empty();
+        };
+        let options = self.shared.telemetry.options();
+        let mut batch = Batch::default();
+        // The messages that carry the context of the batch's own span.
+        let mut carrying = Vec::new();
+        for (mut message, facts) in messages {
+            let facts = contain(facts).unwrap_or_default();
+            let own = self.shared.own(&message);
+            let mut link = span_of(&own);
+            // Without headers it carries nothing that could be linked to.
+            if link.is_none() && message.takes_headers() {
+                let create = self.create_one(&call, &facts);
+                link = create.own_span().and_then(|(context, _)| span_of(context));
+                if link.is_some() {
+                    self.shared.inject(&create.context(), &own, &mut message);
+                } else {
+                    carrying.push((message, own));
+                }
+                create.finish();
+            }
+            batch.push(link, facts);
+        }
+        let is_creation = !carrying.is_empty() && self.shared.telemetry.carries_spans();
+        let kind = if is_creation { SpanKind::Producer } else { SpanKind::Client };
+        let (call, links, messages) = batch.told(call, options);
+        let operation =
+            self.start(Start { kind, links, messages, ..Start::of(Step::Send) }, || call);
+        for (mut message, own) in carrying {
+            self.shared.inject(&operation.context(), &own, &mut message);
+        }
+        operation
+    }
+
+    fn create_one(&self, call: &MessagingCall<'_>, facts: &MessageFacts) -> Operation<C> {
+        let telemetry = &self.shared.telemetry;
+        if !telemetry.options().create_spans || !telemetry.carries_spans() {
+            return Operation::empty();
+        }
+        let kind = Kind { operation: "create", ..call.kind.clone() };
+        let mut create = MessagingCall { kind, batch: None, facts: facts.0.clone() };
+        lift(&mut create, |fact| facts.0.iter().find(|(known, _)| known.name() == fact));
+        self.start(Start::of(Step::Create), || create)
+    }
+
+    /// Starts to handle a batch at once, by a CONSUMER span that links to what its messages carry.
+    /// Its parent is the ambient span: no single message's context could be.
+    pub fn process_batch<'a, 'd>(
+        &self,
+        deliveries: impl IntoIterator<Item = &'d Delivery>,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        if self.is_off() {
+            return Operation::empty();
+        }
+        let (mut links, mut size, mut messages) = (Vec::new(), 0, 0);
+        for delivery in deliveries {
+            size += 1;
+            messages += usize::from(delivery.is_first_count());
+            links.extend(delivery.link().filter(|_| links.len() < MOST_LINKS));
+        }
+        let start = Start { links, messages, ..Start::of(Step::Process) };
+        self.start(start, || describe().batch(size))
+    }
+}
+
+impl<C: Client> Poll<C> {
+    /// Reports the messages of a call that gives batches, by a CLIENT span over the call that links
+    /// to what each of them carries. None of them: nothing is emitted.
+    ///
+    /// Answers one delivery for each, in their order.
+    pub fn received_batch<'a, X, F>(
+        self,
+        messages: impl IntoIterator<Item = (X, F)>,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Deliveries
+    where
+        X: Extractor,
+        F: FnOnce() -> MessageFacts,
+    {
+        let off = self.messaging.is_off();
+        let shared = &self.messaging.shared;
+        let options = shared.telemetry.options();
+        let (mut deliveries, mut batch) = (Vec::new(), Batch::default());
+        let mut left_out = 0;
+        for (message, facts) in messages {
+            let delivery = shared.delivery(&message, !off, !off);
+            if !off {
+                let facts = contain(facts).unwrap_or_default();
+                batch.push(delivery.span_context(), facts);
+            }
+            // Without allocating as long as there is nothing to keep.
+            if delivery.is_empty() && deliveries.is_empty() {
+                left_out += 1;
+            } else {
+                deliveries.extend((0..std::mem::take(&mut left_out)).map(|_| Delivery::default()));
+                deliveries.push(delivery);
+            }
+        }
+        if !off
+            && !deliveries.is_empty()
+            && let Some(call) = contain(describe)
+        {
+            let (call, links, messages) = batch.told(call, options);
+            self.report(links, messages, || call).finish();
+        }
+        Deliveries { known: deliveries.into_iter(), empty: left_out }
+    }
+}
+
+/// What is known of the messages of a batch.
+#[derive(Default)]
+struct Batch {
+    size: usize,
+    /// What all have so far, of what may be told of a batch.
+    common: Facts,
+    /// What each has, of those that are linked to.
+    linked: Vec<(SpanContext, Facts)>,
+}
+
+impl Batch {
+    fn push(&mut self, link: Option<SpanContext>, MessageFacts(facts): MessageFacts) {
+        if self.size == 0 {
+            let may_be = |(fact, _): &&(Fact<Value>, Value)| fact.of() != Of::OneMessage;
+            self.common = facts.iter().filter(may_be).cloned().collect();
+        } else {
+            self.common.retain(|one| {
+                facts.iter().any(|(fact, value)| fact.name() == one.0.name() && *value == one.1)
+            });
+        }
+        self.size += 1;
+        if let Some(link) = link.filter(|_| self.linked.len() < MOST_LINKS) {
+            self.linked.push((link, facts));
+        }
+    }
+
+    /// The call with what all messages have in common, the links with the rest, and the number.
+    fn told<'a>(
+        self,
+        mut call: MessagingCall<'a>,
+        options: &Options,
+    ) -> (MessagingCall<'a>, Vec<Link>, usize) {
+        let Self { size, common, linked } = self;
+        let is_common = |name: &str| common.iter().any(|(fact, _)| fact.name() == name);
+        let links = linked.into_iter().map(|(context, facts)| {
+            let own = facts.into_iter().filter(|(fact, _)| !is_common(fact.name())).collect();
+            let own: Vec<KeyValue> = attributes(own, false, options);
+            Link::new(context, own, 0)
+        });
+        let links = links.collect();
+        lift(&mut call, |fact| common.iter().find(|(known, _)| known.name() == fact));
+        call.facts.extend(common);
+        (call.batch(size), links, size)
+    }
+}
+
+/// Destination and partition, where the call does not know them and the messages do, are facts of
+/// its kind: they name the span and are on points.
+fn lift<'f>(call: &mut MessagingCall<'_>, find: impl Fn(&str) -> Option<&'f (Fact<Value>, Value)>) {
+    let text = |name| match find(name) {
+        Some((_, Value::String(text))) => Some(text.as_str().to_owned()),
+        _ => None,
+    };
+    if call.kind.destination == Destination::none()
+        && let Some(name) = text(DESTINATION_NAME.name())
+    {
+        call.kind.destination = Destination::named(name);
+    }
+    if call.kind.partition.is_none() {
+        let name = text(PARTITION_ID.name());
+        call.kind.partition = name.map(|name| Partition(Number::Name(name.into())));
+    }
+}

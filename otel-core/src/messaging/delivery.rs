@@ -1,0 +1,168 @@
+//! What travels with a received message: the context it carries, and whether it was counted.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry::Context;
+use opentelemetry::baggage::{Baggage, BaggageExt as _, KeyValueMetadata};
+use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::{FutureExt as _, Link, SpanContext, TraceContextExt as _};
+
+use super::{Shared, span_of};
+use crate::options::{InboundBaggage, Options, ProcessParent};
+
+/// Travels with a received message to where it is processed and settled. What the message carries
+/// was read once, and a message that was counted is not counted again. A clone is another handle of
+/// the same value; the default stands for a message that carried nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    /// What the message carried, over an empty context.
+    creation: Context,
+    counted: AtomicBool,
+}
+
+/// How a message is to be handled.
+pub(super) struct Handling {
+    pub(super) parent: Context,
+    pub(super) links: Vec<Link>,
+    /// Whether the message brought anything that is in `parent`.
+    pub(super) brings: bool,
+}
+
+impl Shared {
+    /// Reads what a message carries. Kept also where that is nothing if it is to be counted.
+    pub(super) fn delivery(
+        &self,
+        message: &impl Extractor,
+        counted: bool,
+        listening: bool,
+    ) -> Delivery {
+        let creation = self.telemetry.extract(message);
+        let creation = match &self.telemetry.options().inbound_baggage {
+            _ if creation.baggage().is_empty() => creation,
+            InboundBaggage::All => creation,
+            InboundBaggage::Drop => creation.with_cleared_baggage(),
+            InboundBaggage::Only(names) => {
+                let names = names.iter().map(String::as_str);
+                let wanted = names.filter_map(|name| pair(name, creation.baggage()));
+                creation.with_baggage(wanted.collect::<Vec<_>>())
+            }
+        };
+        let brings = span_of(&creation).is_some() || !creation.baggage().is_empty();
+        let counted = AtomicBool::new(counted);
+        Delivery((brings || listening).then(|| Arc::new(Inner { creation, counted })))
+    }
+}
+
+pub(super) fn pairs(context: &Context) -> impl Iterator<Item = KeyValueMetadata> {
+    let baggage = context.baggage();
+    baggage.iter().filter_map(move |(name, _)| pair(name.as_str(), baggage))
+}
+
+fn pair(name: &str, baggage: &Baggage) -> Option<KeyValueMetadata> {
+    let (value, more) = baggage.get_with_metadata(name)?;
+    Some(KeyValueMetadata::new(name.to_owned(), value.clone(), more.as_str()))
+}
+
+impl Delivery {
+    /// The current context with what the message carries: its trace as the remote parent, its
+    /// baggage. For those who handle messages in spans of their own, or in none.
+    pub fn context(&self) -> Context {
+        let current = Context::current();
+        match &self.0 {
+            Some(inner) => inner.carried_by(&inner.below(&current)),
+            None => current,
+        }
+    }
+
+    /// Runs a future in [`context`](Self::context).
+    pub fn instrument<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        future.with_context(self.context())
+    }
+
+    /// The span that the message was created in, if it carries one.
+    pub fn span_context(&self) -> Option<SpanContext> {
+        span_of(&self.0.as_ref()?.creation)
+    }
+
+    pub(super) fn link(&self) -> Option<Link> {
+        self.span_context().map(Link::with_context)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the message has still to be counted; only the first to ask hears yes.
+    pub(super) fn is_first_count(&self) -> bool {
+        self.0.as_ref().is_none_or(|inner| !inner.counted.swap(true, Ordering::Relaxed))
+    }
+
+    /// Parent, links and baggage of a span that handles this message alone.
+    pub(super) fn handling(&self, ambient: &Context, options: &Options) -> Handling {
+        let Some(inner) = &self.0 else {
+            return Handling { parent: ambient.clone(), links: Vec::new(), brings: false };
+        };
+        let mut links: Vec<_> = self.link().into_iter().collect();
+        let ambient_span = span_of(ambient);
+        let message_is_parent = match options.process_parent {
+            ProcessParent::Ambient => ambient_span.is_none(),
+            ProcessParent::Message => true,
+            ProcessParent::Link => false,
+        };
+        let below = message_is_parent && !links.is_empty();
+        links.extend(ambient_span.filter(|_| below).map(Link::with_context));
+        let parent = if below { inner.below(ambient) } else { ambient.clone() };
+        let brings = below || !inner.creation.baggage().is_empty();
+        Handling { parent: inner.carried_by(&parent), links, brings }
+    }
+}
+
+impl Inner {
+    /// A context whose span is the message's, if it carries one.
+    fn below(&self, context: &Context) -> Context {
+        match span_of(&self.creation) {
+            Some(span) => context.with_remote_span_context(span),
+            None => context.clone(),
+        }
+    }
+
+    /// A context with the message's baggage; of one name the message's counts.
+    fn carried_by(&self, context: &Context) -> Context {
+        if self.creation.baggage().is_empty() {
+            return context.clone();
+        }
+        let all: Vec<_> = pairs(context).chain(pairs(&self.creation)).collect();
+        context.with_baggage(all)
+    }
+}
+
+/// The deliveries of a batch, in the order of its messages.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    pub(super) known: std::vec::IntoIter<Delivery>,
+    /// Messages that carried nothing, while nobody listened.
+    pub(super) empty: usize,
+}
+
+impl Iterator for Deliveries {
+    type Item = Delivery;
+
+    fn next(&mut self) -> Option<Delivery> {
+        self.known.next().or_else(|| {
+            self.empty = self.empty.checked_sub(1)?;
+            Some(Delivery::default())
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let length = self.known.len() + self.empty;
+        (length, Some(length))
+    }
+}
+
+impl ExactSizeIterator for Deliveries {}

@@ -1,0 +1,226 @@
+//! What messages bring is not to be trusted: read within a bound, and the message is delivered.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
+
+mod support;
+
+use std::collections::HashMap;
+
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::propagation::Extractor as _;
+use otel_core::propagation::{ByteCarrier, StringCarrier};
+use otel_testing::Capture;
+use support::broker::{Client, Record, messaging, orders};
+
+const TRACE: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[test]
+fn broken_headers_are_as_if_they_were_not_there() {
+    let capture = Capture::new();
+    let client = Client::new(&capture.telemetry());
+    let named = |name: &str, value: Vec<u8>| vec![(name.to_owned(), value)];
+    let long = b"x".repeat(1_000_000);
+    let mut oversized_state = named("traceparent", TRACE.to_vec());
+    oversized_state.push(("tracestate".to_owned(), long.clone()));
+    for (headers, has_parent) in [
+        (named("traceparent", long.clone()), false),
+        (named("traceparent", b"00-zz-zz-zz".to_vec()), false),
+        (named("traceparent", vec![0xff; 55]), false),
+        (named("baggage", b"k=v,".repeat(100_000)), false),
+        (named("baggage", long), false),
+        (oversized_state, true),
+    ] {
+        client.broker.send(Record { headers: headers.clone(), offset: 0 }).unwrap();
+        let received = client.receive().unwrap();
+        assert_eq!(received.record.headers, headers, "the message is as it was");
+        let context = received.delivery.span_context();
+        assert_eq!(context.is_some(), has_parent);
+        assert!(context.is_none_or(|context| context.trace_state().header().is_empty()));
+        assert!(received.delivery.context().baggage().is_empty());
+        client.messaging.process(&received.delivery, || orders("process")).finish();
+    }
+}
+
+#[test]
+fn values_longer_than_any_propagator_writes_are_not_read() {
+    let headers = |length: usize| vec![("baggage".to_owned(), b"x".repeat(length))];
+    assert!(ByteCarrier(&headers(8192)).get("baggage").is_some());
+    assert_eq!(ByteCarrier(&headers(8193)).get("baggage"), None);
+    assert_eq!(ByteCarrier(&headers(8193)).get_all("baggage"), None);
+    let texts = HashMap::from([("baggage".to_owned(), "x".repeat(8193))]);
+    assert_eq!(StringCarrier(&texts).get("baggage"), None);
+}
+
+#[test]
+fn only_the_first_thousand_headers_are_looked_at() {
+    let filler = |count: usize| (0..count).map(|it| (format!("filler-{it}"), b"x".to_vec()));
+    let trace = || [("traceparent".to_owned(), TRACE.to_vec())];
+    let late: Vec<_> = filler(10_000).chain(trace()).collect();
+    let early: Vec<_> = trace().into_iter().chain(filler(10_000)).collect();
+    assert_eq!(ByteCarrier(&late).get("traceparent"), None);
+    assert!(ByteCarrier(&early).get("traceparent").is_some());
+    assert!(ByteCarrier(&late).keys().len() < 2000);
+    let texts: HashMap<_, _> = (0..10_000).map(|it| (format!("{it}"), "x".to_owned())).collect();
+    assert!(StringCarrier(&texts).keys().len() < 2000);
+
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let delivery = messaging.poll().received(&ByteCarrier(&late), || orders("poll"));
+    assert!(delivery.span_context().is_none());
+    assert_eq!(capture.spans().len(), 1);
+}
+
+#[test]
+fn baggage_of_the_application_s_own_wins_over_the_ambient() {
+    use opentelemetry::{Context, KeyValue};
+
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let mut headers = HashMap::from([("baggage".to_owned(), "tenant=own".to_owned())]);
+    let ambient = Context::current().with_baggage([KeyValue::new("tenant", "ambient")]);
+    {
+        let _guard = ambient.attach();
+        messaging.send(&mut StringCarrier(&mut headers), || orders("send")).finish();
+    }
+    assert_eq!(headers["baggage"], "tenant=own");
+    assert!(headers.contains_key("traceparent"));
+}
+
+/// A carrier that panics when it is written to.
+struct Bomb;
+
+impl opentelemetry::propagation::Injector for Bomb {
+    fn set(&mut self, _: &str, _: String) {
+        panic!("a carrier's own")
+    }
+}
+
+impl opentelemetry::propagation::Extractor for Bomb {
+    fn get(&self, _: &str) -> Option<&str> {
+        panic!("a carrier's own")
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+impl otel_core::propagation::Carrier for Bomb {}
+
+#[test]
+fn a_carrier_that_panics_is_contained() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    messaging.send(&mut Bomb, || orders("send")).finish();
+    let delivery = messaging.poll().received(&Bomb, || orders("poll"));
+    messaging.process(&delivery, || orders("process")).finish();
+    assert_eq!(capture.spans().len(), 3);
+}
+
+#[test]
+fn a_description_that_panics_is_contained_and_the_message_delivered() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let mut headers = HashMap::new();
+    messaging.send(&mut StringCarrier(&mut headers), || panic!("an adapter's own")).finish();
+    let _ = messaging.poll().received(&StringCarrier(&headers), || panic!("an adapter's own"));
+    capture.assert_silent();
+}
+
+/// A provider whose tracer panics.
+#[derive(Debug)]
+struct PanickingProvider;
+
+#[derive(Debug)]
+struct PanickingTracer;
+
+impl opentelemetry::trace::TracerProvider for PanickingProvider {
+    type Tracer = PanickingTracer;
+
+    fn tracer_with_scope(&self, _: opentelemetry::InstrumentationScope) -> PanickingTracer {
+        PanickingTracer
+    }
+}
+
+impl opentelemetry::trace::Tracer for PanickingTracer {
+    type Span = opentelemetry::trace::noop::NoopSpan;
+
+    fn build_with_context(
+        &self,
+        _: opentelemetry::trace::SpanBuilder,
+        _: &opentelemetry::Context,
+    ) -> Self::Span {
+        panic!("a provider's own")
+    }
+}
+
+#[test]
+fn a_provider_that_panics_keeps_no_message_from_its_context() {
+    use opentelemetry::trace::TraceContextExt as _;
+
+    let capture = Capture::new();
+    let telemetry = capture.telemetry_builder().tracer_provider(PanickingProvider).build();
+    let messaging = messaging(&telemetry);
+    let carried =
+        HashMap::from([("traceparent".to_owned(), String::from_utf8_lossy(TRACE).into())]);
+    let received = messaging.poll().received(&StringCarrier(&carried), || orders("poll"));
+    let process = messaging.process(&received, || orders("process"));
+    let handled = process.handle_blocking(|| {
+        let mut headers = HashMap::new();
+        messaging.send(&mut StringCarrier(&mut headers), || orders("send")).finish();
+        assert_eq!(headers.get("traceparent"), carried.get("traceparent"));
+        let facts = otel_core::messaging::MessageFacts::new;
+        let mut headers = HashMap::new();
+        let batch = [(StringCarrier(&mut headers), facts)];
+        messaging.send_batch(batch, || orders("send")).finish();
+        assert_eq!(headers.get("traceparent"), carried.get("traceparent"));
+        Ok::<_, ()>(opentelemetry::Context::current().span().span_context().clone())
+    });
+    assert_eq!(handled.ok(), received.span_context());
+    capture.assert_no_spans();
+}
+
+/// A message that has no place left, as one of SQS with ten attributes.
+struct Full(HashMap<String, String>);
+
+impl opentelemetry::propagation::Injector for Full {
+    fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
+    }
+}
+
+impl opentelemetry::propagation::Extractor for Full {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+impl otel_core::propagation::Carrier for Full {
+    fn takes_headers(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_message_without_a_place_left_is_sent_as_it_is() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let mut message = Full(HashMap::new());
+    messaging.create(&mut message, || orders("create")).finish();
+    capture.assert_no_spans();
+    messaging.send(&mut message, || orders("send")).finish();
+    assert!(message.0.is_empty());
+    assert_eq!(capture.spans()[0].span_kind, opentelemetry::trace::SpanKind::Client);
+    let mut own =
+        HashMap::from([("traceparent".to_owned(), String::from_utf8_lossy(TRACE).into())]);
+    capture.clear();
+    messaging.create(&mut StringCarrier(&mut own), || orders("create")).finish();
+    capture.assert_no_spans();
+}
