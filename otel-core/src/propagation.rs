@@ -61,23 +61,29 @@ impl Carrier for NoHeaders {
 
 /// Headers that are a map from name to text.
 pub trait StringHeaders {
-    /// Sets a header, in place of all that had this name in whatever case.
-    fn put(&mut self, name: &str, value: String);
     /// The value of a header, by its name in whatever case.
     fn value(&self, name: &str) -> Option<&str>;
     /// The names of all headers.
     fn names(&self) -> Vec<&str>;
 }
 
+/// [`StringHeaders`] of a message that is to be sent.
+pub trait StringHeadersMut: StringHeaders {
+    /// Sets a header, in place of all that had this name in whatever case.
+    fn put(&mut self, name: &str, value: String);
+}
+
 /// The maps of the standard library, whose methods have the same names without a trait for them.
 macro_rules! string_headers {
     ($map:ty $(, $hasher:ident)?) => {
-        impl $(<$hasher: BuildHasher>)? StringHeaders for $map {
+        impl $(<$hasher: BuildHasher>)? StringHeadersMut for $map {
             fn put(&mut self, name: &str, value: String) {
                 self.retain(|known, _| !known.eq_ignore_ascii_case(name));
                 self.insert(name.to_owned(), value);
             }
+        }
 
+        impl $(<$hasher: BuildHasher>)? StringHeaders for $map {
             fn value(&self, name: &str) -> Option<&str> {
                 let found = self.get(name).or_else(|| {
                     let mut headers = self.iter().take(MOST_HEADERS);
@@ -100,7 +106,7 @@ string_headers!(BTreeMap<String, String>);
 #[derive(Debug)]
 pub struct StringCarrier<H>(pub H);
 
-impl<H: StringHeaders> Injector for StringCarrier<&mut H> {
+impl<H: StringHeadersMut> Injector for StringCarrier<&mut H> {
     fn set(&mut self, name: &str, value: String) {
         self.0.put(name, value);
     }
@@ -108,14 +114,14 @@ impl<H: StringHeaders> Injector for StringCarrier<&mut H> {
 
 /// Reading is the same, whichever way the headers are lent.
 macro_rules! extractor {
-    ($carrier:ident over $headers:ident: $get:item $keys:item $($more:item)?) => {
+    ($carrier:ident over $headers:ident, $headers_mut:ident: $get:item $keys:item $($more:item)?) => {
         impl<H: $headers> Extractor for $carrier<&H> { $get $keys $($more)? }
         impl<H: $headers> Extractor for $carrier<&mut H> { $get $keys $($more)? }
-        impl<H: $headers> Carrier for $carrier<&mut H> {}
+        impl<H: $headers_mut> Carrier for $carrier<&mut H> {}
     };
 }
 
-extractor!(StringCarrier over StringHeaders:
+extractor!(StringCarrier over StringHeaders, StringHeadersMut:
     fn get(&self, name: &str) -> Option<&str> {
         self.0.value(name).filter(|value| value.len() <= LONGEST_VALUE)
     }
@@ -127,15 +133,19 @@ extractor!(StringCarrier over StringHeaders:
 
 /// Headers that are a list of names and bytes, where a name may stand several times.
 pub trait ByteHeaders {
+    /// All headers that have a value, in their order.
+    fn entries(&self) -> impl Iterator<Item = (&str, &[u8])>;
+}
+
+/// [`ByteHeaders`] of a message that is to be sent.
+pub trait ByteHeadersMut: ByteHeaders {
     /// Appends a header.
     fn append(&mut self, name: &str, value: Vec<u8>);
     /// Removes all headers of this name in whatever case.
     fn remove(&mut self, name: &str);
-    /// All headers, in their order.
-    fn entries(&self) -> impl Iterator<Item = (&str, &[u8])>;
 }
 
-impl ByteHeaders for Vec<(String, Vec<u8>)> {
+impl ByteHeadersMut for Vec<(String, Vec<u8>)> {
     fn append(&mut self, name: &str, value: Vec<u8>) {
         self.push((name.to_owned(), value));
     }
@@ -143,7 +153,9 @@ impl ByteHeaders for Vec<(String, Vec<u8>)> {
     fn remove(&mut self, name: &str) {
         self.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
     }
+}
 
+impl ByteHeaders for Vec<(String, Vec<u8>)> {
     fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
@@ -156,14 +168,14 @@ impl ByteHeaders for Vec<(String, Vec<u8>)> {
 #[derive(Debug)]
 pub struct ByteCarrier<H>(pub H);
 
-impl<H: ByteHeaders> Injector for ByteCarrier<&mut H> {
+impl<H: ByteHeadersMut> Injector for ByteCarrier<&mut H> {
     fn set(&mut self, name: &str, value: String) {
         self.0.remove(name);
         self.0.append(name, value.into_bytes());
     }
 }
 
-extractor!(ByteCarrier over ByteHeaders:
+extractor!(ByteCarrier over ByteHeaders, ByteHeadersMut:
     fn get(&self, name: &str) -> Option<&str> {
         readable::<H>(self.0, name).last()
     }
