@@ -48,6 +48,17 @@ pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
     }
 }
 
+/// Whether the server is the one that it is called after. Where another stands in for it, says what
+/// that one does otherwise, and how to run what was skipped: no machine without Docker has the real
+/// one, so `OTEL_TEST_REQUIRE` does not demand it. Ask the server itself who it is.
+pub fn is_real(server: &Server, stand_in: Option<&str>, otherwise: &str) -> bool {
+    let Some(stand_in) = stand_in else { return true };
+    // Past the capture of the test harness: what did not run must be seen.
+    let up = format!("`cargo xtask services up --docker {}`", server.name());
+    _ = writeln!(io::stderr(), "skipped: {stand_in} {otherwise}; for the real server: {up}");
+    false
+}
+
 /// Panics if the secret is in anything that was captured.
 #[track_caller]
 pub fn assert_nowhere(capture: &Capture, secret: &str) {
