@@ -6,11 +6,12 @@ pub mod collector;
 pub mod otlp;
 pub mod received;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use native::{Extra, Private, Server};
+use native::{Extra, Private, Server, Services};
 use otel_testing::{Capture, Point, PointValue, live};
 
 /// Long enough for a busy machine; nothing waits this long unless it fails.
@@ -46,6 +47,22 @@ pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
         }
         Err(error) => panic!("{error:#}"),
     }
+}
+
+/// As [`live::address`], for a server that not every machine can run: `OTEL_TEST_REQUIRE=all` does not
+/// demand it.
+pub fn address_where_it_runs(server: &Server) -> Option<String> {
+    let key = server.key();
+    let addresses = Services::from_env().map(|services| services.addresses());
+    let addresses = addresses.ok().and_then(|path| std::fs::read(path).ok());
+    let addresses: Option<BTreeMap<String, String>> =
+        addresses.and_then(|text| serde_json::from_slice(&text).ok());
+    let is_started = addresses.is_some_and(|addresses| addresses.contains_key(&key));
+    if is_started || std::env::var_os(format!("OTEL_TEST_{key}")).is_some() {
+        return live::address(&key);
+    }
+    _ = writeln!(io::stderr(), "skipped: no {}, which was not started", server.name());
+    None
 }
 
 /// Whether the server is the one that it is called after. Where another stands in for it, says what
