@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::interrupt;
 use crate::process::POLL;
 
 /// Ports from here on are given to outgoing connections, and so are taken at random.
@@ -84,9 +85,21 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
 /// Held until dropped; other launchers wait.
 pub(crate) fn lock(home: &Path, name: &str) -> Result<File> {
     make_folder(home)?;
-    let path = home.join(format!("{name}.lock"));
-    let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
-    file.with_context(|| format!("cannot lock {}", path.display()))
+    let (path, start) = (home.join(format!("{name}.lock")), Instant::now());
+    let what = || format!("cannot lock {}", path.display());
+    let file = File::create(&path).with_context(what)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(what),
+            // Who is to end and cleans up does not wait for a build of somebody else's.
+            Err(TryLockError::WouldBlock) if start.elapsed() > Duration::from_secs(2) => {
+                interrupt::check()?;
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        sleep(POLL);
+    }
 }
 
 /// A free port, kept from other launchers of this home until dropped.

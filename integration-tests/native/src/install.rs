@@ -4,17 +4,23 @@
 use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::mem;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::{self, sleep};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::build;
 use crate::home;
+use crate::interrupt;
 use crate::jdk;
 use crate::place::{cache, find};
+use crate::process::{POLL, Process};
 use crate::server::Server;
 use crate::services::Report;
 
@@ -110,12 +116,26 @@ fn missing(server: &Server) -> Option<Missing> {
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
-    let output = Command::new(APT)
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {APT}"))?;
+    let mut command = Command::new(APT);
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    // A group of its own: it is told to end by itself, not what it runs, for half a package would
+    // be in everybody's way.
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
+    let child = child.with_context(|| format!("cannot run {APT}"))?;
+    let process = i32::try_from(child.id()).ok().and_then(Process::of);
+    let output = thread::scope(|scope| {
+        let output = scope.spawn(|| child.wait_with_output());
+        let mut asked = false;
+        while !output.is_finished() {
+            if interrupt::interrupted() && !mem::replace(&mut asked, true) {
+                process.as_ref().map_or(Ok(()), |apt| apt.signal(Signal::SIGINT))?;
+            }
+            sleep(POLL);
+        }
+        output.join().map_err(|_| anyhow!("the launcher panicked; please report it"))
+    })?;
+    let output = output.with_context(|| format!("lost {APT}"))?;
+    interrupt::check()?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         bail!("`apt-get {}` failed; try it by hand:\n{}", arguments.join(" "), errors.trim_end());

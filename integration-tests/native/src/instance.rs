@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::home::{self, Port};
 use crate::install;
+use crate::interrupt;
 use crate::place::{Place, last_lines, make_data_folder};
 use crate::private::Extra;
 use crate::process::{POLL, Process};
@@ -127,6 +128,7 @@ impl Instance {
             // Whoever started it may still be waiting for it, or have been interrupted.
             return self.wait_until_ready();
         }
+        interrupt::check()?;
         // What is left of one that has lost a process would be in the way.
         self.kill()?;
         install::ensure(self.server, report)?;
@@ -260,6 +262,7 @@ impl Instance {
     fn wait_until_ready(&self) -> Result<()> {
         let (server, place, start) = (self.server, self.place()?, Instant::now());
         loop {
+            interrupt::check()?;
             // In this order: what has just died may have been answered for by another.
             let answer = (server.ready)(&place);
             if self.process().is_none() {

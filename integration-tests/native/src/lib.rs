@@ -16,6 +16,7 @@ mod build;
 mod home;
 mod install;
 mod instance;
+mod interrupt;
 mod jdk;
 mod pins;
 mod place;
@@ -27,6 +28,7 @@ mod services;
 mod wire;
 
 pub use install::Missing;
+pub use interrupt::{interrupt, interrupted};
 pub use private::{Extra, Private};
 pub use server::Server;
 pub use services::{Report, Services, State, Status};

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use native::{Missing, Server, Services, State};
 
+use crate::interrupt;
 use docker::Docker;
 
 /// What to do with them.
@@ -63,6 +64,9 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     let services = open()?;
     let docker = Docker::of(&services)?;
     let mut failures = Failures::new();
+    if matches!(task, Task::Up { .. } | Task::Restart { .. } | Task::Fetch { .. }) {
+        interrupt::listen()?;
+    }
     match task {
         Task::Status => {}
         Task::Up { names, docker: true, .. } => docker.up(names)?,
@@ -130,10 +134,20 @@ pub(crate) fn up(
     let docker = Docker::of(services)?;
     let ours = servers.iter().copied().filter(|server| !docker.has(server.name()));
     let ours: Vec<&Server> = ours.collect();
-    Ok(each(&ours, |server| {
+    let results = each(&ours, |server| {
         let wish = ports.iter().find(|(name, _)| name.eq_ignore_ascii_case(server.name()));
         services.up_on(server, wish.map(|(_, port)| *port))
-    }))
+    });
+    if native::interrupted() {
+        let started = results.iter().filter(|(_, result)| matches!(result, Ok(true)));
+        let started: Vec<&Server> = started.map(|(server, _)| *server).collect();
+        each(&started, |server| services.kill(server)).into_iter().try_for_each(|(_, it)| it)?;
+        bail!(
+            "what was started is stopped; `cargo xtask services up` goes on, `down` removes the \
+             data"
+        );
+    }
+    Ok(results)
 }
 
 /// Some side by side, for most of a start and of an end is waiting; not all, for the rest takes a
@@ -189,6 +203,9 @@ fn failed<T>(results: Vec<(&'static Server, Result<T>)>) -> Failures {
 
 /// A sentence for each that failed; what several lack is said once.
 fn explain(failures: &Failures) -> Result<ExitCode> {
+    if native::interrupted() {
+        bail!("what was begun is stopped, and begun anew the next time");
+    }
     let mut lacks: BTreeMap<&str, Vec<(&Server, &Missing)>> = BTreeMap::new();
     let mut said = Vec::new();
     for (server, error) in failures {
