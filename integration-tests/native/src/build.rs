@@ -83,10 +83,11 @@ pub(crate) fn ensure(server: &Server, cache: &Path, report: Report) -> Result<()
     if folder.exists() {
         return Ok(());
     }
-    make(server, build, &folder).with_context(|| {
+    let made = make(server, build, &folder).with_context(|| {
         let how: Vec<&str> = build.tools.iter().map(|(_, how)| *how).collect();
         format!("{} cannot be built (it needs {})", server.title, how.join(", "))
-    })?;
+    });
+    made.map_err(|error| home::explain_full(error, cache, "OTEL_SERVICES_CACHE"))?;
     prune(server, cache)
 }
 
@@ -123,10 +124,20 @@ fn name(server: &Server, build: &Build) -> String {
 
 fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
     let part = folder.with_extension("part");
-    // Of a build that was interrupted.
+    // Of a launcher that was killed.
     home::remove_folder(&part)?;
-    let (sources, out) = (part.join("sources"), part.join("out"));
-    for folder in [&sources, &out] {
+    let made = make_in(&part, server, build);
+    // Whole or not at all.
+    let made = made.and_then(|out| {
+        fs::rename(&out, folder).with_context(|| format!("cannot make {}", folder.display()))
+    });
+    made.and(home::remove_folder(&part))
+}
+
+/// The folder below `part` with what was built.
+fn make_in(part: &Path, server: &Server, build: &Build) -> Result<PathBuf> {
+    let [sources, out, temporary] = ["sources", "out", "temporary"].map(|name| part.join(name));
+    for folder in [&sources, &out, &temporary] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     for (name, text) in build.files {
@@ -143,14 +154,13 @@ fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
         command.args(words).current_dir(&sources).envs(build.environment.iter().copied());
         // What is itself a program of the JVM takes the same one.
         command.envs(server.jdk.as_ref().and_then(jdk::find).map(|home| ("JAVA_HOME", home)));
+        // Nothing stays elsewhere, and what they say is understood.
+        command.env("TMPDIR", &temporary).env("LC_ALL", "C.UTF-8");
         if let Err(error) = run(&mut command, "") {
-            home::remove_folder(&part)?;
             bail!("{}", last_lines(&format!("{error:#}")));
         }
     }
-    // Whole or not at all.
-    fs::rename(&out, folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    home::remove_folder(&part)
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::interrupt;
@@ -80,6 +80,18 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
             }
         }
     }
+}
+
+/// What to do where the reason is a full disk, whoever found it: we, or a program that said so.
+pub(crate) fn explain_full(error: Error, folder: &Path, variable: &str) -> Error {
+    let said = format!("{error:#}");
+    if !["No space left on device", "Disk quota exceeded"].iter().any(|it| said.contains(it)) {
+        return error;
+    }
+    let folder = folder.display();
+    error.context(format!(
+        "the disk of {folder} is full; make room there, or set {variable} to a folder on another one"
+    ))
 }
 
 /// Held until dropped; other launchers wait.

@@ -132,6 +132,13 @@ impl Instance {
         // What is left of one that has lost a process would be in the way.
         self.kill()?;
         install::ensure(self.server, report)?;
+        self.begin(ports, report).map_err(|error| {
+            let folder = self.state.data.as_ref().unwrap_or(&self.folder);
+            home::explain_full(error, folder, "OTEL_SERVICES_HOME")
+        })
+    }
+
+    fn begin(&mut self, ports: &[u16], report: Report) -> Result<()> {
         self.take_ports(ports)?;
         self.make_folder()?;
         if !self.state.initialised {
