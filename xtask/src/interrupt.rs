@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::services;
+use crate::services::{self, progress};
 
 /// The code of who was ended by a signal, as shells have it; 0 while there was none.
 static CODE: AtomicU8 = AtomicU8::new(0);
@@ -22,7 +22,7 @@ pub(crate) fn listen() -> Result<()> {
             if CODE.swap(code, Ordering::Relaxed) != 0 {
                 exit(code.into());
             }
-            eprintln!("interrupted: stopping what was started; once more, and it is left as it is");
+            progress::say("interrupted: stopping what was started; once more ends this at once");
             thread::spawn(|| native::interrupt());
         }
     });

@@ -32,6 +32,24 @@ const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 /// one package manager.
 const LOCK: &str = "/var/cache/otel-clients";
 
+/// What to say of a tool that could not fetch anything.
+pub(crate) const OFFLINE: &str =
+    "nothing can be fetched; check the network, and the proxy where there is one";
+
+/// How the tools say that: pip, Maven, Go, apt.
+const NO_NETWORK: [&str; 6] = [
+    "Could not transfer artifact",
+    "Failed to establish a new connection",
+    "Temporary failure resolving",
+    "Temporary failure in name resolution",
+    "Could not connect to",
+    "dial tcp",
+];
+
+pub(crate) fn is_offline(said: &str) -> bool {
+    NO_NETWORK.iter().any(|it| said.contains(it))
+}
+
 /// What a server needs and this machine does not have.
 #[derive(Clone, Debug)]
 pub struct Missing {
@@ -103,9 +121,12 @@ fn packages(server: &Server, report: Report) -> Result<()> {
     }
     report(server, &format!("installing {}", server.packages.join(" ")));
     let _guard = NoDefaultInstances::forbid()?;
-    apt(&["update", "-q"])?;
+    let updated = apt(&["update", "-q"])?;
     let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-    apt(&[&options, server.packages].concat())
+    // Where nothing can be fetched the update succeeds, and then there is no such package.
+    let result = apt(&[&options, server.packages].concat());
+    let result = if is_offline(&updated) { result.context(OFFLINE) } else { result };
+    result.map(drop)
 }
 
 /// The first program that it needs and nobody has.
@@ -115,7 +136,8 @@ fn missing(server: &Server) -> Option<Missing> {
     Some(Missing::new(server, program))
 }
 
-fn apt(arguments: &[&str]) -> Result<()> {
+/// What it complained of, also where it succeeded.
+fn apt(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(APT);
     command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     // A group of its own: it is told to end by itself, not what it runs, for half a package would
@@ -136,11 +158,11 @@ fn apt(arguments: &[&str]) -> Result<()> {
     })?;
     let output = output.with_context(|| format!("lost {APT}"))?;
     interrupt::check()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
         bail!("`apt-get {}` failed; try it by hand:\n{}", arguments.join(" "), errors.trim_end());
     }
-    Ok(())
+    Ok(errors.into_owned())
 }
 
 /// While it lives, packages do not start what they bring: that would take the default ports, and
@@ -203,6 +225,16 @@ mod tests {
         assert_eq!(said(&built), format!("{needs}get Tool 7 from afar; {debian}"));
         let only_built = Server { packages: &[], ..built };
         assert_eq!(said(&only_built), format!("{needs}get Tool 7 from afar"));
+    }
+
+    #[test]
+    fn a_jdk_of_another_version_is_as_none() {
+        let jdk = Some(4000..=4001);
+        let server = Server { title: "A 1", programs: &["java", "javac"], jdk, ..PLAIN };
+        let error = ensure(&server, |_, line| panic!("{line}")).unwrap_err().to_string();
+        let expected = "A 1 needs JDK 4000 to 4001 in /usr/lib/jvm or JAVA_HOME, which is not \
+                        installed; get it from https://adoptium.net";
+        assert_eq!(error, expected);
     }
 
     #[test]

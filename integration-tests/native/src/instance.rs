@@ -310,3 +310,37 @@ impl Instance {
         home::write_json(&self.folder.join("state.json"), &self.state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::PLAIN;
+    use std::time::Duration;
+
+    #[test]
+    fn a_server_that_never_answers_is_ended_and_its_log_shown() {
+        static DEAF: Server = Server {
+            name: "deaf",
+            title: "Deaf 1",
+            command: |place| {
+                let mut command = place.command("sh -c");
+                command.arg("echo listening to nobody; sleep 600 & sleep 600");
+                command
+            },
+            ready: |_| bail!("it is silent"),
+            patience: Duration::from_millis(500),
+            ..PLAIN
+        };
+        let home = tempfile::tempdir().unwrap();
+        let mut instance = Instance::open(&DEAF, home.path(), home.path().join("deaf")).unwrap();
+        let start = Instant::now();
+        let error = instance.start(&[], |_, _| ()).unwrap_err().to_string();
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        let expected = "Deaf 1 did not answer within 500ms: it is silent; its log:\n  listening to \
+                        nobody\n  (all of it: ";
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!instance.processes().any(Process::lingers));
+        // The next start has a process of its own.
+        assert!(instance.start(&[], |_, _| ()).is_err());
+    }
+}

@@ -27,6 +27,7 @@ mod servers;
 mod services;
 mod wire;
 
+pub use build::built_so_far;
 pub use install::Missing;
 pub use interrupt::{interrupt, interrupted};
 pub use private::{Extra, Private};

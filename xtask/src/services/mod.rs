@@ -1,7 +1,7 @@
 //! `services`: the servers of the live tests.
 
 pub(crate) mod docker;
-mod progress;
+pub(crate) mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
@@ -79,7 +79,11 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
             docker::show(&["restart", name])?;
             docker::show(&["up", "--wait", name])?;
         }
-        Task::Restart { name } => services.restart(Server::named(name)?)?,
+        Task::Restart { name } => {
+            let result = services.restart(Server::named(name)?);
+            drop(progress::close());
+            result?;
+        }
         Task::Down { names } => return down(&services, &docker, names),
         Task::Fetch { names } => {
             return explain(&failed(each(&chosen(names, &[])?, |server| services.fetch(server))));
@@ -169,6 +173,7 @@ pub(crate) fn each<T: Send>(
             scope.spawn(work);
         }
     });
+    drop(progress::close());
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let place = |one: &Server| servers.iter().position(|server| server.name() == one.name());
     results.sort_by_key(|(server, _)| place(server));
@@ -225,8 +230,16 @@ fn explain(failures: &Failures) -> Result<ExitCode> {
     if said.is_empty() { Ok(ExitCode::SUCCESS) } else { bail!("{}", said.join("\nerror: ")) }
 }
 
-/// Servers that no registry has as anything else than an image.
-const DOCKER_ONLY: [(&str, &str); 2] = [("mysql", "MySQL 8.4"), ("scylla", "ScyllaDB")];
+/// Servers that no registry has as anything else than an image. What is `mongodb` without Docker
+/// only speaks its protocol.
+const DOCKER_ONLY: [(&str, &str); 6] = [
+    ("mysql", "MySQL 8.4"),
+    ("mongodb", "MongoDB 8.0 itself"),
+    ("scylla", "ScyllaDB"),
+    ("jaeger", "Jaeger"),
+    ("prometheus", "Prometheus"),
+    ("grafana", "Grafana"),
+];
 
 fn print_status(services: &Services) -> Result<()> {
     let docker = Docker::of(services)?;
@@ -276,6 +289,26 @@ mod tests {
             format!("kafka, pulsar: {jdk} is not installed; get JDK 7 from afar; {debian}"),
         ];
         assert_eq!(error.unwrap_err().to_string(), expected.join("\nerror: "));
+    }
+
+    #[test]
+    fn what_only_docker_has_is_listed() {
+        let compose = include_str!("../../../docker-compose.yml");
+        let (_, services) = compose.split_once("\nservices:\n").unwrap();
+        let names = services.lines().filter_map(|line| {
+            let (name, _) = line.strip_prefix("  ")?.split_once(':')?;
+            // The other nodes of a cluster are started with the first.
+            let is_node = name.starts_with("redis-cluster");
+            (!name.starts_with([' ', '#', '-']) && !is_node).then_some(name)
+        });
+        let mut names: Vec<&str> = names.collect();
+        assert!(names.contains(&"postgres") && names.contains(&"mysql"), "{names:?}");
+        let is_real = |name: &&str| *name != "mongodb" && Server::named(name).is_ok();
+        names.retain(|name| !is_real(name));
+        names.sort_unstable();
+        let mut listed = DOCKER_ONLY.map(|(name, _)| name);
+        listed.sort_unstable();
+        assert_eq!(names, listed);
     }
 
     #[test]
