@@ -93,6 +93,7 @@ pub(crate) fn ensure(server: &Server, cache: &Path, report: Report) -> Result<()
         let error = error.context(format!("{} cannot be built ({why})", server.title));
         home::explain_full(error, cache, "OTEL_SERVICES_CACHE")
     })?;
+    report(server, "built");
     prune(server, cache)
 }
 

@@ -85,9 +85,12 @@ impl Board {
     /// The same with the time of those that are not ready, and with how much of a build there is:
     /// how much there will be, none of the tools says.
     fn counted_on(&mut self, seconds: u64, built: fn(&str) -> Option<u64>) -> String {
-        for (name, step, shown) in self.rows.iter_mut().filter(|(_, step, _)| step != "ready") {
-            let size = built(name).map(|it| it / 1_000_000).filter(|megabytes| *megabytes > 0);
-            let size = size.map_or_else(String::new, |it| format!(", {it} MB so far"));
+        let is_done = |step: &str| ["built", "ready"].contains(&step);
+        for (name, step, shown) in self.rows.iter_mut().filter(|(_, step, _)| !is_done(step)) {
+            let size = built(name).map_or_else(String::new, |bytes| {
+                let tenths = bytes / 100_000;
+                format!(", {}.{} MB so far", tenths / 10, tenths % 10)
+            });
             *shown = line(seconds, name, &format!("{step}{size}"));
         }
         self.drawn(self.rows.len())
@@ -125,7 +128,7 @@ mod tests {
             board.redrawn(name, 1, step);
         }
         let drawn = board.counted_on(7, |name| (name == "a").then_some(12_345_678));
-        let expected = "\x1b[3A\x1b[2K   7 s  a: building it, 12 MB so far\n\
+        let expected = "\x1b[3A\x1b[2K   7 s  a: building it, 12.3 MB so far\n\
                         \x1b[2K   7 s  b: starting\n\x1b[2K   1 s  c: ready\n";
         assert_eq!(drawn, expected);
     }
