@@ -31,8 +31,8 @@ pub(crate) fn listen() -> Result<()> {
 
 /// What is said in place of the results of a task that was interrupted.
 pub(crate) fn instead(result: &Result<ExitCode>) -> Option<ExitCode> {
-    let code = CODE.load(Ordering::Relaxed);
-    if code == 0 {
+    // One that came when all was done changes nothing.
+    if !native::interrupted() {
         return None;
     }
     // The tests that were ended could not remove what they had.
@@ -41,5 +41,5 @@ pub(crate) fn instead(result: &Result<ExitCode>) -> Option<ExitCode> {
         Some(error) => eprintln!("error: interrupted: {error:#}"),
         None => eprintln!("error: interrupted"),
     }
-    Some(code.into())
+    Some(CODE.load(Ordering::Relaxed).into())
 }

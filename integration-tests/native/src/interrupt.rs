@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
@@ -11,29 +10,19 @@ use nix::unistd::getpgrp;
 
 use crate::process::{POLL, Process};
 
-/// Tools that do not end by then, after they were asked to, are killed.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on every call that starts a server, or builds one, ends with an error and leaves
-/// nothing running that it began; tools that run for this process are ended until it has ended
-/// itself. Servers that were ready already stay.
+/// nothing running that it began; what runs for this process is killed until it has ended itself.
+/// Servers that were ready already stay.
 ///
 /// Does not return: it wants a thread of its own.
 pub fn interrupt() -> ! {
     INTERRUPTED.store(true, Ordering::Relaxed);
-    let start = Instant::now();
-    let mut asked = Vec::new();
     loop {
         for tool in tools() {
-            // Who pressed Ctrl-C has told all of them; who sent a signal, only us.
-            if start.elapsed() > PATIENCE {
-                let _ = tool.kill();
-            } else if !asked.contains(&tool) {
-                let _ = tool.signal(Signal::SIGTERM);
-                asked.push(tool);
-            }
+            // One that is gone meanwhile, or somebody else's, is not ours to end.
+            let _ = tool.signal(Signal::SIGKILL);
         }
         sleep(POLL);
     }

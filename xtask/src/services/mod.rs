@@ -81,7 +81,7 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
         }
         Task::Restart { name } => {
             let result = services.restart(Server::named(name)?);
-            drop(progress::close());
+            progress::close();
             result?;
         }
         Task::Down { names } => return down(&services, &docker, names),
@@ -173,7 +173,7 @@ pub(crate) fn each<T: Send>(
             scope.spawn(work);
         }
     });
-    drop(progress::close());
+    progress::close();
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let place = |one: &Server| servers.iter().position(|server| server.name() == one.name());
     results.sort_by_key(|(server, _)| place(server));

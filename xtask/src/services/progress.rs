@@ -32,15 +32,13 @@ pub(crate) fn report(server: &Server, step: &str) {
 /// Says it below what was drawn, which from now on stays as it is.
 pub(crate) fn say(line: &str) {
     let start = if io::stderr().is_terminal() { "\r\x1b[2K" } else { "" };
-    close().rows.clear();
+    board().rows.clear();
     eprintln!("{start}{line}");
 }
 
 /// No line changes until the next step.
-pub(crate) fn close() -> MutexGuard<'static, Board> {
-    let mut board = board();
-    board.open = false;
-    board
+pub(crate) fn close() {
+    board().open = false;
 }
 
 fn board() -> MutexGuard<'static, Board> {
@@ -64,8 +62,7 @@ fn line(seconds: u64, name: &str, step: &str) -> String {
 }
 
 /// A line for each server: its name, its step, what is shown of it.
-#[derive(Debug)]
-pub(crate) struct Board {
+struct Board {
     rows: Vec<(&'static str, String, String)>,
     open: bool,
 }
