@@ -88,6 +88,14 @@ impl Machine {
     }
 }
 
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Nothing stays of a test that failed either.
+        let mut down = command(here(), &["services", "down"]);
+        let _ = down.env("OTEL_SERVICES_HOME", self.home.path()).output();
+    }
+}
+
 fn until(mut is_so: impl FnMut() -> bool, said: impl Fn() -> String) {
     let start = Instant::now();
     while !is_so() {
