@@ -199,3 +199,24 @@ fn tests_are_ended_and_their_servers_removed() {
         assert!(!machine.home.path().join("redis").exists());
     }
 }
+
+#[test]
+fn docker_is_ended_and_what_it_started_is_remembered() {
+    let docker = format!(
+        "case \"$*\" in *' config '*) echo '{{\"services\": {{\"mysql\": {{}}}}}}';; *' up '*) \
+         {ENDLESS};; esac"
+    );
+    for (signal, target, code) in [("-INT", "-", 130), ("-TERM", "", 143)] {
+        let machine = Machine::new(&[("docker", &docker)]);
+        let child = machine.run(&["services", "up", "--docker", "mysql"]);
+        machine.wait(1, "");
+        let (ended, said) = machine.interrupt(child, signal, target);
+        assert_eq!(ended, Some(code), "{said}");
+        let advice = ": `docker compose --profile '*' up --wait mysql` failed, see above; `cargo \
+                      xtask services logs NAME` shows a log, `cargo xtask services down` ends what \
+                      was started";
+        is_clear(&said, advice);
+        assert!(machine.home.path().join("docker.json").exists());
+        fs::remove_file(machine.home.path().join("docker.json")).unwrap();
+    }
+}

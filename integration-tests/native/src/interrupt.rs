@@ -20,8 +20,16 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn interrupt() -> ! {
     INTERRUPTED.store(true, Ordering::Relaxed);
     loop {
-        for tool in tools() {
+        // Paused first, until there is no other: one that is killed may have started another just
+        // now, to which nothing leads any more.
+        let mut paused: Vec<Process> = Vec::new();
+        while let Some(tool) = tools().into_iter().find(|tool| !paused.contains(tool)) {
             // One that is gone meanwhile, or somebody else's, is not ours to end.
+            let _ = tool.signal(Signal::SIGSTOP);
+            paused.push(tool);
+        }
+        // Our own child last: who waits for it goes on, and this process may be gone.
+        for tool in paused.into_iter().rev() {
             let _ = tool.signal(Signal::SIGKILL);
         }
         sleep(POLL);
