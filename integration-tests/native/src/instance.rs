@@ -1,6 +1,7 @@
 //! The engine: takes one server through install, init, start, ready, stop and removal.
 
 use std::fs::{self, File, OpenOptions};
+use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ pub(crate) struct Instance {
 struct State {
     /// Not always in the folder: see `make_data_folder`.
     data: Option<PathBuf>,
+    /// It was ready once: what an earlier end left is begun anew, for only the server would know
+    /// whether it is whole.
     initialised: bool,
     ports: Vec<u16>,
     process: Option<Process>,
@@ -222,16 +225,13 @@ impl Instance {
     }
 
     fn init(&mut self) -> Result<()> {
-        // An init that was interrupted is begun anew.
         if let Some(half) = self.state.data.take() {
             home::remove_folder(&half)?;
         }
         self.state.data = Some(make_data_folder(self.server, &self.folder)?);
         self.save()?;
         (self.server.init)(&self.place()?)
-            .with_context(|| format!("{} cannot make its data folder", self.server.title))?;
-        self.state.initialised = true;
-        self.save()
+            .with_context(|| format!("{} cannot make its data folder", self.server.title))
     }
 
     fn spawn(&mut self) -> Result<()> {
@@ -266,7 +266,7 @@ impl Instance {
         Ok(i32::try_from(child.id()).ok().and_then(Process::of))
     }
 
-    fn wait_until_ready(&self) -> Result<()> {
+    fn wait_until_ready(&mut self) -> Result<()> {
         let (server, place, start) = (self.server, self.place()?, Instant::now());
         loop {
             interrupt::check()?;
@@ -276,7 +276,7 @@ impl Instance {
                 bail!("{} ended while starting; its log:\n{}", server.title, self.log());
             }
             match answer {
-                Ok(()) => return Ok(()),
+                Ok(()) => break,
                 Err(error) if start.elapsed() > server.patience => bail!(
                     "{} did not answer within {:?}: {error:#}; its log:\n{}",
                     server.title,
@@ -286,6 +286,10 @@ impl Instance {
                 Err(_) => sleep(POLL),
             }
         }
+        if !mem::replace(&mut self.state.initialised, true) {
+            self.save()?;
+        }
+        Ok(())
     }
 
     /// The last lines.
@@ -340,7 +344,9 @@ mod tests {
                         nobody\n  (all of it: ";
         assert!(error.starts_with(expected), "{error}");
         assert!(!instance.processes().any(Process::lingers));
-        // The next start has a process of its own.
+        // Nobody knows how far it came, so the next start has data of its own.
+        let first = instance.state.data.clone().unwrap();
         assert!(instance.start(&[], |_, _| ()).is_err());
+        assert!(!first.exists() && instance.state.data.as_ref().is_some_and(|it| it.exists()));
     }
 }
