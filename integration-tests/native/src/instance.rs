@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread::{self, sleep};
 use std::time::Instant;
@@ -26,7 +26,6 @@ use crate::services::Report;
 #[derive(Debug)]
 pub(crate) struct Instance {
     server: &'static Server,
-    home: PathBuf,
     folder: PathBuf,
     state: State,
     /// Not kept in the state: whoever owns the instance has it.
@@ -55,10 +54,10 @@ struct State {
 
 impl Instance {
     /// Whatever lives in this folder, perhaps nothing yet.
-    pub(crate) fn open(server: &'static Server, home: &Path, folder: PathBuf) -> Result<Self> {
+    pub(crate) fn open(server: &'static Server, folder: PathBuf) -> Result<Self> {
         let state = home::read_json(&folder.join("state.json"))?.unwrap_or_default();
-        let (home, extra) = (home.to_path_buf(), Extra::default());
-        Ok(Self { server, home, folder, state, extra, fixed: None, ports: Vec::new() })
+        let extra = Extra::default();
+        Ok(Self { server, folder, state, extra, fixed: None, ports: Vec::new() })
     }
 
     /// From now on it belongs to this process.
@@ -209,14 +208,14 @@ impl Instance {
         for (index, wanted) in wanted.iter().enumerate() {
             let fixed = self.fixed.filter(|_| index == 0);
             let port = match self.state.ports.get(index).copied().or(fixed) {
-                Some(number) => Port::take(&self.home, number)?.ok_or_else(|| {
+                Some(number) => Port::take(number)?.ok_or_else(|| {
                     let name = self.server.name;
                     anyhow!(
                         "port {number} of {name} is in use by another process; end that, or give \
                          {name} a new one with `cargo xtask services down {name}` and `up {name}`"
                     )
                 })?,
-                None => Port::from(&self.home, *wanted)?,
+                None => Port::from(*wanted)?,
             };
             self.ports.push(port);
         }
@@ -336,7 +335,7 @@ mod tests {
             ..PLAIN
         };
         let home = tempfile::tempdir().unwrap();
-        let mut instance = Instance::open(&DEAF, home.path(), home.path().join("deaf")).unwrap();
+        let mut instance = Instance::open(&DEAF, home.path().join("deaf")).unwrap();
         let start = Instant::now();
         let error = instance.start(&[], |_, _| ()).unwrap_err().to_string();
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());

@@ -173,7 +173,7 @@ impl Services {
     }
 
     fn instance(&self, server: &'static Server) -> Result<Instance> {
-        Instance::open(server, &self.home, self.home.join(server.name))
+        Instance::open(server, self.home.join(server.name))
     }
 
     fn locked<T>(
