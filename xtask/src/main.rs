@@ -5,6 +5,7 @@
 
 mod analyze;
 mod bench;
+mod interrupt;
 mod services;
 mod test;
 mod tidy;
@@ -42,7 +43,11 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().task) {
+    let result = run(Arguments::parse().task);
+    if let Some(code) = interrupt::instead(&result) {
+        return code;
+    }
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -55,7 +60,10 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Tidy => tidy::run(&Workspace::find()?),
         Task::Services(task) => services::run(&task),
-        Task::Test(options) => test::run(&Workspace::find()?, &options),
+        Task::Test(options) => {
+            interrupt::listen()?;
+            test::run(&Workspace::find()?, &options)
+        }
         Task::Analyze(task) => analyze::run(&task),
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),
     }

@@ -11,11 +11,14 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 
 use crate::home;
-use crate::install::Missing;
+use crate::install::{Missing, OFFLINE, is_offline};
 use crate::jdk;
 use crate::place::{cache, find, last_lines, run};
 use crate::server::Server;
 use crate::services::Report;
+
+/// What is at work in a folder of this extension is no build yet.
+const PART: &str = "part";
 
 /// How many builds of one server are kept.
 const KEPT: usize = 2;
@@ -83,10 +86,14 @@ pub(crate) fn ensure(server: &Server, cache: &Path, report: Report) -> Result<()
     if folder.exists() {
         return Ok(());
     }
-    make(server, build, &folder).with_context(|| {
+    make(server, build, &folder, report).map_err(|error| {
         let how: Vec<&str> = build.tools.iter().map(|(_, how)| *how).collect();
-        format!("{} cannot be built (it needs {})", server.title, how.join(", "))
+        let needs = format!("it needs {}", how.join(", "));
+        let why = if is_offline(&error.to_string()) { OFFLINE } else { &needs };
+        let error = error.context(format!("{} cannot be built ({why})", server.title));
+        home::explain_full(error, cache, "OTEL_SERVICES_CACHE")
     })?;
+    report(server, "built");
     prune(server, cache)
 }
 
@@ -102,6 +109,22 @@ fn prune(server: &Server, cache: &Path) -> Result<()> {
     let mut builds: Vec<_> = fs::read_dir(cache)?.filter_map(|entry| build(entry.ok()?)).collect();
     builds.sort();
     builds.iter().rev().skip(KEPT).try_for_each(|(_, old)| home::remove_folder(old))
+}
+
+/// How many bytes there are of a build that is at work, with what it has fetched.
+pub fn built_so_far(server: &str) -> Option<u64> {
+    let part = output(Server::named(server).ok()?)?.with_extension(PART);
+    part.exists().then(|| size(&part))
+}
+
+/// Without what comes and goes meanwhile.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.filter_map(|entry| match entry.metadata().ok()? {
+        about if about.is_dir() => Some(size(&entry.path())),
+        about => Some(about.len()),
+    });
+    sizes.sum()
 }
 
 /// The folder of what was built, or will be.
@@ -121,36 +144,47 @@ fn name(server: &Server, build: &Build) -> String {
     format!("{}-{:016x}", server.name, hasher.finish())
 }
 
-fn make(server: &Server, build: &Build, folder: &Path) -> Result<()> {
-    let part = folder.with_extension("part");
-    // Of a build that was interrupted.
+fn make(server: &Server, build: &Build, folder: &Path, report: Report) -> Result<()> {
+    let part = folder.with_extension(PART);
+    // Of a launcher that was killed.
     home::remove_folder(&part)?;
-    let (sources, out) = (part.join("sources"), part.join("out"));
-    for folder in [&sources, &out] {
+    let made = make_in(&part, server, build, report);
+    // Whole or not at all.
+    let made = made.and_then(|out| {
+        fs::rename(&out, folder).with_context(|| format!("cannot make {}", folder.display()))
+    });
+    made.and(home::remove_folder(&part))
+}
+
+/// The folder below `part` with what was built.
+fn make_in(part: &Path, server: &Server, build: &Build, report: Report) -> Result<PathBuf> {
+    let [sources, out, temporary] = ["sources", "out", "temporary"].map(|name| part.join(name));
+    for folder in [&sources, &out, &temporary] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     for (name, text) in build.files {
         let text = text.replace("{version}", server.version);
         fs::write(sources.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
-    for line in build.commands {
+    let steps = build.commands.len();
+    for (step, line) in (1..).zip(build.commands) {
         let mut words = line.split_whitespace().map(|word| {
             word.replace("{version}", server.version).replace("{out}", &out.to_string_lossy())
         });
         let program = words.next().unwrap_or_default();
+        report(server, &format!("building it, step {step} of {steps}: {program}"));
         let program = find(server, &program).unwrap_or_else(|| program.into());
         let mut command = Command::new(program);
         command.args(words).current_dir(&sources).envs(build.environment.iter().copied());
         // What is itself a program of the JVM takes the same one.
         command.envs(server.jdk.as_ref().and_then(jdk::find).map(|home| ("JAVA_HOME", home)));
+        // Nothing stays elsewhere, and what they say is understood.
+        command.env("TMPDIR", &temporary).env("LC_ALL", "C.UTF-8");
         if let Err(error) = run(&mut command, "") {
-            home::remove_folder(&part)?;
             bail!("{}", last_lines(&format!("{error:#}")));
         }
     }
-    // Whole or not at all.
-    fs::rename(&out, folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    home::remove_folder(&part)
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::interrupt;
 use crate::process::POLL;
 
 /// Ports from here on are given to outgoing connections, and so are taken at random.
@@ -81,38 +84,64 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// What to do where the reason is a full disk, whoever found it: we, or a program that said so.
+pub(crate) fn explain_full(error: Error, folder: &Path, variable: &str) -> Error {
+    let said = format!("{error:#}");
+    if !["No space left on device", "Disk quota exceeded"].iter().any(|it| said.contains(it)) {
+        return error;
+    }
+    let folder = folder.display();
+    error.context(format!(
+        "the disk of {folder} is full; make room there, or set {variable} to a folder on another one"
+    ))
+}
+
 /// Held until dropped; other launchers wait.
 pub(crate) fn lock(home: &Path, name: &str) -> Result<File> {
     make_folder(home)?;
-    let path = home.join(format!("{name}.lock"));
-    let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
-    file.with_context(|| format!("cannot lock {}", path.display()))
+    let (path, start) = (home.join(format!("{name}.lock")), Instant::now());
+    let what = || format!("cannot lock {}", path.display());
+    let file = File::create(&path).with_context(what)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(what),
+            // Who is to end and cleans up does not wait for a build of somebody else's.
+            Err(TryLockError::WouldBlock) if start.elapsed() > Duration::from_secs(2) => {
+                interrupt::check()?;
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        sleep(POLL);
+    }
 }
 
-/// A free port, kept from other launchers of this home until dropped.
+/// A free port, kept from all launchers of this machine until dropped: a server takes seconds until
+/// it listens.
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) number: u16,
-    _lock: File,
+    _lock: UnixListener,
 }
 
 impl Port {
     /// This port, or nothing if anybody has it.
-    pub(crate) fn take(home: &Path, number: u16) -> Result<Option<Self>> {
-        let folder = home.join("ports");
-        make_folder(&folder)?;
-        let path = folder.join(number.to_string());
-        let lock =
-            File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let free =
-            lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
+    pub(crate) fn take(number: u16) -> Result<Option<Self>> {
+        // A name without a file: it is gone with the launcher, and belongs to no user.
+        let lock = SocketAddr::from_abstract_name(format!("otel-clients/port/{number}"))
+            .and_then(|name| UnixListener::bind_addr(&name));
+        let lock = match lock {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Ok(None),
+            lock => lock.with_context(|| format!("cannot reserve port {number}"))?,
+        };
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
         Ok(free.then_some(Self { number, _lock: lock }))
     }
 
     /// The first free one from `wanted` on.
-    pub(crate) fn from(home: &Path, wanted: u16) -> Result<Self> {
+    pub(crate) fn from(wanted: u16) -> Result<Self> {
         for number in wanted..EPHEMERAL {
-            if let Some(port) = Self::take(home, number)? {
+            if let Some(port) = Self::take(number)? {
                 return Ok(port);
             }
         }
@@ -161,15 +190,14 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_not_taken_and_one_taken_is_not_taken_again() {
-        let home = tempfile::tempdir().unwrap();
-        let first = Port::from(home.path(), 29000).unwrap();
-        assert!(Port::take(home.path(), first.number).unwrap().is_none());
+        let first = Port::from(29000).unwrap();
+        assert!(Port::take(first.number).unwrap().is_none());
         let number = first.number;
         drop(first);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
-        assert!(Port::take(home.path(), number).unwrap().is_none());
+        assert!(Port::take(number).unwrap().is_none());
         drop(listener);
-        assert!(Port::take(home.path(), number).unwrap().is_some());
+        assert!(Port::take(number).unwrap().is_some());
     }
 
     #[test]

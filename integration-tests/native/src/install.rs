@@ -4,17 +4,23 @@
 use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::mem;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::{self, sleep};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::build;
 use crate::home;
+use crate::interrupt;
 use crate::jdk;
 use crate::place::{cache, find};
+use crate::process::{POLL, Process};
 use crate::server::Server;
 use crate::services::Report;
 
@@ -25,6 +31,24 @@ const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 /// Where what one of us installs is kept from the others, whatever their homes and caches: there is
 /// one package manager.
 const LOCK: &str = "/var/cache/otel-clients";
+
+/// What to say of a tool that could not fetch anything.
+pub(crate) const OFFLINE: &str =
+    "nothing can be fetched; check the network, and the proxy where there is one";
+
+/// How the tools say that: pip, Maven, Go, apt.
+const NO_NETWORK: [&str; 6] = [
+    "Could not transfer artifact",
+    "Failed to establish a new connection",
+    "Temporary failure resolving",
+    "Temporary failure in name resolution",
+    "Could not connect to",
+    "dial tcp",
+];
+
+pub(crate) fn is_offline(said: &str) -> bool {
+    NO_NETWORK.iter().any(|it| said.contains(it))
+}
 
 /// What a server needs and this machine does not have.
 #[derive(Clone, Debug)]
@@ -97,9 +121,12 @@ fn packages(server: &Server, report: Report) -> Result<()> {
     }
     report(server, &format!("installing {}", server.packages.join(" ")));
     let _guard = NoDefaultInstances::forbid()?;
-    apt(&["update", "-q"])?;
+    let updated = apt(&["update", "-q"])?;
     let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-    apt(&[&options, server.packages].concat())
+    // Where nothing can be fetched the update succeeds, and then there is no such package.
+    let result = apt(&[&options, server.packages].concat());
+    let result = if is_offline(&updated) { result.context(OFFLINE) } else { result };
+    result.map(drop)
 }
 
 /// The first program that it needs and nobody has.
@@ -109,18 +136,33 @@ fn missing(server: &Server) -> Option<Missing> {
     Some(Missing::new(server, program))
 }
 
-fn apt(arguments: &[&str]) -> Result<()> {
-    let output = Command::new(APT)
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {APT}"))?;
+/// What it complained of, also where it succeeded.
+fn apt(arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(APT);
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    // A group of its own: it is told to end by itself, not what it runs, for half a package would
+    // be in everybody's way.
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
+    let child = child.with_context(|| format!("cannot run {APT}"))?;
+    let process = i32::try_from(child.id()).ok().and_then(Process::of);
+    let output = thread::scope(|scope| {
+        let output = scope.spawn(|| child.wait_with_output());
+        let mut asked = false;
+        while !output.is_finished() {
+            if interrupt::interrupted() && !mem::replace(&mut asked, true) {
+                process.as_ref().map_or(Ok(()), |apt| apt.signal(Signal::SIGINT))?;
+            }
+            sleep(POLL);
+        }
+        output.join().map_err(|_| anyhow!("the launcher panicked; please report it"))
+    })?;
+    let output = output.with_context(|| format!("lost {APT}"))?;
+    interrupt::check()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
         bail!("`apt-get {}` failed; try it by hand:\n{}", arguments.join(" "), errors.trim_end());
     }
-    Ok(())
+    Ok(errors.into_owned())
 }
 
 /// While it lives, packages do not start what they bring: that would take the default ports, and
@@ -183,6 +225,16 @@ mod tests {
         assert_eq!(said(&built), format!("{needs}get Tool 7 from afar; {debian}"));
         let only_built = Server { packages: &[], ..built };
         assert_eq!(said(&only_built), format!("{needs}get Tool 7 from afar"));
+    }
+
+    #[test]
+    fn a_jdk_of_another_version_is_as_none() {
+        let jdk = Some(4000..=4001);
+        let server = Server { title: "A 1", programs: &["java", "javac"], jdk, ..PLAIN };
+        let error = ensure(&server, |_, line| panic!("{line}")).unwrap_err().to_string();
+        let expected = "A 1 needs JDK 4000 to 4001 in /usr/lib/jvm or JAVA_HOME, which is not \
+                        installed; get it from https://adoptium.net";
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The engine: takes one server through install, init, start, ready, stop and removal.
 
 use std::fs::{self, File, OpenOptions};
+use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread::{self, sleep};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::home::{self, Port};
 use crate::install;
+use crate::interrupt;
 use crate::place::{Place, last_lines, make_data_folder};
 use crate::private::Extra;
 use crate::process::{POLL, Process};
@@ -24,7 +26,6 @@ use crate::services::Report;
 #[derive(Debug)]
 pub(crate) struct Instance {
     server: &'static Server,
-    home: PathBuf,
     folder: PathBuf,
     state: State,
     /// Not kept in the state: whoever owns the instance has it.
@@ -40,6 +41,8 @@ pub(crate) struct Instance {
 struct State {
     /// Not always in the folder: see `make_data_folder`.
     data: Option<PathBuf>,
+    /// It was ready once: what an earlier end left is begun anew, for only the server would know
+    /// whether it is whole.
     initialised: bool,
     ports: Vec<u16>,
     process: Option<Process>,
@@ -51,10 +54,10 @@ struct State {
 
 impl Instance {
     /// Whatever lives in this folder, perhaps nothing yet.
-    pub(crate) fn open(server: &'static Server, home: &Path, folder: PathBuf) -> Result<Self> {
+    pub(crate) fn open(server: &'static Server, folder: PathBuf) -> Result<Self> {
         let state = home::read_json(&folder.join("state.json"))?.unwrap_or_default();
-        let (home, extra) = (home.to_path_buf(), Extra::default());
-        Ok(Self { server, home, folder, state, extra, fixed: None, ports: Vec::new() })
+        let extra = Extra::default();
+        Ok(Self { server, folder, state, extra, fixed: None, ports: Vec::new() })
     }
 
     /// From now on it belongs to this process.
@@ -127,9 +130,17 @@ impl Instance {
             // Whoever started it may still be waiting for it, or have been interrupted.
             return self.wait_until_ready();
         }
+        interrupt::check()?;
         // What is left of one that has lost a process would be in the way.
         self.kill()?;
         install::ensure(self.server, report)?;
+        self.begin(ports, report).map_err(|error| {
+            let folder = self.state.data.as_ref().unwrap_or(&self.folder);
+            home::explain_full(error, folder, "OTEL_SERVICES_HOME")
+        })
+    }
+
+    fn begin(&mut self, ports: &[u16], report: Report) -> Result<()> {
         self.take_ports(ports)?;
         self.make_folder()?;
         if !self.state.initialised {
@@ -197,14 +208,14 @@ impl Instance {
         for (index, wanted) in wanted.iter().enumerate() {
             let fixed = self.fixed.filter(|_| index == 0);
             let port = match self.state.ports.get(index).copied().or(fixed) {
-                Some(number) => Port::take(&self.home, number)?.ok_or_else(|| {
+                Some(number) => Port::take(number)?.ok_or_else(|| {
                     let name = self.server.name;
                     anyhow!(
                         "port {number} of {name} is in use by another process; end that, or give \
                          {name} a new one with `cargo xtask services down {name}` and `up {name}`"
                     )
                 })?,
-                None => Port::from(&self.home, *wanted)?,
+                None => Port::from(*wanted)?,
             };
             self.ports.push(port);
         }
@@ -213,16 +224,13 @@ impl Instance {
     }
 
     fn init(&mut self) -> Result<()> {
-        // An init that was interrupted is begun anew.
         if let Some(half) = self.state.data.take() {
             home::remove_folder(&half)?;
         }
         self.state.data = Some(make_data_folder(self.server, &self.folder)?);
         self.save()?;
         (self.server.init)(&self.place()?)
-            .with_context(|| format!("{} cannot make its data folder", self.server.title))?;
-        self.state.initialised = true;
-        self.save()
+            .with_context(|| format!("{} cannot make its data folder", self.server.title))
     }
 
     fn spawn(&mut self) -> Result<()> {
@@ -257,16 +265,17 @@ impl Instance {
         Ok(i32::try_from(child.id()).ok().and_then(Process::of))
     }
 
-    fn wait_until_ready(&self) -> Result<()> {
+    fn wait_until_ready(&mut self) -> Result<()> {
         let (server, place, start) = (self.server, self.place()?, Instant::now());
         loop {
+            interrupt::check()?;
             // In this order: what has just died may have been answered for by another.
             let answer = (server.ready)(&place);
             if self.process().is_none() {
                 bail!("{} ended while starting; its log:\n{}", server.title, self.log());
             }
             match answer {
-                Ok(()) => return Ok(()),
+                Ok(()) => break,
                 Err(error) if start.elapsed() > server.patience => bail!(
                     "{} did not answer within {:?}: {error:#}; its log:\n{}",
                     server.title,
@@ -276,6 +285,10 @@ impl Instance {
                 Err(_) => sleep(POLL),
             }
         }
+        if !mem::replace(&mut self.state.initialised, true) {
+            self.save()?;
+        }
+        Ok(())
     }
 
     /// The last lines.
@@ -298,5 +311,41 @@ impl Instance {
 
     fn save(&self) -> Result<()> {
         home::write_json(&self.folder.join("state.json"), &self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::PLAIN;
+    use std::time::Duration;
+
+    #[test]
+    fn a_server_that_never_answers_is_ended_and_its_log_shown() {
+        static DEAF: Server = Server {
+            name: "deaf",
+            title: "Deaf 1",
+            command: |place| {
+                let mut command = place.command("sh -c");
+                command.arg("echo listening to nobody; sleep 600 & sleep 600");
+                command
+            },
+            ready: |_| bail!("it is silent"),
+            patience: Duration::from_millis(500),
+            ..PLAIN
+        };
+        let home = tempfile::tempdir().unwrap();
+        let mut instance = Instance::open(&DEAF, home.path().join("deaf")).unwrap();
+        let start = Instant::now();
+        let error = instance.start(&[], |_, _| ()).unwrap_err().to_string();
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        let expected = "Deaf 1 did not answer within 500ms: it is silent; its log:\n  listening to \
+                        nobody\n  (all of it: ";
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!instance.processes().any(Process::lingers));
+        // Nobody knows how far it came, so the next start has data of its own.
+        let first = instance.state.data.clone().unwrap();
+        assert!(instance.start(&[], |_, _| ()).is_err());
+        assert!(!first.exists() && instance.state.data.as_ref().is_some_and(|it| it.exists()));
     }
 }

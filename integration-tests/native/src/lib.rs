@@ -16,6 +16,7 @@ mod build;
 mod home;
 mod install;
 mod instance;
+mod interrupt;
 mod jdk;
 mod pins;
 mod place;
@@ -26,7 +27,9 @@ mod servers;
 mod services;
 mod wire;
 
+pub use build::built_so_far;
 pub use install::Missing;
+pub use interrupt::{interrupt, interrupted};
 pub use private::{Extra, Private};
 pub use server::Server;
 pub use services::{Report, Services, State, Status};

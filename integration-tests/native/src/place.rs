@@ -12,6 +12,7 @@ use nix::unistd::{User, geteuid};
 
 use crate::build;
 use crate::home;
+use crate::interrupt;
 use crate::jdk;
 use crate::server::Server;
 
@@ -96,6 +97,7 @@ pub(crate) fn last_lines(text: &str) -> String {
 
 /// Runs a command that ends by itself; what it said is the error.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<()> {
+    interrupt::check()?;
     let program = command.get_program().to_string_lossy().into_owned();
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().with_context(|| format!("cannot run {program}"))?;

@@ -75,7 +75,7 @@ impl Private {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = format!("{}-{}-{count}", server.name, std::process::id());
         let folder = folders(services.home()).join(folder);
-        let mut instance = Instance::open(server, services.home(), folder)?;
+        let mut instance = Instance::open(server, folder)?;
         instance.extend(extra);
         // Made before the start, so that a start that fails is cleaned up as well.
         let home = services.home().to_path_buf();
@@ -156,7 +156,7 @@ fn sweep_locked(home: &Path) -> Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let server = name.rsplitn(3, '-').nth(2).and_then(|name| Server::named(name).ok());
         if let Some(server) = server {
-            let mut instance = Instance::open(server, home, entry.path())?;
+            let mut instance = Instance::open(server, entry.path())?;
             if instance.is_abandoned() {
                 instance.remove()?;
             }

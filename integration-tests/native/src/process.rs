@@ -30,7 +30,7 @@ impl Process {
 
     /// The process with this id, and whether it has ended and only waits for its parent to notice.
     fn look(pid: i32) -> Option<(Self, bool)> {
-        let [state, _parent, threads, started] = stat(pid)?;
+        let [state, _parent, _group, threads, started] = stat(pid)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let started = format!("{}/{started}", boot.trim());
         // While threads of it are still ending, its sockets are open and its port is taken.
@@ -73,17 +73,21 @@ impl Process {
         self.signal(signal)?;
         // One that is paused would not notice.
         self.signal_all(Signal::SIGCONT)?;
-        if wait_for_end(&family, patience) { Ok(()) } else { self.kill() }
+        if wait_for_end(&family, patience) { Ok(()) } else { self.end(&family) }
     }
 
     /// SIGKILL, also for its descendants: a busy PostgreSQL backend outlives its postmaster, and
     /// its client would never learn of the crash.
     pub(crate) fn kill(&self) -> Result<()> {
-        let family = self.family();
-        for process in &family {
+        self.end(&self.family())
+    }
+
+    /// SIGKILL for these, which were found while it was alive: nothing leads to them afterwards.
+    fn end(&self, family: &[Self]) -> Result<()> {
+        for process in family {
             process.signal(Signal::SIGKILL)?;
         }
-        if !wait_for_end(&family, Duration::from_secs(30)) {
+        if !wait_for_end(family, Duration::from_secs(30)) {
             bail!("process {} does not end, not even by SIGKILL", self.pid);
         }
         Ok(())
@@ -94,7 +98,7 @@ impl Process {
         self.family().iter().try_for_each(|process| process.signal(signal))
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }
@@ -106,8 +110,13 @@ impl Process {
         }
     }
 
+    /// The group that a terminal's signals go to.
+    pub(crate) fn group(&self) -> Option<i32> {
+        stat(self.pid)?[2].parse().ok()
+    }
+
     /// Itself first, then all below it; nothing if it is gone.
-    fn family(&self) -> Vec<Self> {
+    pub(crate) fn family(&self) -> Vec<Self> {
         let mut family: Vec<Self> = self.is_alive().then(|| self.clone()).into_iter().collect();
         let all: Vec<(i32, i32)> = fs::read_dir("/proc")
             .into_iter()
@@ -136,13 +145,13 @@ fn wait_for_end(family: &[Process], patience: Duration) -> bool {
     true
 }
 
-/// State, parent, number of threads and moment of the start.
-fn stat(pid: i32) -> Option<[String; 4]> {
+/// State, parent, group, number of threads and moment of the start.
+fn stat(pid: i32) -> Option<[String; 5]> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before may hold spaces and parentheses.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(
-        [fields.first()?, fields.get(1)?, fields.get(17)?, fields.get(19)?]
+        [fields.first()?, fields.get(1)?, fields.get(2)?, fields.get(17)?, fields.get(19)?]
             .map(ToString::to_string),
     )
 }

@@ -166,13 +166,14 @@ impl Services {
     fn start(&self, server: &Server, instance: &mut Instance) -> Result<()> {
         instance.start(server.ports, self.report)?;
         let addresses = instance.addresses()?;
-        self.change_addresses(|all| all.extend(addresses))?;
+        self.change_addresses(|all| all.extend(addresses))
+            .map_err(|error| home::explain_full(error, &self.home, "OTEL_SERVICES_HOME"))?;
         (self.report)(server, "ready");
         Ok(())
     }
 
     fn instance(&self, server: &'static Server) -> Result<Instance> {
-        Instance::open(server, &self.home, self.home.join(server.name))
+        Instance::open(server, self.home.join(server.name))
     }
 
     fn locked<T>(

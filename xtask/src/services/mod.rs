@@ -1,7 +1,7 @@
 //! `services`: the servers of the live tests.
 
 pub(crate) mod docker;
-mod progress;
+pub(crate) mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use native::{Missing, Server, Services, State};
 
+use crate::interrupt;
 use docker::Docker;
 
 /// What to do with them.
@@ -63,6 +64,9 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     let services = open()?;
     let docker = Docker::of(&services)?;
     let mut failures = Failures::new();
+    if matches!(task, Task::Up { .. } | Task::Restart { .. } | Task::Fetch { .. }) {
+        interrupt::listen()?;
+    }
     match task {
         Task::Status => {}
         Task::Up { names, docker: true, .. } => docker.up(names)?,
@@ -75,7 +79,11 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
             docker::show(&["restart", name])?;
             docker::show(&["up", "--wait", name])?;
         }
-        Task::Restart { name } => services.restart(Server::named(name)?)?,
+        Task::Restart { name } => {
+            let result = services.restart(Server::named(name)?);
+            progress::close();
+            result?;
+        }
         Task::Down { names } => return down(&services, &docker, names),
         Task::Fetch { names } => {
             return explain(&failed(each(&chosen(names, &[])?, |server| services.fetch(server))));
@@ -130,10 +138,20 @@ pub(crate) fn up(
     let docker = Docker::of(services)?;
     let ours = servers.iter().copied().filter(|server| !docker.has(server.name()));
     let ours: Vec<&Server> = ours.collect();
-    Ok(each(&ours, |server| {
+    let results = each(&ours, |server| {
         let wish = ports.iter().find(|(name, _)| name.eq_ignore_ascii_case(server.name()));
         services.up_on(server, wish.map(|(_, port)| *port))
-    }))
+    });
+    if native::interrupted() {
+        let started = results.iter().filter(|(_, result)| matches!(result, Ok(true)));
+        let started: Vec<&Server> = started.map(|(server, _)| *server).collect();
+        each(&started, |server| services.kill(server)).into_iter().try_for_each(|(_, it)| it)?;
+        bail!(
+            "what was started is stopped; `cargo xtask services up` goes on, `down` removes the \
+             data"
+        );
+    }
+    Ok(results)
 }
 
 /// Some side by side, for most of a start and of an end is waiting; not all, for the rest takes a
@@ -155,6 +173,7 @@ pub(crate) fn each<T: Send>(
             scope.spawn(work);
         }
     });
+    progress::close();
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let place = |one: &Server| servers.iter().position(|server| server.name() == one.name());
     results.sort_by_key(|(server, _)| place(server));
@@ -189,6 +208,9 @@ fn failed<T>(results: Vec<(&'static Server, Result<T>)>) -> Failures {
 
 /// A sentence for each that failed; what several lack is said once.
 fn explain(failures: &Failures) -> Result<ExitCode> {
+    if native::interrupted() {
+        bail!("what was begun is stopped, and begun anew the next time");
+    }
     let mut lacks: BTreeMap<&str, Vec<(&Server, &Missing)>> = BTreeMap::new();
     let mut said = Vec::new();
     for (server, error) in failures {
@@ -208,8 +230,16 @@ fn explain(failures: &Failures) -> Result<ExitCode> {
     if said.is_empty() { Ok(ExitCode::SUCCESS) } else { bail!("{}", said.join("\nerror: ")) }
 }
 
-/// Servers that no registry has as anything else than an image.
-const DOCKER_ONLY: [(&str, &str); 2] = [("mysql", "MySQL 8.4"), ("scylla", "ScyllaDB")];
+/// Servers that no registry has as anything else than an image. What is `mongodb` without Docker
+/// only speaks its protocol.
+const DOCKER_ONLY: [(&str, &str); 6] = [
+    ("mysql", "MySQL 8.4"),
+    ("mongodb", "MongoDB 8.0 itself"),
+    ("scylla", "ScyllaDB"),
+    ("jaeger", "Jaeger"),
+    ("prometheus", "Prometheus"),
+    ("grafana", "Grafana"),
+];
 
 fn print_status(services: &Services) -> Result<()> {
     let docker = Docker::of(services)?;
@@ -259,6 +289,26 @@ mod tests {
             format!("kafka, pulsar: {jdk} is not installed; get JDK 7 from afar; {debian}"),
         ];
         assert_eq!(error.unwrap_err().to_string(), expected.join("\nerror: "));
+    }
+
+    #[test]
+    fn what_only_docker_has_is_listed() {
+        let compose = include_str!("../../../docker-compose.yml");
+        let (_, services) = compose.split_once("\nservices:\n").unwrap();
+        let names = services.lines().filter_map(|line| {
+            let (name, _) = line.strip_prefix("  ")?.split_once(':')?;
+            // The other nodes of a cluster are started with the first.
+            let is_node = name.starts_with("redis-cluster");
+            (!name.starts_with([' ', '#', '-']) && !is_node).then_some(name)
+        });
+        let mut names: Vec<&str> = names.collect();
+        assert!(names.contains(&"postgres") && names.contains(&"mysql"), "{names:?}");
+        let is_real = |name: &&str| *name != "mongodb" && Server::named(name).is_ok();
+        names.retain(|name| !is_real(name));
+        names.sort_unstable();
+        let mut listed = DOCKER_ONLY.map(|(name, _)| name);
+        listed.sort_unstable();
+        assert_eq!(names, listed);
     }
 
     #[test]
