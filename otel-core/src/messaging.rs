@@ -91,6 +91,11 @@ impl<C: Client> Messaging<C> {
         Self { shared: Arc::new(shared), client: PhantomData }
     }
 
+    /// Where its telemetry goes: for what an adapter injects, extracts or must know beside this.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.shared.telemetry
+    }
+
     /// Whether a call made now would emit nothing. It may still have to carry a context.
     pub fn is_off(&self) -> bool {
         Context::map_current(Context::is_telemetry_suppressed) || self.shared.scope.is_silent()
