@@ -87,11 +87,11 @@ fn a_learnt_destination_is_measured_by_its_template() {
     send(Destination::none(), "user.7");
     send(Destination::temporary("_INBOX.1"), "_INBOX.1");
     let (name, template) = ("messaging.destination.name", "messaging.destination.template");
-    let sent = sent().attribute("messaging.operation.name", "send");
+    let counted = sent().attribute("messaging.operation.name", "send");
     capture.assert_metric(metric("messaging.client.sent.messages").points([
-        sent.clone().attribute(name, "orders").value(1),
-        sent.clone().attribute(template, "user.{id}").value(1),
-        sent.value(1),
+        counted.clone().attribute(name, "orders").value(1),
+        counted.clone().attribute(template, "user.{id}").value(1),
+        counted.value(1),
     ]));
     let spans = capture.spans();
     let names = ["orders", "user.7", "_INBOX.1"];

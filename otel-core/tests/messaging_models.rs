@@ -216,8 +216,8 @@ async fn nats() {
     asked.run(ready(Ok::<_, StubError>(()))).await.unwrap();
     // The service, called by the driver: its answer goes to the inbox.
     let question = messaging.delivery(&StringCarrier(&headers));
-    let process = |_: &()| MessagingCall::new("process", Destination::named("orders.price"));
-    let answer = async |_: &()| {
+    let process = |(): &()| MessagingCall::new("process", Destination::named("orders.price"));
+    let answer = async |(): &()| {
         let inbox = || MessagingCall::new("publish", Destination::temporary("_INBOX.q7"));
         messaging.send(&mut StringCarrier(&mut Headers::new()), inbox).finish();
         Ok::<_, String>(7)
