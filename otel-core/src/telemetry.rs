@@ -87,10 +87,13 @@ impl Telemetry {
     }
 
     /// The names of the headers that the propagator of this value writes, for clients that must ask
-    /// for headers by name, or have few places for them. None without a propagator.
+    /// for headers by name, or have few places for them; sorted. None without a propagator.
     pub fn propagated_fields(&self) -> Vec<String> {
         let fields = |propagator: &dyn TextMapPropagator| {
-            propagator.fields().map(str::to_owned).collect::<Vec<_>>()
+            // A composite propagator has them in another order each time.
+            let mut fields: Vec<_> = propagator.fields().map(str::to_owned).collect();
+            fields.sort_unstable();
+            fields
         };
         contain(|| match &self.0.propagator {
             Some(propagator) => fields(&**propagator),

@@ -145,6 +145,6 @@ fn without_a_propagator_nothing_is_written_and_nothing_is_read() {
 fn the_names_of_what_is_written_are_known() {
     let capture = otel_testing::Capture::new();
     let fields = capture.telemetry().propagated_fields();
-    assert_eq!(fields, ["traceparent", "tracestate", "baggage"]);
+    assert_eq!(fields, ["baggage", "traceparent", "tracestate"]);
     assert!(Telemetry::builder().build().propagated_fields().is_empty());
 }
