@@ -54,6 +54,23 @@ impl<C> Operation<C> {
         })
     }
 
+    /// Drives the first future of a call that ends by another one, as a message that is written now
+    /// and confirmed later. A success is given back with the operation, which goes on; an error ends
+    /// it. Otherwise as [`run`](Self::run).
+    pub async fn run_part<F, T, E>(self, future: F) -> Result<(T, Self), E>
+    where
+        F: Future<Output = Result<T, E>>,
+        C: Classify<E>,
+    {
+        let mut kept = Self::empty();
+        let ending = |operation: Self, result: &Result<T, E>| match result {
+            Ok(_) => kept = operation,
+            Err(error) => operation.fail(error),
+        };
+        let value = self.run_to_end(future, ending).await?;
+        Ok((value, kept))
+    }
+
     /// Drives the future of a handler, whose error may be of any type: the name of that type is the
     /// type of the error. Otherwise as [`run`](Self::run).
     pub fn handle<F, T, E>(self, future: F) -> Run<F, C, ByResult<C, T, E>>

@@ -15,18 +15,19 @@ mod measure;
 mod poll;
 mod shape;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use opentelemetry::baggage::{Baggage, BaggageExt as _};
-use opentelemetry::propagation::Extractor;
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 
 pub use self::call::{Destination, MessageFacts, MessagingCall, MessagingServer, Partition};
-use self::call::{Step, attributes};
+use self::call::{Step, tell};
 pub use self::delivery::{Deliveries, Delivery};
 pub use self::fact::Fact;
 pub(crate) use self::measure::{Instruments, Measure};
@@ -88,6 +89,11 @@ impl<C: Client> Messaging<C> {
             shared.scope.look();
         }
         Self { shared: Arc::new(shared), client: PhantomData }
+    }
+
+    /// Where its telemetry goes: for what an adapter injects, extracts or must know beside this.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.shared.telemetry
     }
 
     /// Whether a call made now would emit nothing. It may still have to carry a context.
@@ -201,7 +207,8 @@ impl<C: Client> Messaging<C> {
     }
 
     /// Starts to settle messages (acknowledge, reject, commit), by a CLIENT span that links to what
-    /// they carry. Where not all of what is settled is known, give what is.
+    /// they carry. Where not all of what is settled is known, give what is; a call for batches says
+    /// by [`MessagingCall::batch`] how many it is about.
     pub fn settle<'a, 'd>(
         &self,
         deliveries: impl IntoIterator<Item = &'d Delivery>,
@@ -242,17 +249,26 @@ impl<C: Client> Messaging<C> {
         let wanted = (start.step != Step::Receive || options.receive_spans)
             && (!options.require_parent || parent.span().span_context().is_valid());
         let tracer = found.tracer.filter(|_| wanted && options.wants_span(&shape.name));
-        let measure = self.measure(Arc::clone(&shape), &start, found.instruments.is_some());
+        // Boxed, because an operation is moved often.
+        let mut measure = Box::new(Measure {
+            shared: Arc::clone(shared),
+            shape: Arc::clone(&shape),
+            measured: found.instruments.is_some(),
+            step: start.step,
+            batch: call.batch.is_some(),
+            messages: start.messages,
+            timed: start.timed,
+            told: Vec::new(),
+            failed: Vec::new(),
+            gave_up: false,
+        });
         let (context, span) = match tracer {
             Some(tracer) => {
-                let is_batch = call.is_batch();
                 let batch = call.batch.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-                let facts = attributes(call.facts, is_batch, options);
                 let common = shape.on_span();
-                let mut attributes = Vec::with_capacity(common.len() + facts.len() + 3);
+                let mut attributes = Vec::with_capacity(common.len() + call.facts.len() + 4);
                 attributes.extend_from_slice(common);
-                let told = |fact: &KeyValue| common.iter().any(|told| told.key == fact.key);
-                attributes.extend(facts.into_iter().filter(|fact| !told(fact)));
+                measure.told = tell(call.facts, batch.is_some(), options, &mut attributes);
                 let size = |size| KeyValue::new(names::MESSAGING_BATCH_MESSAGE_COUNT, size);
                 attributes.extend(batch.map(size));
                 let builder = SpanBuilder {
@@ -267,21 +283,10 @@ impl<C: Client> Messaging<C> {
             }
             None => (parent, SpanState::None),
         };
+        let measure = operation::Measure::Messaging(measure);
         let live = Live::new(clock, context, span, measure, Ending::of(options));
         // What a handler sends carries on what it got, with a span or without.
         if start.step == Step::Process { live.carrying() } else { live }
-    }
-
-    fn measure(&self, shape: Arc<Shape>, start: &Start, measured: bool) -> operation::Measure {
-        operation::Measure::Messaging(Box::new(Measure {
-            shared: Arc::clone(&self.shared),
-            shape,
-            measured,
-            step: start.step,
-            messages: start.messages,
-            timed: start.timed,
-            failed: Vec::new(),
-        }))
     }
 }
 
@@ -302,8 +307,25 @@ impl Shared {
         if own.baggage().is_empty() {
             return self.telemetry.inject(context, message);
         }
-        let baggage: Baggage = delivery::entries(own).collect();
-        self.telemetry.inject(&context.with_baggage(baggage), message);
+        // Nobody but the propagator knows the names that baggage stands under.
+        let mut baggage = HashMap::<String, String>::new();
+        self.telemetry.inject(own, &mut baggage);
+        self.telemetry.inject(context, &mut Keeping { message, names: baggage });
+    }
+}
+
+/// Headers of which some are left as they are.
+struct Keeping<'m, M> {
+    message: &'m mut M,
+    names: HashMap<String, String>,
+}
+
+impl<M: Carrier> Injector for Keeping<'_, M> {
+    fn set(&mut self, name: &str, value: String) {
+        let is_kept = self.names.keys().any(|kept| kept.eq_ignore_ascii_case(name));
+        if !is_kept || self.message.get(name).is_none() {
+            self.message.set(name, value);
+        }
     }
 }
 

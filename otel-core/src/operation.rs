@@ -182,6 +182,17 @@ impl Live {
         self
     }
 
+    fn has_told(&self, name: &str) -> bool {
+        matches!(&self.measure, Measure::Messaging(measure) if measure.has_told(name))
+    }
+
+    /// Notes that the call itself failed, and not only some of its messages.
+    fn give_up(&mut self) {
+        if let Measure::Messaging(measure) = &mut self.measure {
+            measure.give_up();
+        }
+    }
+
     fn learn(&mut self, name: &'static str, value: impl Into<Value>) {
         self.late.retain(|known| known.key.as_str() != name);
         self.late.push(KeyValue::new(name, value));
@@ -197,14 +208,15 @@ impl Live {
                     if !self.late.is_empty() {
                         span.set_attributes(self.late);
                     }
-                    if let (true, Some(rows)) = (self.ending.rows_on_span, self.rows) {
+                    let is_db = matches!(self.measure, Measure::Db(_));
+                    let wanted = self.ending.rows_on_span && is_db;
+                    if let Some(rows) = self.rows.filter(|_| wanted) {
                         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
                         span.set_attribute(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
                     }
                     if let Some(failure) = failure {
                         span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.error_type));
                         // Messaging has no attribute for it.
-                        let is_db = matches!(self.measure, Measure::Db(_));
                         if let Some(code) = failure.status_code.filter(|_| is_db) {
                             span.set_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code));
                         }
@@ -270,7 +282,8 @@ impl<C> Operation<C> {
 
     /// Sets the node that was really contacted; of several, the last one set is told.
     pub fn peer(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
-        if let Some(live) = &mut self.live {
+        let unknown = |live: &&mut Live| !live.has_told(names::NETWORK_PEER_ADDRESS);
+        if let Some(live) = self.live.as_mut().filter(unknown) {
             live.learn(names::NETWORK_PEER_ADDRESS, address.into());
             if let Some(port) = port {
                 live.learn(names::NETWORK_PEER_PORT, i64::from(port));
@@ -294,18 +307,23 @@ impl<C> Operation<C> {
     }
 
     /// Tells a fact of messaging that is learnt during the call: the id or the offset that the
-    /// broker gave to a message.
+    /// broker gave to a message. What the call told already stays; of what is learnt twice the last
+    /// word counts.
     pub fn learn<T: Into<Value>>(&mut self, fact: Fact<T>, value: impl Into<T>) {
         if let Some(live) = &mut self.live
-            && !matches!(&live.measure, Measure::Messaging(measure) if measure.has_told(fact.name()))
-            && let Some(value) = fact.shown(value.into().into(), live.measure.options())
+            && let Measure::Messaging(measure) = &live.measure
+            && let (Some(value), template) = measure.learnt(fact, value.into().into())
         {
             live.learn(fact.name(), value);
+            if let Some(template) = template {
+                live.learn(names::MESSAGING_DESTINATION_TEMPLATE, template);
+            }
         }
     }
 
     /// Tells that of the messages of a batch so many failed in this way. May be called once for each
-    /// way; the first one is the operation's failure. The others of the batch count as done.
+    /// way; the first one is the operation's failure. The others of the batch count as done, unless
+    /// the operation itself then fails or is dropped: they share its error.
     pub fn failed_messages(&mut self, messages: usize, failure: Failure) {
         let Some(live) = self.live.as_mut().filter(|_| messages > 0) else { return };
         if let Measure::Messaging(measure) = &mut live.measure {
@@ -346,8 +364,9 @@ impl<C> Operation<C> {
 
     /// Ends the operation with a failure that no error value stands for.
     pub fn fail_with(mut self, failure: Failure) {
-        if let Some(live) = self.live.take() {
+        if let Some(mut live) = self.live.take() {
             let elapsed = live.clock.elapsed();
+            live.give_up();
             live.end(Some(failure), elapsed);
         }
     }
@@ -396,10 +415,12 @@ impl<C> Drop for Operation<C> {
         if let Some(mut live) = self.live.take() {
             let elapsed = live.clock.elapsed();
             let failure = if live.inside.unwrap_or_else(std::thread::panicking) {
+                live.give_up();
                 Some(Failure::panicked())
             } else if live.handed_over {
                 live.failure.take().map(|failure| *failure)
             } else {
+                live.give_up();
                 Some(Failure::cancelled(live.ending.cancelled_is_error))
             };
             live.end(failure, elapsed);

@@ -9,7 +9,8 @@
 //! or so, are as if they were not there.
 //!
 //! Names are compared without regard to case, as HTTP does and as brokers in between may rewrite
-//! them. An injected name replaces every value that stood under it.
+//! them. An injected name replaces every value that stood under it; an empty value (propagators write
+//! a `tracestate` that has no entries) is none, since brokers may refuse it.
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>.
 
@@ -71,6 +72,11 @@ pub trait StringHeaders {
 pub trait StringHeadersMut: StringHeaders {
     /// Sets a header, in place of all that had this name in whatever case.
     fn put(&mut self, name: &str, value: String);
+
+    /// Removes all headers of this name in whatever case. By itself it leaves an empty one.
+    fn remove(&mut self, name: &str) {
+        self.put(name, String::new());
+    }
 }
 
 /// The maps of the standard library, whose methods have the same names without a trait for them.
@@ -80,6 +86,10 @@ macro_rules! string_headers {
             fn put(&mut self, name: &str, value: String) {
                 self.retain(|known, _| !known.eq_ignore_ascii_case(name));
                 self.insert(name.to_owned(), value);
+            }
+
+            fn remove(&mut self, name: &str) {
+                self.retain(|known, _| !known.eq_ignore_ascii_case(name));
             }
         }
 
@@ -108,7 +118,7 @@ pub struct StringCarrier<H>(pub H);
 
 impl<H: StringHeadersMut> Injector for StringCarrier<&mut H> {
     fn set(&mut self, name: &str, value: String) {
-        self.0.put(name, value);
+        if value.is_empty() { self.0.remove(name) } else { self.0.put(name, value) }
     }
 }
 
@@ -171,7 +181,9 @@ pub struct ByteCarrier<H>(pub H);
 impl<H: ByteHeadersMut> Injector for ByteCarrier<&mut H> {
     fn set(&mut self, name: &str, value: String) {
         self.0.remove(name);
-        self.0.append(name, value.into_bytes());
+        if !value.is_empty() {
+            self.0.append(name, value.into_bytes());
+        }
     }
 }
 

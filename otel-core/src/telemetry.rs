@@ -86,6 +86,22 @@ impl Telemetry {
         });
     }
 
+    /// The names of the headers that the propagator of this value writes, for clients that must ask
+    /// for headers by name, or have few places for them; sorted. None without a propagator.
+    pub fn propagated_fields(&self) -> Vec<String> {
+        let fields = |propagator: &dyn TextMapPropagator| {
+            // A composite propagator has them in another order each time.
+            let mut fields: Vec<_> = propagator.fields().map(str::to_owned).collect();
+            fields.sort_unstable();
+            fields
+        };
+        contain(|| match &self.0.propagator {
+            Some(propagator) => fields(&**propagator),
+            None => global::get_text_map_propagator(fields),
+        })
+        .unwrap_or_default()
+    }
+
     /// Reads the context out of the headers of a message; what is broken in them is as if it were
     /// not there.
     pub fn extract(&self, carrier: &dyn Extractor) -> Context {

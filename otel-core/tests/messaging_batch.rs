@@ -194,3 +194,66 @@ fn a_message_whose_span_of_creation_is_filtered_carries_the_batch_s() {
     let carried = messaging.delivery(&StringCarrier(&headers[0])).span_context().unwrap();
     assert_eq!(carried.span_id(), spans[0].span_context.span_id());
 }
+
+/// What was told of some messages says nothing of the others if the call itself fails.
+#[test]
+fn the_rest_of_a_batch_fails_with_its_call() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let send = || {
+        let messages = (0..5).map(|_| (NoHeaders, MessageFacts::new));
+        let mut operation = messaging.send_batch(messages, || orders("send"));
+        operation.failed_messages(2, Failure::new("too_large"));
+        operation
+    };
+    let counted = point()
+        .attributes(SERVER)
+        .attribute("server.port", 9092)
+        .attribute("messaging.destination.name", "orders")
+        .attribute("messaging.operation.name", "send");
+    let too_large = counted.clone().attribute("error.type", "too_large");
+    for (end, rest) in [
+        (drop as fn(otel_core::Operation<_>), "cancelled"),
+        (|operation| operation.fail_with(Failure::new("LOST")), "LOST"),
+        (|operation| operation.fail_with(Failure::new("too_large")), "too_large"),
+    ] {
+        capture.clear();
+        end(send());
+        let points = match rest {
+            "too_large" => vec![too_large.clone().value(5)],
+            _ => vec![
+                too_large.clone().value(2),
+                counted.clone().attribute("error.type", rest).value(3),
+            ],
+        };
+        capture.assert_metric(metric("messaging.client.sent.messages").points(points));
+    }
+}
+
+#[test]
+fn a_batch_for_several_destinations_is_counted_without_one() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let to = |name: &'static str| move || MessageFacts::new().with(fact::DESTINATION_NAME, name);
+    let mut headers = texts(2);
+    let names = ["orders", "returns"];
+    let messages = headers.iter_mut().zip(names).map(|(it, name)| (StringCarrier(it), to(name)));
+    let call = || MessagingCall::new("send", Destination::none());
+    messaging.send_batch(messages, call).finish();
+    let spans = capture.spans();
+    let told: Vec<_> = spans.iter().map(|span| span.name.to_string()).collect();
+    assert_eq!(told, ["create orders", "create returns", "send broker.example:9092"]);
+    for (link, name) in spans[2].links.iter().zip(names) {
+        let name = opentelemetry::KeyValue::new("messaging.destination.name", name);
+        assert_eq!(link.attributes, [name]);
+    }
+    capture.assert_metric(
+        metric("messaging.client.sent.messages").point(
+            point()
+                .attributes(SERVER)
+                .attribute("server.port", 9092)
+                .attribute("messaging.operation.name", "send")
+                .value(2),
+        ),
+    );
+}

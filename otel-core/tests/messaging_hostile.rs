@@ -89,6 +89,37 @@ fn baggage_of_the_application_s_own_wins_over_the_ambient() {
     assert!(headers.contains_key("traceparent"));
 }
 
+/// Also where it would be written otherwise, or is broken in part.
+#[test]
+fn baggage_of_the_application_s_own_is_not_written_anew() {
+    const OWN: &str = "b = %20x ;prop=1;ttl=5 ,tenant=own,broken,c=3";
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let own = vec![("Baggage".to_owned(), OWN.as_bytes().to_vec())];
+    let mut headers = own.clone();
+    messaging.send(&mut ByteCarrier(&mut headers), || orders("send")).finish();
+    assert_eq!(headers[..1], own);
+    assert_eq!(headers[1].0, "traceparent");
+    let link = messaging.delivery(&ByteCarrier(&headers)).span_context().unwrap();
+    assert_eq!(link.span_id(), capture.spans()[0].span_context.span_id());
+}
+
+/// A propagator has a `tracestate` written also where it is empty. SQS refuses an attribute that is,
+/// and with it the message.
+#[test]
+fn what_is_empty_is_not_written_and_replaces_what_was_there() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry_builder().replace_trace_headers(true).build());
+    let stale = || ("TraceState".to_owned(), "a=b".to_owned());
+    let mut texts = HashMap::from([stale()]);
+    messaging.send(&mut StringCarrier(&mut texts), || orders("send")).finish();
+    assert_eq!(texts.keys().collect::<Vec<_>>(), ["traceparent"]);
+    let (name, value) = stale();
+    let mut bytes = vec![(name, value.into_bytes())];
+    messaging.send(&mut ByteCarrier(&mut bytes), || orders("send")).finish();
+    assert_eq!(bytes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["traceparent"]);
+}
+
 /// A carrier that panics when it is written to.
 struct Bomb;
 

@@ -26,6 +26,7 @@ fn what_comes_late_is_found() {
         headers
     };
     (0..5000).for_each(|_| assert!(send().is_empty()));
+    let unheard = messaging.poll();
     let capture = Capture::new();
     global::set_tracer_provider(capture.tracer_provider());
     global::set_meter_provider(capture.meter_provider());
@@ -41,4 +42,9 @@ fn what_comes_late_is_found() {
     let spans = capture.spans();
     assert_eq!(spans.last().unwrap().span_kind, opentelemetry::trace::SpanKind::Producer);
     assert!(!capture.metrics().is_empty());
+    // This began when nobody listened, so nobody knows how long it took.
+    capture.clear();
+    let _ = unheard.received(&StringCarrier(&HashMap::new()), || orders("poll"));
+    assert_eq!(capture.spans().len(), 1);
+    capture.assert_no_metric("messaging.client.operation.duration");
 }

@@ -3,9 +3,9 @@
 
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{Link, SpanContext, SpanKind};
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::{Context, Value};
 
-use super::call::{Facts, Kind, MessageFacts, MessagingCall, Number, Partition, Step, attributes};
+use super::call::{Facts, Kind, MessageFacts, MessagingCall, Number, Partition, Step, tell};
 use super::fact::{DESTINATION_NAME, Fact, Of, PARTITION_ID};
 use super::{Deliveries, Delivery, Destination, MOST_LINKS, Messaging, Poll, Start, span_of};
 use crate::Client;
@@ -184,8 +184,9 @@ impl Batch {
         let is_common = |name: &str| common.iter().any(|(fact, _)| fact.name() == name);
         let links = linked.into_iter().map(|(context, facts)| {
             let own = facts.into_iter().filter(|(fact, _)| !is_common(fact.name())).collect();
-            let own: Vec<KeyValue> = attributes(own, false, options);
-            Link::new(context, own, 0)
+            let mut told = Vec::new();
+            tell(own, false, options, &mut told);
+            Link::new(context, told, 0)
         });
         let links = links.collect();
         lift(&mut call, |fact| common.iter().find(|(known, _)| known.name() == fact));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use super::fact::{Fact, Of};
+use super::fact::{Fact, Of, PEER_ADDRESS, PEER_PORT};
 use crate::db::shared;
 use crate::options::Options;
 
@@ -229,15 +229,21 @@ impl<'a> MessagingCall<'a> {
         self
     }
 
-    /// A fact of the call or, where it is about one message, of that.
+    /// A fact of the call or, where it is about one message, of that. Told twice, the first word
+    /// counts.
     pub fn with<T: Into<Value>>(mut self, fact: Fact<T>, value: impl Into<T>) -> Self {
         self.facts.push((fact.untyped(), value.into().into()));
         self
     }
 
-    /// Whether it is a call for batches.
-    pub(super) fn is_batch(&self) -> bool {
-        self.batch.is_some()
+    /// The node that was really contacted, for calls that are told of afterwards; others learn it
+    /// by [`Operation::peer`](crate::Operation::peer).
+    pub fn peer(self, address: impl Into<StringValue>, port: Option<u16>) -> Self {
+        let this = self.with(PEER_ADDRESS, address);
+        match port {
+            Some(port) => this.with(PEER_PORT, port),
+            None => this,
+        }
     }
 }
 
@@ -258,10 +264,20 @@ impl MessageFacts {
     }
 }
 
-/// The attributes that facts become, of those that are to be told. Of a batch's call, facts of one
-/// message are not: nobody knows which.
-pub(super) fn attributes(facts: Facts, batch: bool, options: &Options) -> Vec<KeyValue> {
+/// Adds the attributes that facts become, of those that are to be told and were not told before, and
+/// answers their names. Of a batch's call, facts of one message are not told: nobody knows which.
+pub(super) fn tell(
+    facts: Facts,
+    batch: bool,
+    options: &Options,
+    told: &mut Vec<KeyValue>,
+) -> Vec<&'static str> {
     let fits = facts.into_iter().filter(|(fact, _)| !batch || fact.of() != Of::OneMessage);
-    fits.filter_map(|(fact, value)| Some(KeyValue::new(fact.name(), fact.shown(value, options)?)))
-        .collect()
+    fits.filter_map(|(fact, value)| {
+        let is_new = told.iter().all(|told| told.key.as_str() != fact.name());
+        let value = fact.shown(value, options).filter(|_| is_new)?;
+        told.push(KeyValue::new(fact.name(), value));
+        Some(fact.name())
+    })
+    .collect()
 }

@@ -60,9 +60,7 @@ impl Shared {
 }
 
 /// The baggage of a context, which cannot be cloned as a whole.
-pub(super) fn entries(
-    context: &Context,
-) -> impl Iterator<Item = (Key, (StringValue, BaggageMetadata))> {
+fn entries(context: &Context) -> impl Iterator<Item = (Key, (StringValue, BaggageMetadata))> {
     context.baggage().iter().map(|(name, value)| (name.clone(), value.clone()))
 }
 

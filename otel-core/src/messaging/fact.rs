@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use opentelemetry::{StringValue, Value};
 
+use crate::attribute as names;
 use crate::options::Options;
 
 /// A fact of a call or of a message, whose value is a `T`.
@@ -88,6 +89,10 @@ impl<T> Fact<T> {
         wanted.then_some(value)
     }
 }
+
+pub(super) const PEER_ADDRESS: Fact<StringValue> =
+    Fact::new(names::NETWORK_PEER_ADDRESS, Of::Call, Told::Always);
+pub(super) const PEER_PORT: Fact<i64> = Fact::new(names::NETWORK_PEER_PORT, Of::Call, Told::Always);
 
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $attribute:literal, $of:ident, $told:ident;)*) => {

@@ -92,6 +92,8 @@ impl<C: Client> Poll<C> {
         describe: impl FnOnce() -> MessagingCall<'a>,
     ) -> crate::Operation<C> {
         let Self { messaging, clock, timed } = self;
+        // Of what began while nobody listened is not known how long it took.
+        let timed = timed && clock.is_some();
         messaging
             .start(Start { clock, links, messages, timed, ..Start::of(Step::Receive) }, describe)
     }

@@ -6,9 +6,7 @@ use std::borrow::Cow;
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
-use super::call::{
-    Destination, Kind, MessagingServer, Nature, Number, Partition, Step, attributes,
-};
+use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
 use crate::db::{kept, shared};
@@ -40,12 +38,8 @@ impl Shape {
         &self.attributes
     }
 
-    /// The attributes of counters and of the duration of processing.
-    pub(super) fn on_points(&self) -> &[KeyValue] {
-        self.attributes.get(..self.on_points).unwrap_or_default()
-    }
-
-    /// The attributes of the duration of other operations, which tell their type.
+    /// The attributes of points, and the operation's type, which the duration alone tells, as the
+    /// last one.
     pub(super) fn on_duration(&self) -> &[KeyValue] {
         self.attributes.get(..=self.on_points).unwrap_or_default()
     }
@@ -92,7 +86,7 @@ impl Shape {
         if kind.step != Step::Create {
             let id = server.client_id.clone();
             attributes.extend(id.map(|id| KeyValue::new(names::MESSAGING_CLIENT_ID, id)));
-            attributes.extend(self::attributes(server.facts.clone(), false, options));
+            tell(server.facts.clone(), false, options, &mut attributes);
         }
         Self { name: kept(span_name), attributes: attributes.into(), on_points }
     }

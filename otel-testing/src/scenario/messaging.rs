@@ -16,8 +16,9 @@ pub use self::propagation::{
     baggage_kept, own_headers_kept, without_provider, without_provider_handled,
 };
 pub use self::way::{
-    ambient_parent, cancelled, disabled, failed_handler, failure, late_provider, never_polled,
-    not_sampled, nothing_received, off, panicking_handler, parent_required, success, suppressed,
+    ambient_parent, cancelled, cancelled_handler, disabled, failed_handler, failure, late_provider,
+    never_polled, not_sampled, nothing_received, off, panicking_handler, parent_required, success,
+    suppressed,
 };
 use super::operation::Judge;
 use super::{Capability, Outcome, Skipped};
@@ -146,7 +147,7 @@ pub enum Step {
 macro_rules! messaging_scenarios {
     (@all $what:ident $client:ty) => {
         $crate::messaging_scenarios!(@$what $client: success failure failed_handler
-            panicking_handler cancelled never_polled nothing_received not_sampled suppressed
+            panicking_handler cancelled cancelled_handler never_polled nothing_received not_sampled suppressed
             disabled parent_required ambient_parent without_provider without_provider_handled
             baggage_kept own_headers_kept batches batch_without_create_spans partial_failure off);
     };

@@ -11,7 +11,8 @@ use super::{
 use crate::Capture;
 use crate::assert::ExpectedSpan;
 
-/// Batches of one and of three: a span for each message, one for the call that links to them.
+/// Batches of one and of three: a span for each message, one for the call that links to them. Each
+/// message is then handled by itself, and not counted again.
 /// A batch of none, asked for, leaves nothing.
 pub async fn batches<M: Messaging>() -> Outcome {
     needs::<M>(Capability::Batch)?;
@@ -36,6 +37,15 @@ pub async fn batches<M: Messaging>() -> Outcome {
         let received: Vec<_> = created.iter().map(arrived).collect();
         capture.assert_spans([linking(&client, Step::ReceiveBatch(size), &received)]);
         assert_count(&capture, CONSUMED, size);
+
+        capture.clear();
+        for message in &messages {
+            assert_eq!(client.process(message, Box::pin(async { Ok(()) })).await, Ok(()));
+        }
+        let handled =
+            |sent: SpanContext| client.expected(Step::Process).child_of(sent.clone()).link(sent);
+        capture.assert_spans(received.into_iter().map(handled));
+        capture.assert_no_metric(CONSUMED);
     }
     capture.clear();
     assert!(client.receive_batch(0).await.is_empty());

@@ -99,6 +99,18 @@ pub async fn cancelled<M: Messaging>() -> Outcome {
     Ok(())
 }
 
+/// A handler that is dropped while it is pending: an error of the type `cancelled`.
+pub async fn cancelled_handler<M: Messaging>() -> Outcome {
+    let (capture, client) = connect::<M>(Capture::new(), |options| options).await?;
+    let (message, sent) = on_its_way(&capture, &client).await;
+    let handled = client.process(&message, Box::pin(std::future::pending()));
+    let ended = tokio::time::timeout(Duration::from_millis(20), handled).await.is_ok();
+    assert!(!ended, "Messaging::process must not end before its handler");
+    let expected = client.expected(Step::Process).child_of(sent.clone()).link(sent).any_error();
+    HANDLER.assert_operation(&capture, &expected.attribute(ERROR_TYPE, "cancelled"));
+    Ok(())
+}
+
 /// A call that is dropped before it was polled: nothing happened.
 pub async fn never_polled<M: Messaging>() -> Outcome {
     needs::<M>(Capability::Unpolled)?;
