@@ -17,7 +17,7 @@ use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Error, ErrorKind,
     ExchangeKind,
 };
-use native::{Extra, Private, Server};
+use native::{Extra, Server};
 use otel_testing::live;
 use tokio::task::block_in_place;
 
@@ -38,15 +38,18 @@ async fn queue(channel: &Channel) -> ShortString {
     declare(channel, options).await
 }
 
-/// A queue that outlives the server. The server tells the disk of a new queue two seconds late, but
-/// at once if it ends in good order.
-async fn durable_queue(server: &mut Private) -> ShortString {
-    let connection = connect(server.url()).await;
-    let channel = connection.create_channel().await.unwrap();
+/// A queue that outlives the server, also one that is killed at once.
+async fn durable_queue(channel: &Channel) -> ShortString {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    let queue = declare(&channel, options).await;
-    connection.close(200, "done".into()).await.unwrap();
-    block_in_place(|| server.restart()).unwrap();
+    let queue = declare(channel, options).await;
+    // What the server knows of queues and exchanges waits up to two seconds for the disk, but no
+    // longer than 64 KiB of it are together.
+    let long = AMQPValue::LongString(vec![b'x'; 100_000].into());
+    let long = FieldTable::from(BTreeMap::from([("long".into(), long)]));
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let declaring =
+        channel.exchange_declare(unique_name().into(), ExchangeKind::Direct, options, long);
+    declaring.await.unwrap();
     queue
 }
 
@@ -234,9 +237,9 @@ async fn a_wrong_password_is_an_error_with_its_code() {
 async fn a_killed_broker_comes_back_with_what_it_confirmed_to_a_new_connection() {
     let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
     let Some(mut server) = server else { return };
-    let queue = durable_queue(&mut server).await;
     let old = connect(server.url()).await;
     let channel = channel(&old).await;
+    let queue = durable_queue(&channel).await;
     let persistent = BasicProperties::default().with_delivery_mode(2);
     for body in ["first", "second"] {
         publish(&channel, &queue, body, persistent.clone()).await;
@@ -277,7 +280,6 @@ async fn a_killed_broker_comes_back_with_what_it_confirmed_to_a_new_connection()
 async fn a_connection_that_recovers_goes_on_with_its_channels_and_consumers() {
     let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
     let Some(mut server) = server else { return };
-    let queue = durable_queue(&mut server).await;
     let properties = ConnectionProperties::default().enable_auto_recover();
     // By default the waits between attempts grow up to a minute.
     let properties = properties.configure_backoff(|backoff| {
@@ -285,18 +287,19 @@ async fn a_connection_that_recovers_goes_on_with_its_channels_and_consumers() {
     });
     let connection = Connection::connect(server.url(), properties).await.unwrap();
     let channel = channel(&connection).await;
+    let queue = durable_queue(&channel).await;
     let persistent = BasicProperties::default().with_delivery_mode(2);
     publish(&channel, &queue, "stored", persistent.clone()).await;
     let options = BasicConsumeOptions::default();
-    let consumer_channel = connection.create_channel().await.unwrap();
     let consuming =
-        consumer_channel.basic_consume(queue.clone(), "tag".into(), options, FieldTable::default());
+        channel.basic_consume(queue.clone(), "tag".into(), options, FieldTable::default());
     let mut consumer = consuming.await.unwrap();
     let delivery = soon("a message is there", consumer.next()).await.unwrap().unwrap();
     assert_eq!((&*delivery.data, delivery.redelivered), (&b"stored"[..], false));
 
     block_in_place(|| server.kill()).unwrap();
     block_in_place(|| server.restart()).unwrap();
+    // The consumer hears nothing of it, but has the message again.
     let delivery = soon("a message is there", consumer.next()).await.unwrap().unwrap();
     assert_eq!((&*delivery.data, delivery.redelivered), (&b"stored"[..], true));
     delivery.ack(BasicAckOptions::default()).await.unwrap();
