@@ -250,7 +250,7 @@ async fn a_killed_server_comes_back_with_what_it_stored_and_clients_go_on() {
     let Some(mut server) = server else { return };
     let (client, name) = (connect(server.url()).await, unique_name());
     let context = jetstream::new(client.clone());
-    let consumer = stream(&context, &name).await;
+    let mut consumer = stream(&context, &name).await;
     let plain = unique_name();
     let mut subscriber = client.subscribe(plain.clone()).await.unwrap();
     for payload in ["acknowledged", "stored"] {
@@ -273,4 +273,7 @@ async fn a_killed_server_comes_back_with_what_it_stored_and_clients_go_on() {
         assert_eq!(&*message.payload, payload);
         message.double_ack().await.unwrap();
     }
+    // What was acknowledged before does not come again.
+    let info = consumer.info().await.unwrap();
+    assert_eq!((info.num_pending, info.num_ack_pending), (0, 0));
 }

@@ -1,5 +1,6 @@
 //! pulsar on Pulsar, without instrumentation: what an adapter of it may rely on.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::large_futures, reason = "those of the driver are")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
