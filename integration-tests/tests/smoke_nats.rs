@@ -265,7 +265,7 @@ async fn a_killed_server_comes_back_with_what_it_stored_and_clients_go_on() {
     client.publish(plain, "subscribed again".into()).await.unwrap();
     assert_eq!(&*next(&mut subscriber).await.payload, b"subscribed again");
     assert_eq!(store(&context, &name, "third").await, 3);
-    // An acknowledgement before the kill would not be shown by this: it may be forgotten.
+    // Nothing was acknowledged before: that may be forgotten in a kill, even where it was confirmed.
     for payload in ["first", "second", "third"] {
         assert_eq!(fetch(&consumer).await.payload, payload);
     }
