@@ -202,7 +202,7 @@ async fn a_batch_to_send_fails_in_part() {
     // Nobody may wait longer than a quarter of an hour.
     let batch = batch.entries(entry("bad").delay_seconds(901).build().unwrap());
     let answer = batch.send().await.unwrap();
-    let sent: Vec<_> = answer.successful().iter().map(|entry| entry.id()).collect();
+    let sent: Vec<_> = answer.successful().iter().map(|entry| &*entry.id).collect();
     assert_eq!(sent, ["good"]);
     let [failed] = answer.failed() else { panic!("{answer:?}") };
     assert_eq!((failed.id(), failed.code()), ("bad", "InvalidParameterValue"));
@@ -225,7 +225,7 @@ async fn a_batch_to_delete_fails_in_part() {
     let batch = sqs.delete_message_batch().queue_url(&queue);
     let batch = batch.entries(entry("good", handle)).entries(entry("bad", "of nothing"));
     let answer = batch.send().await.unwrap();
-    let deleted: Vec<_> = answer.successful().iter().map(|entry| entry.id()).collect();
+    let deleted: Vec<_> = answer.successful().iter().map(|entry| &*entry.id).collect();
     assert_eq!(deleted, ["good"]);
     let [failed] = answer.failed() else { panic!("{answer:?}") };
     assert_eq!((failed.id(), failed.code()), ("bad", "ReceiptHandleIsInvalid"));
