@@ -34,6 +34,8 @@ enum Task {
     Services(services::Task),
     /// Run the tests, with the servers that they ask for
     Test(test::Options),
+    /// Install what it takes to build all drivers, or say how to; `test` does it too
+    Needs,
     /// Show what would be emitted for the texts on standard input, one JSON string per line
     #[command(subcommand)]
     Analyze(analyze::Task),
@@ -55,6 +57,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Tidy => tidy::run(&Workspace::find()?),
         Task::Services(task) => services::run(&task),
+        Task::Needs => test::provide(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Test(options) => test::run(&Workspace::find()?, &options),
         Task::Analyze(task) => analyze::run(&task),
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),

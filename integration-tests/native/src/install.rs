@@ -1,6 +1,7 @@
 //! What a server lacks: Debian packages, installed without leaving a default instance running, or
 //! a build.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -15,7 +16,7 @@ use crate::build;
 use crate::home;
 use crate::jdk;
 use crate::place::{cache, find};
-use crate::server::Server;
+use crate::server::{PLAIN, Server};
 use crate::services::Report;
 
 const APT: &str = "/usr/bin/apt-get";
@@ -52,17 +53,21 @@ impl Missing {
 
     /// What to do, for all of these packages at once.
     pub fn how(&self, packages: &[&str]) -> String {
-        let packages = packages.join(" ");
-        let debian = format!(
-            "on Debian: sudo apt-get update && sudo apt-get install -y --no-install-recommends \
-             {packages}"
-        );
-        match (self.from, packages.as_str()) {
-            (from, "") => format!("get {from}"),
+        let debian = on_debian(packages);
+        match (self.from, packages) {
+            (from, []) => format!("get {from}"),
             ("", _) => debian,
             (from, _) => format!("get {from}; {debian}"),
         }
     }
+}
+
+fn on_debian(packages: &[&str]) -> String {
+    let packages = packages.join(" ");
+    format!(
+        "on Debian: sudo apt-get update && sudo apt-get install -y --no-install-recommends \
+         {packages}"
+    )
 }
 
 impl fmt::Display for Missing {
@@ -74,11 +79,41 @@ impl fmt::Display for Missing {
 
 impl Error for Missing {}
 
+/// What a build takes beside Rust.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// A program, or a file by its whole path.
+    pub what: String,
+    /// The Debian package that has it.
+    pub package: String,
+}
+
+impl Need {
+    fn is_missing(&self) -> bool {
+        let file = Path::new(&self.what);
+        if file.is_absolute() { !file.exists() } else { find(&PLAIN, &self.what).is_none() }
+    }
+}
+
+/// Installs what of these is not there, or says how to; `tell` hears what takes long.
+pub fn provide(needs: &[Need], tell: impl Fn(&str)) -> Result<()> {
+    let missing = || needs.iter().filter(|need| need.is_missing());
+    let packages: BTreeSet<&str> = missing().map(|need| need.package.as_str()).collect();
+    let packages: Vec<&str> = packages.into_iter().collect();
+    if can_install() && !packages.is_empty() {
+        install(&packages, || missing().next().is_some(), tell)?;
+    }
+    let names: Vec<String> = missing().map(|need| format!("`{}`", need.what)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    bail!("to build the drivers {} is needed; {}", names.join(", "), on_debian(&packages))
+}
+
 /// Installs what `server` lacks, or says how to.
 pub(crate) fn ensure(server: &Server, report: Report) -> Result<()> {
-    let can_install = geteuid().is_root() && Path::new(APT).exists();
-    if can_install && missing(server).is_some() && !server.packages.is_empty() {
-        packages(server, report)?;
+    if can_install() && missing(server).is_some() && !server.packages.is_empty() {
+        install(server.packages, || missing(server).is_some(), |step| report(server, step))?;
     }
     match missing(server) {
         // A program of what is built is not there before.
@@ -89,17 +124,22 @@ pub(crate) fn ensure(server: &Server, report: Report) -> Result<()> {
     missing(server).map_or(Ok(()), |lacks| bail!(lacks))
 }
 
-fn packages(server: &Server, report: Report) -> Result<()> {
+fn can_install() -> bool {
+    geteuid().is_root() && Path::new(APT).exists()
+}
+
+/// Installs these packages, if they are still `wanted` once it is our turn.
+fn install(packages: &[&str], wanted: impl Fn() -> bool, tell: impl Fn(&str)) -> Result<()> {
     // One at a time: the policy file below is everybody's, and so are the lists of packages.
     let _lock = home::lock(Path::new(LOCK), "install")?;
-    if missing(server).is_none() {
+    if !wanted() {
         return Ok(());
     }
-    report(server, &format!("installing {}", server.packages.join(" ")));
+    tell(&format!("installing {}", packages.join(" ")));
     let _guard = NoDefaultInstances::forbid()?;
     apt(&["update", "-q"])?;
     let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-    apt(&[&options, server.packages].concat())
+    apt(&[&options, packages].concat())
 }
 
 /// The first program that it needs and nobody has.
@@ -159,7 +199,6 @@ impl Drop for NoDefaultInstances {
 mod tests {
     use super::*;
     use crate::build::Build;
-    use crate::server::PLAIN;
 
     const BUILD: Build = Build {
         tools: &[("no-such-tool", "Tool 7 from afar")],
@@ -183,6 +222,20 @@ mod tests {
         assert_eq!(said(&built), format!("{needs}get Tool 7 from afar; {debian}"));
         let only_built = Server { packages: &[], ..built };
         assert_eq!(said(&only_built), format!("{needs}get Tool 7 from afar"));
+    }
+
+    #[test]
+    fn what_a_build_takes_is_a_program_or_a_file() {
+        let need = |what: &str| Need { what: what.into(), package: "no-such-package".into() };
+        for (what, missing) in [
+            ("sh", false),
+            ("no-such-tool", true),
+            ("/usr/include/no-such-header.h", true),
+            ("/proc/version", false),
+        ] {
+            assert_eq!(need(what).is_missing(), missing, "{what}");
+        }
+        provide(&[need("sh"), need("/proc/version")], |step| panic!("{step}")).unwrap();
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod servers;
 mod services;
 mod wire;
 
-pub use install::Missing;
+pub use install::{Missing, Need, provide};
 pub use private::{Extra, Private};
 pub use server::Server;
 pub use services::{Report, Services, State, Status};
