@@ -47,7 +47,7 @@ async fn remove(client: &Elasticsearch, index: &str) {
 /// The status and what the server called it.
 async fn refused(response: Response) -> (u16, String) {
     let status = response.status_code().as_u16();
-    let exception = response.exception().await.unwrap().expect("it is an error");
+    let exception = response.exception().await.unwrap().unwrap();
     assert_eq!(exception.status(), Some(status));
     (status, exception.error().ty().unwrap().to_owned())
 }

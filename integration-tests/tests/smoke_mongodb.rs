@@ -188,7 +188,7 @@ async fn a_wrong_password_is_refused() {
 #[tokio::test]
 async fn a_query_over_its_time_limit_is_an_error() {
     let Some(scratch) = Scratch::new().await else { return };
-    let numbers = scratch.numbers(&(0..2000).collect::<Vec<_>>()).await;
+    let numbers = scratch.numbers(&(0..1000).collect::<Vec<_>>()).await;
     // Compares each with each.
     let join = doc! { "$lookup": {
         "from": "numbers", "let": { "id": "$_id" }, "as": "greater",

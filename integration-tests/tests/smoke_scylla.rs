@@ -1,5 +1,5 @@
-//! The bare driver of ScyllaDB, on Cassandra: both speak CQL.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+//! The bare driver of Scylla, on Cassandra: both speak CQL.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::time::Duration;
 

@@ -35,6 +35,8 @@ enum Task {
     Services(services::Task),
     /// Run the tests, with the servers that they ask for
     Test(test::Options),
+    /// Install what it takes to build all drivers, or say how to; `test` does it too
+    Needs,
     /// Show what would be emitted for the texts on standard input, one JSON string per line
     #[command(subcommand)]
     Analyze(analyze::Task),
@@ -60,6 +62,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Tidy => tidy::run(&Workspace::find()?),
         Task::Services(task) => services::run(&task),
+        Task::Needs => test::provide(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Test(options) => {
             interrupt::listen()?;
             test::run(&Workspace::find()?, &options)

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use duct::cmd;
-use native::{Server, Services};
+use native::{Need, Server, Services};
 
 use crate::services;
-use crate::workspace::{Crate, Workspace};
+use crate::workspace::{Crate, Driver, Workspace};
 
 /// Which tests.
 #[derive(Args)]
@@ -22,27 +22,64 @@ pub(crate) struct Options {
     /// Only what needs servers: `integration-tests`, and `tests/live*` of the crates
     #[arg(long)]
     live: bool,
-    /// Crates to test, all by default
-    crates: Vec<String>,
+    /// Crates to test, all by default; or drivers, such as `mongodb`: then nothing is built and
+    /// started but these, for their live tests
+    names: Vec<String>,
+}
+
+/// What of the workspace is tested.
+struct Chosen<'a> {
+    /// With all their features.
+    crates: Vec<&'a Crate>,
+    /// Features whose tests are run alone.
+    drivers: Vec<Driver<'a>>,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(workspace: &'a Workspace, names: &[String]) -> Result<Self> {
+        let mut chosen = Self { crates: Vec::new(), drivers: Vec::new() };
+        if names.is_empty() {
+            chosen.crates.extend(&workspace.crates);
+        }
+        for name in names {
+            match workspace.driver(name) {
+                Some(driver) => chosen.drivers.push(driver),
+                None => chosen.crates.push(workspace.named(name)?),
+            }
+        }
+        // What is in a whole crate is not run once more.
+        let Self { crates, drivers } = &mut chosen;
+        drivers.retain(|driver| !crates.iter().any(|one| one.name == driver.of.name));
+        Ok(chosen)
+    }
+
+    /// All that are built.
+    fn drivers(&self) -> impl Iterator<Item = Driver<'a>> {
+        let whole = self.crates.iter().flat_map(|one| one.drivers());
+        whole.chain(self.drivers.iter().copied())
+    }
+
+    /// What it takes to build them.
+    fn needs(&self) -> Vec<Need> {
+        let needs: BTreeSet<Need> = self.drivers().flat_map(|driver| driver.needs()).collect();
+        needs.into_iter().collect()
+    }
 }
 
 /// One call of cargo: its arguments after `cargo test`.
 type Run = Vec<OsString>;
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
-    let crates: Vec<&Crate> = if options.crates.is_empty() {
-        workspace.crates.iter().collect()
-    } else {
-        options.crates.iter().map(|name| workspace.named(name)).collect::<Result<_>>()?
-    };
-    let runs = runs(workspace, options, &crates)?;
+    let chosen = Chosen::of(workspace, &options.names)?;
+    let runs = runs(workspace, options, &chosen)?;
     if options.unit {
         return cargo_test(workspace, &runs, None);
     }
+    native::provide(&chosen.needs(), |step| eprintln!("{step}"))?;
     let services = services::open()?;
     let mut started = Vec::new();
     let mut missing = Vec::new();
-    for (server, result) in services::up(&services, &needed(&crates, set)?, &[])? {
+    for (server, result) in services::up(&services, &needed(&chosen, set)?, &[])? {
         match result {
             Ok(true) => started.push(server),
             Ok(false) => {}
@@ -72,16 +109,22 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     result
 }
 
-/// The servers that these crates say their tests ask for, and those that are demanded by name;
+/// Installs what it takes to build all drivers, or says how to.
+pub(crate) fn provide(workspace: &Workspace) -> Result<()> {
+    native::provide(&Chosen::of(workspace, &[])?.needs(), |step| eprintln!("{step}"))
+}
+
+/// The servers that the manifests say the tests ask for, and those that are demanded by name;
 /// without what somebody brings along.
-fn needed(crates: &[&Crate], set: impl Fn(&str) -> Option<String>) -> Result<Vec<&'static Server>> {
+fn needed(chosen: &Chosen, set: impl Fn(&str) -> Option<String>) -> Result<Vec<&'static Server>> {
+    let of_crates =
+        chosen.crates.iter().flat_map(|one| one.servers().map(|name| (name, &one.folder)));
+    let of_drivers = chosen.drivers();
+    let of_drivers = of_drivers.flat_map(|it| it.servers().map(move |name| (name, &it.of.folder)));
     let mut names = BTreeSet::new();
-    for one in crates {
-        for name in one.servers() {
-            let server = Server::named(name);
-            let server = server.with_context(|| format!("in {}/Cargo.toml", one.folder))?;
-            names.insert(server.name());
-        }
+    for (name, folder) in of_crates.chain(of_drivers) {
+        let server = Server::named(name);
+        names.insert(server.with_context(|| format!("in {folder}/Cargo.toml"))?.name());
     }
     let is_brought = |server: &Server| set(&format!("OTEL_TEST_{}", server.key())).is_some();
     let is_needed = |server: &&Server| {
@@ -91,14 +134,14 @@ fn needed(crates: &[&Crate], set: impl Fn(&str) -> Option<String>) -> Result<Vec
     Ok(Server::all().iter().copied().filter(is_needed).collect())
 }
 
-fn runs(workspace: &Workspace, options: &Options, crates: &[&Crate]) -> Result<Vec<Run>> {
+fn runs(workspace: &Workspace, options: &Options, chosen: &Chosen) -> Result<Vec<Run>> {
     let package = |one: &&Crate| ["--package".into(), one.name.clone().into()];
     let everything = |some: Vec<&Crate>| -> Run {
         some.iter().flat_map(package).chain(["--all-features".into()]).collect()
     };
     let (live, rest): (Vec<&Crate>, Vec<&Crate>) =
-        crates.iter().partition(|one| one.folder.starts_with("integration-tests"));
-    let runs: Vec<Run> = if options.unit {
+        chosen.crates.iter().partition(|one| one.folder.starts_with("integration-tests"));
+    let mut runs: Vec<Run> = if options.unit {
         if rest.is_empty() { Vec::new() } else { vec![everything(rest)] }
     } else if options.live {
         let with_live = rest.into_iter().filter(|one| has_live_tests(workspace, one));
@@ -109,14 +152,29 @@ fn runs(workspace: &Workspace, options: &Options, crates: &[&Crate]) -> Result<V
         });
         let whole = if live.is_empty() { None } else { Some(everything(live)) };
         whole.into_iter().chain(runs).collect()
+    } else if chosen.crates.is_empty() {
+        Vec::new()
     } else {
-        vec![everything(crates.to_vec())]
+        vec![everything(chosen.crates.clone())]
     };
+    if !options.unit {
+        runs.extend(chosen.drivers.chunk_by(|a, b| a.of.name == b.of.name).map(alone));
+    }
     if runs.is_empty() {
-        let (kind, other) = if options.live { ("live", "--live") } else { ("unit", "--unit") };
-        bail!("there are no {kind} tests in {}; leave out {other}", options.crates.join(", "));
+        let (kind, other) = if options.unit { ("unit", "--unit") } else { ("live", "--live") };
+        bail!("there are no {kind} tests in {}; leave out {other}", options.names.join(", "));
     }
     Ok(runs)
+}
+
+/// The tests of these drivers of one crate, which build no other.
+fn alone(drivers: &[Driver]) -> Run {
+    let Some(of) = drivers.first().map(|driver| driver.of) else { return Run::new() };
+    let features: Vec<&str> = drivers.iter().map(|driver| driver.name).collect();
+    let listed = features.join(",");
+    let start = ["--package", &of.name, "--no-default-features", "--features", &listed];
+    let tests = of.tests_of(&features).into_iter().flat_map(|test| ["--test", test]);
+    start.into_iter().chain(tests).map(OsString::from).collect()
 }
 
 /// In cargo's layout: `tests/live*.rs`, or a folder of this name.
@@ -160,13 +218,32 @@ fn set(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// What is appended to the manifest of `integration-tests`.
+    const DRIVERS: &str = r#"
+[package.metadata.drivers]
+mongodb = { servers = ["mongodb"] }
+kafka = { servers = ["kafka"], needs = { cc = "gcc", "/usr/include/zlib.h" = "zlib1g-dev" } }
+[[test]]
+name = "mongodb_live"
+required-features = ["mongodb"]
+[[test]]
+name = "kafka_live"
+required-features = ["kafka"]
+[[test]]
+name = "both"
+required-features = ["kafka", "mongodb"]
+[[test]]
+name = "none"
+"#;
+
     /// The runs for these arguments in a workspace of two crates with live tests and one without.
-    fn chosen(arguments: &[&str]) -> Vec<String> {
+    fn told(arguments: &[&str]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let folders = ["core", "sqlx", "integration-tests"];
         for name in folders {
             fs::create_dir_all(folder.path().join(name).join("tests")).unwrap();
-            let manifest = format!("[package]\nname = \"{name}\"");
+            let drivers = if name == "integration-tests" { DRIVERS } else { "" };
+            let manifest = format!("[package]\nname = \"{name}\"{drivers}");
             fs::write(folder.path().join(name).join("Cargo.toml"), manifest).unwrap();
         }
         fs::write(folder.path().join("sqlx/tests/live_faults.rs"), "").unwrap();
@@ -175,11 +252,10 @@ mod tests {
         let workspace = Workspace::at(folder.path()).unwrap();
         let is = |flag| arguments.contains(&flag);
         let names = arguments.iter().filter(|name| !name.starts_with("--"));
-        let crates: Vec<String> = names.map(ToString::to_string).collect();
-        let options = Options { unit: is("--unit"), live: is("--live"), crates };
-        let known = |one: &&Crate| options.crates.is_empty() || options.crates.contains(&one.name);
-        let crates: Vec<&Crate> = workspace.crates.iter().filter(known).collect();
-        match runs(&workspace, &options, &crates) {
+        let names: Vec<String> = names.map(ToString::to_string).collect();
+        let options = Options { unit: is("--unit"), live: is("--live"), names };
+        let chosen = Chosen::of(&workspace, &options.names);
+        match chosen.and_then(|chosen| runs(&workspace, &options, &chosen)) {
             Ok(runs) => {
                 runs.iter().map(|run| run.join(" ".as_ref()).into_string().unwrap()).collect()
             }
@@ -187,20 +263,30 @@ mod tests {
         }
     }
 
-    fn asking_for(servers: &str) -> Crate {
-        let manifest = format!("[package.metadata]\nservers = {servers}").parse().unwrap();
+    fn asking_for(servers: &str, drivers: &str) -> Crate {
+        let manifest = format!(
+            "[package.metadata]\nservers = {servers}\n[package.metadata.drivers]\n{drivers}"
+        );
+        let manifest = manifest.parse().unwrap();
         Crate { name: "a".into(), folder: "folder".into(), manifest }
     }
 
     #[test]
     fn the_servers_are_those_that_the_manifests_name() {
-        let crates = [r#"["mariadb", "kafka"]"#, "[]", r#"["kafka"]"#].map(asking_for);
-        let needed = |crates: &[&Crate], variables: &[(&str, &str)]| {
+        let nats = r#"nats = { servers = ["nats"] }
+            redis = { servers = ["redis", "kafka"] }"#;
+        let crates = [
+            asking_for(r#"["mariadb", "kafka"]"#, ""),
+            asking_for("[]", ""),
+            asking_for(r#"["kafka"]"#, ""),
+        ];
+        let both = asking_for(r#"["collector"]"#, nats);
+        let needed = |chosen: Chosen, variables: &[(&str, &str)]| {
             let set = |name: &str| {
                 let value = variables.iter().find(|(known, _)| *known == name);
                 value.map(|(_, value)| (*value).to_string())
             };
-            needed(crates, set).map(|all| all.iter().map(|it| it.name()).collect::<Vec<_>>())
+            needed(&chosen, set).map(|all| all.iter().map(|it| it.name()).collect::<Vec<_>>())
         };
         for (variables, expected) in [
             (&[][..], &["mariadb", "kafka"][..]),
@@ -212,9 +298,17 @@ mod tests {
             ),
             (&[("OTEL_TEST_KAFKA", "127.0.0.1:9092")], &["mariadb"]),
         ] {
-            assert_eq!(needed(&crates.each_ref(), variables).unwrap(), expected, "{variables:?}");
+            let whole = Chosen { crates: crates.iter().collect(), drivers: Vec::new() };
+            assert_eq!(needed(whole, variables).unwrap(), expected, "{variables:?}");
         }
-        let error = needed(&[&asking_for(r#"["oracle"]"#)], &[]).unwrap_err();
+        // A whole crate is tested with all its drivers, one of them without the others.
+        let whole = Chosen { crates: vec![&both], drivers: Vec::new() };
+        assert_eq!(needed(whole, &[]).unwrap(), ["redis", "kafka", "nats", "collector"]);
+        let one = Chosen { crates: Vec::new(), drivers: both.drivers().take(1).collect() };
+        assert_eq!(needed(one, &[]).unwrap(), ["nats"]);
+        let unknown = asking_for("[]", r#"oracle = { servers = ["oracle"] }"#);
+        let unknown = Chosen { crates: vec![&unknown], drivers: Vec::new() };
+        let error = needed(unknown, &[]).unwrap_err();
         assert!(format!("{error:#}").starts_with("in folder/Cargo.toml: there is no server named"));
     }
 
@@ -235,7 +329,68 @@ mod tests {
                 &["there are no unit tests in integration-tests; leave out --unit".into()],
             ),
         ] {
-            assert_eq!(chosen(arguments), expected, "{arguments:?}");
+            assert_eq!(told(arguments), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_driver_builds_and_tests_that_alone() {
+        let alone = "--package integration-tests --no-default-features --features";
+        let mongodb = format!("{alone} mongodb --test mongodb_live");
+        for (arguments, expected) in [
+            (&["mongodb"][..], &[mongodb.clone()][..]),
+            (&["--live", "mongodb"], &[mongodb.clone()]),
+            (
+                &["--live", "mongodb", "kafka"],
+                &[format!(
+                    "{alone} mongodb,kafka --test mongodb_live --test kafka_live --test both"
+                )],
+            ),
+            (&["mongodb", "sqlx"], &["--package sqlx --all-features".into(), mongodb]),
+            (
+                &["mongodb", "integration-tests"],
+                &["--package integration-tests --all-features".into()],
+            ),
+            (
+                &["--unit", "mongodb"],
+                &["there are no unit tests in mongodb; leave out --unit".into()],
+            ),
+            (
+                &["mongo"],
+                &["there is no crate or driver named `mongo`; use one of: core, sqlx, \
+                   integration-tests, kafka, mongodb"
+                    .into()],
+            ),
+        ] {
+            assert_eq!(told(arguments), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_driver_needs_is_that_of_those_which_are_built() {
+        let about = "a = { servers = [], needs = { cc = \"gcc\", make = \"make\" } }\n\
+                     b = { servers = [], needs = { cc = \"gcc\" } }";
+        let one = asking_for("[]", about);
+        let needs = |crates: Vec<_>, drivers: Vec<_>| {
+            let needs = Chosen { crates, drivers }.needs();
+            needs.into_iter().map(|need| need.what).collect::<Vec<_>>()
+        };
+        assert_eq!(needs(vec![&one], Vec::new()), ["cc", "make"]);
+        assert_eq!(needs(Vec::new(), one.drivers().skip(1).collect()), ["cc"]);
+    }
+
+    #[test]
+    fn every_driver_of_this_workspace_is_a_feature_with_tests_and_servers() {
+        let workspace = Workspace::find().unwrap();
+        let drivers: Vec<Driver> = workspace.crates.iter().flat_map(Crate::drivers).collect();
+        assert!(!drivers.is_empty());
+        for driver in drivers {
+            let features = driver.of.manifest.get("features").unwrap();
+            assert!(features.get(driver.name).is_some(), "{} is no feature", driver.name);
+            assert!(!driver.of.tests_of(&[driver.name]).is_empty(), "{} has no test", driver.name);
+            for server in driver.servers() {
+                Server::named(server).unwrap();
+            }
         }
     }
 }

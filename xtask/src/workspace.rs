@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use native::Need;
 use toml::Table;
 
 /// The folder of the workspace and its crates.
@@ -44,13 +45,48 @@ impl Workspace {
         Ok(Self { root: root.to_path_buf(), crates })
     }
 
-    /// The crate of this name; the error names the known ones.
+    /// What its crate says of the driver of this name.
+    pub(crate) fn driver(&self, name: &str) -> Option<Driver<'_>> {
+        self.crates.iter().flat_map(Crate::drivers).find(|driver| driver.name == name)
+    }
+
+    /// The crate of this name; the error names all that can be tested.
     pub(crate) fn named(&self, name: &str) -> Result<&Crate> {
         self.crates.iter().find(|known| known.name == name).with_context(|| {
-            let known: Vec<&str> = self.crates.iter().map(|known| known.name.as_str()).collect();
-            format!("there is no crate named `{name}`; use one of: {}", known.join(", "))
+            let crates: Vec<&str> = self.crates.iter().map(|known| known.name.as_str()).collect();
+            let drivers = self.crates.iter().flat_map(Crate::drivers).map(|driver| driver.name);
+            let (crates, drivers) = (crates.join(", "), drivers.collect::<Vec<_>>().join(", "));
+            format!("there is no crate or driver named `{name}`; use one of: {crates}, {drivers}")
         })
     }
+}
+
+/// A feature with tests of its own, which build one driver.
+#[derive(Clone, Copy)]
+pub(crate) struct Driver<'a> {
+    pub(crate) of: &'a Crate,
+    pub(crate) name: &'a str,
+    about: &'a toml::Value,
+}
+
+impl<'a> Driver<'a> {
+    /// The servers that its tests ask for.
+    pub(crate) fn servers(self) -> impl Iterator<Item = &'a str> {
+        strings(self.about.get("servers"))
+    }
+
+    /// What it takes to build it.
+    pub(crate) fn needs(self) -> impl Iterator<Item = Need> {
+        let needs = self.about.get("needs").and_then(toml::Value::as_table).into_iter().flatten();
+        needs.filter_map(|(what, package)| {
+            Some(Need { what: what.clone(), package: package.as_str()?.to_string() })
+        })
+    }
+}
+
+fn strings(list: Option<&toml::Value>) -> impl Iterator<Item = &str> {
+    let list = list.and_then(toml::Value::as_array).into_iter().flatten();
+    list.filter_map(toml::Value::as_str)
 }
 
 impl Crate {
@@ -60,12 +96,29 @@ impl Crate {
         package.and_then(|package| package.get("publish")) != Some(&toml::Value::Boolean(false))
     }
 
-    /// The servers that its tests ask for.
+    /// The servers that its tests ask for, whatever the features.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
-        let metadata = self.manifest.get("package").and_then(|package| package.get("metadata"));
-        let servers = metadata.and_then(|metadata| metadata.get("servers"));
-        let servers = servers.and_then(toml::Value::as_array).into_iter().flatten();
-        servers.filter_map(toml::Value::as_str)
+        strings(self.metadata().and_then(|metadata| metadata.get("servers")))
+    }
+
+    pub(crate) fn drivers(&self) -> impl Iterator<Item = Driver<'_>> {
+        let drivers = self.metadata().and_then(|metadata| metadata.get("drivers"));
+        let drivers = drivers.and_then(toml::Value::as_table).into_iter().flatten();
+        drivers.map(|(name, about)| Driver { of: self, name, about })
+    }
+
+    /// The tests that these features are enough for and that need one of them.
+    pub(crate) fn tests_of(&self, features: &[&str]) -> Vec<&str> {
+        let tests = self.manifest.get("test").and_then(toml::Value::as_array);
+        let tests = tests.into_iter().flatten().filter(|test| {
+            let mut required = strings(test.get("required-features")).peekable();
+            required.peek().is_some() && required.all(|feature| features.contains(&feature))
+        });
+        tests.filter_map(|test| test.get("name")?.as_str()).collect()
+    }
+
+    fn metadata(&self) -> Option<&toml::Value> {
+        self.manifest.get("package").and_then(|package| package.get("metadata"))
     }
 
     /// Instruments one client.

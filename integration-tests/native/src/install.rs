@@ -1,6 +1,7 @@
 //! What a server lacks: Debian packages, installed without leaving a default instance running, or
 //! a build.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -21,7 +22,7 @@ use crate::interrupt;
 use crate::jdk;
 use crate::place::{cache, find};
 use crate::process::{POLL, Process};
-use crate::server::Server;
+use crate::server::{PLAIN, Server};
 use crate::services::Report;
 
 const APT: &str = "/usr/bin/apt-get";
@@ -76,17 +77,21 @@ impl Missing {
 
     /// What to do, for all of these packages at once.
     pub fn how(&self, packages: &[&str]) -> String {
-        let packages = packages.join(" ");
-        let debian = format!(
-            "on Debian: sudo apt-get update && sudo apt-get install -y --no-install-recommends \
-             {packages}"
-        );
-        match (self.from, packages.as_str()) {
-            (from, "") => format!("get {from}"),
+        let debian = on_debian(packages);
+        match (self.from, packages) {
+            (from, []) => format!("get {from}"),
             ("", _) => debian,
             (from, _) => format!("get {from}; {debian}"),
         }
     }
+}
+
+fn on_debian(packages: &[&str]) -> String {
+    let packages = packages.join(" ");
+    format!(
+        "on Debian: sudo apt-get update && sudo apt-get install -y --no-install-recommends \
+         {packages}"
+    )
 }
 
 impl fmt::Display for Missing {
@@ -98,11 +103,41 @@ impl fmt::Display for Missing {
 
 impl Error for Missing {}
 
+/// What a build takes beside Rust.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// A program, or a file by its whole path.
+    pub what: String,
+    /// The Debian package that has it.
+    pub package: String,
+}
+
+impl Need {
+    fn is_missing(&self) -> bool {
+        let file = Path::new(&self.what);
+        if file.is_absolute() { !file.exists() } else { find(&PLAIN, &self.what).is_none() }
+    }
+}
+
+/// Installs what of these is not there, or says how to; `tell` hears what takes long.
+pub fn provide(needs: &[Need], tell: impl Fn(&str)) -> Result<()> {
+    let missing = || needs.iter().filter(|need| need.is_missing());
+    let packages: BTreeSet<&str> = missing().map(|need| need.package.as_str()).collect();
+    let packages: Vec<&str> = packages.into_iter().collect();
+    if can_install() && !packages.is_empty() {
+        install(&packages, || missing().next().is_some(), tell)?;
+    }
+    let names: Vec<String> = missing().map(|need| format!("`{}`", need.what)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    bail!("to build the drivers {} is needed; {}", names.join(", "), on_debian(&packages))
+}
+
 /// Installs what `server` lacks, or says how to.
 pub(crate) fn ensure(server: &Server, report: Report) -> Result<()> {
-    let can_install = geteuid().is_root() && Path::new(APT).exists();
-    if can_install && missing(server).is_some() && !server.packages.is_empty() {
-        packages(server, report)?;
+    if can_install() && missing(server).is_some() && !server.packages.is_empty() {
+        install(server.packages, || missing(server).is_some(), |step| report(server, step))?;
     }
     match missing(server) {
         // A program of what is built is not there before.
@@ -113,18 +148,23 @@ pub(crate) fn ensure(server: &Server, report: Report) -> Result<()> {
     missing(server).map_or(Ok(()), |lacks| bail!(lacks))
 }
 
-fn packages(server: &Server, report: Report) -> Result<()> {
+fn can_install() -> bool {
+    geteuid().is_root() && Path::new(APT).exists()
+}
+
+/// Installs these packages, if they are still `wanted` once it is our turn.
+fn install(packages: &[&str], wanted: impl Fn() -> bool, tell: impl Fn(&str)) -> Result<()> {
     // One at a time: the policy file below is everybody's, and so are the lists of packages.
     let _lock = home::lock(Path::new(LOCK), "install")?;
-    if missing(server).is_none() {
+    if !wanted() {
         return Ok(());
     }
-    report(server, &format!("installing {}", server.packages.join(" ")));
+    tell(&format!("installing {}", packages.join(" ")));
     let _guard = NoDefaultInstances::forbid()?;
     let updated = apt(&["update", "-q"])?;
     let options = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
     // Where nothing can be fetched the update succeeds, and then there is no such package.
-    let result = apt(&[&options, server.packages].concat());
+    let result = apt(&[&options, packages].concat());
     let result = if is_offline(&updated) { result.context(OFFLINE) } else { result };
     result.map(drop)
 }
@@ -201,7 +241,6 @@ impl Drop for NoDefaultInstances {
 mod tests {
     use super::*;
     use crate::build::Build;
-    use crate::server::PLAIN;
 
     const BUILD: Build = Build {
         tools: &[("no-such-tool", "Tool 7 from afar")],
@@ -235,6 +274,20 @@ mod tests {
         let expected = "A 1 needs JDK 4000 to 4001 in /usr/lib/jvm or JAVA_HOME, which is not \
                         installed; get it from https://adoptium.net";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_a_build_takes_is_a_program_or_a_file() {
+        let need = |what: &str| Need { what: what.into(), package: "no-such-package".into() };
+        for (what, missing) in [
+            ("sh", false),
+            ("no-such-tool", true),
+            ("/usr/include/no-such-header.h", true),
+            ("/proc/version", false),
+        ] {
+            assert_eq!(need(what).is_missing(), missing, "{what}");
+        }
+        provide(&[need("sh"), need("/proc/version")], |step| panic!("{step}")).unwrap();
     }
 
     #[test]

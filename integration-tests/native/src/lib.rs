@@ -28,7 +28,7 @@ mod services;
 mod wire;
 
 pub use build::built_so_far;
-pub use install::Missing;
+pub use install::{Missing, Need, provide};
 pub use interrupt::{interrupt, interrupted};
 pub use private::{Extra, Private};
 pub use server::Server;

@@ -1,6 +1,16 @@
 //! SecantusDB, which speaks MongoDB's protocol and says it is a replica set of one node.
 //!
-//! No registry has the real server, which is a container's matter.
+//! No registry has the real server, which is a container's matter. Of what an instrumentation is
+//! tested with, this one has: cursors with `getMore` and `killCursors`, transactions and their
+//! conflicts, retryable writes, change streams, `failCommand` (for one client, so often, with a code,
+//! a closed connection or a delay), `maxTimeMS`, users by SCRAM-SHA-256 (demanded with `--auth`), TLS
+//! (`--tls-cert-file`, `--tls-key-file`). What was acknowledged with `journal` outlives a kill.
+//!
+//! It has not, and who tests that asks `integration_tests::is_real`: fields of commands and fail
+//! points that are refused because there are none such; JavaScript (`$where`, `$function`;
+//! `mapReduce` finds nothing); `killOp` and `replSetStepDown`, which succeed and do nothing; text
+//! indexes; SCRAM-SHA-1. After a state change by a fail point (codes 91 and 10107) a driver may wait
+//! for its next heartbeat, ten seconds. Without `journal` a kill loses what was written just before.
 
 use crate::build::Build;
 use crate::server::{PLAIN, Server};
