@@ -61,7 +61,7 @@ impl<'a> Chosen<'a> {
 
     /// What it takes to build them.
     fn needs(&self) -> Vec<Need> {
-        let needs: BTreeSet<Need> = self.drivers().flat_map(|driver| driver.needs()).collect();
+        let needs: BTreeSet<Need> = self.drivers().flat_map(Driver::needs).collect();
         needs.into_iter().collect()
     }
 }
@@ -339,14 +339,14 @@ name = "none"
         let mongodb = format!("{alone} mongodb --test mongodb_live");
         for (arguments, expected) in [
             (&["mongodb"][..], &[mongodb.clone()][..]),
-            (&["--live", "mongodb"], &[mongodb.clone()]),
+            (&["--live", "mongodb"], std::slice::from_ref(&mongodb)),
             (
                 &["--live", "mongodb", "kafka"],
                 &[format!(
                     "{alone} mongodb,kafka --test mongodb_live --test kafka_live --test both"
                 )],
             ),
-            (&["mongodb", "sqlx"], &["--package sqlx --all-features".into(), mongodb]),
+            (&["mongodb", "sqlx"], &["--package sqlx --all-features".into(), mongodb.clone()]),
             (
                 &["mongodb", "integration-tests"],
                 &["--package integration-tests --all-features".into()],
