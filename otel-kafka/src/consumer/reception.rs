@@ -169,7 +169,8 @@ impl Reception {
         let settling = self.messaging().settled(&links, || self.commit_of(&covered));
         // The whole may have succeeded where a partition has not.
         let done = |element: &&TopicPartitionListElem<'_>| element.error().is_ok();
-        let failed = elements.iter().find(|element| !done(element)).map(TopicPartitionListElem::error);
+        let failed =
+            elements.iter().find(|element| !done(element)).map(TopicPartitionListElem::error);
         settling.finish_with(&result.clone().and(failed.unwrap_or(Ok(()))));
         let covered = Covered::by(elements.iter().filter(done));
         self.settled(result, |entry| covered.covers(entry));
