@@ -7,7 +7,7 @@ use otel_testing::Capture;
 use otel_testing::assert::ExpectedSpan;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::support::{BOUND, Broker, TOPIC, context, next, partitions};
+use crate::support::{BOUND, Broker, TOPIC, base, context, next, partitions};
 
 /// A broker with messages of these traces in partition 0, and a consumer that got them.
 async fn got(capture: &Capture, traces: &[u8], more: &[(&str, &str)]) -> (Broker, BaseConsumer) {
@@ -19,7 +19,7 @@ async fn got(capture: &Capture, traces: &[u8], more: &[(&str, &str)]) -> (Broker
     for (name, value) in more {
         config.set(*name, *value);
     }
-    let consumer = broker.base(&capture.telemetry(), &config);
+    let consumer = base(&capture.telemetry(), &config);
     for _ in traces {
         drop(next(&consumer));
     }
