@@ -13,6 +13,7 @@ use super::Shared;
 use super::call::{MessagingServer, Step};
 use super::fact::{Fact, Of};
 use super::shape::Shape;
+use super::statistic::Gauges;
 use crate::attribute::{self as names, metric};
 use crate::db::shared;
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ pub(crate) struct Instruments {
     processing: Histogram<f64>,
     sent: Counter<u64>,
     consumed: Counter<u64>,
+    pub(super) gauges: Gauges,
 }
 
 impl Instruments {
@@ -57,6 +59,7 @@ impl Instruments {
                 metric::MESSAGING_CLIENT_CONSUMED_MESSAGES,
                 "Number of messages that were delivered to the application.",
             ),
+            gauges: Gauges::new(meter),
         }
     }
 }
@@ -135,7 +138,7 @@ impl Measure {
             return;
         }
         let Some(instruments) = self.shared.scope.known().instruments else { return };
-        let Instruments { duration, processing, sent, consumed } = &instruments.messaging;
+        let Instruments { duration, processing, sent, consumed, .. } = &instruments.messaging;
         let error = failure.map(|failure| &failure.error_type);
         let all = self.points(late, error);
         if self.timed {
