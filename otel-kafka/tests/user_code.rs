@@ -1,5 +1,11 @@
 //! Code as rdkafka's users write it, with nothing but `rdkafka::` changed to `otel_kafka::`.
-#![allow(clippy::unwrap_used, clippy::uninlined_format_args, reason = "as in rdkafka's examples")]
+#![allow(
+    clippy::expect_used,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::uninlined_format_args,
+    reason = "as in rdkafka's examples"
+)]
 
 mod support;
 
