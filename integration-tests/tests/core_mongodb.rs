@@ -56,11 +56,14 @@ impl Events {
                 self.started.notify_one();
             }
             CommandEvent::Succeeded(event) => {
-                self.running.take(&event.connection.id).map(Operation::finish);
+                if let Some(operation) = self.running.take(&event.connection.id) {
+                    operation.finish();
+                }
             }
             CommandEvent::Failed(event) => {
-                let operation = self.running.take(&event.connection.id);
-                operation.map(|operation| operation.fail(&event.failure));
+                if let Some(operation) = self.running.take(&event.connection.id) {
+                    operation.fail(&event.failure);
+                }
             }
             _ => {}
         }
