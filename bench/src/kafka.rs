@@ -2,13 +2,17 @@
 //! beside the bare SDK.
 
 mod bare;
+mod propagation;
+#[cfg(feature = "kafka")]
+mod throughput;
 
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::pin;
+use std::thread;
 
 use anyhow::Result;
-use bench::{COMPARED, Pair as _, WARM_UP, compared, poll_once, table};
+use bench::{CALLS, COMPARED, Pair as _, WARM_UP, cell, compared, poll_once, scaling, table};
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::global::{BoxedTracer, ObjectSafeTracerProvider as _};
 use opentelemetry::metrics::MeterProvider as _;
@@ -41,6 +45,7 @@ const OFFSET: i64 = 815;
 const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
 const STEPS: [&str; 3] = ["send", "receive", "process"];
 const HEADERS: [usize; 3] = [0, 10, 100];
+const HANDLERS: [u32; 3] = [1, 8, 64];
 
 type Headers = Vec<(String, Vec<u8>)>;
 
@@ -188,8 +193,10 @@ impl bench::Pair for Pair {
 
 /// Runs under callgrind.
 pub(crate) fn child(who: &str, case: &[&str], calls: u32) -> Result<()> {
-    if let [state, step, number] = case {
-        Pair::new(state, step, number.parse()?).run(who, calls);
+    match case {
+        [state, step, number] => Pair::new(state, step, number.parse()?).run(who, calls),
+        [step, number] => propagation::child(who, step, number.parse()?, calls),
+        _ => {}
     }
     Ok(())
 }
@@ -216,6 +223,28 @@ pub(crate) fn measure() -> Result<()> {
         }
         table(title, &format!("step | state | headers | {COMPARED}"), &rows);
     }
+    propagation::measure()?;
+    handlers()?;
+    #[cfg(feature = "kafka")]
+    throughput::measure()?;
+    Ok(())
+}
+
+/// How many handlers at once change what one costs.
+fn handlers() -> Result<()> {
+    let pair = Pair::new("sampled", "process", 0);
+    let mut rows = Vec::new();
+    for threads in HANDLERS {
+        let ours = scaling(threads, |calls| pair.run_ours(calls), CALLS / threads);
+        let bare = scaling(threads, |calls| pair.run_bare(calls), CALLS / threads);
+        rows.push(vec![threads.to_string(), cell(Some(ours), 2), cell(Some(bare), 2)]);
+    }
+    let processors = thread::available_parallelism()?;
+    let title = format!(
+        "kafka: messages handled a second by so many threads, as a multiple of one thread's \
+         ({processors} processors)"
+    );
+    table(&title, "handlers | ours | bare", &rows);
     Ok(())
 }
 

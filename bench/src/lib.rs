@@ -109,9 +109,9 @@ pub fn nanoseconds(contenders: [&dyn Fn(u32); 2], rounds: usize, calls: u32) -> 
     times.map(median)
 }
 
-/// How many times as many calls per second `THREADS` threads make, `calls` each, as one does: the
+/// How many times as many calls per second so many `threads` make, `calls` each, as one does: the
 /// median of five.
-pub fn scaling(run: impl Fn(u32) + Sync, calls: u32) -> f64 {
+pub fn scaling(threads: u32, run: impl Fn(u32) + Sync, calls: u32) -> f64 {
     let seconds = |threads: u32| {
         let start = Instant::now();
         thread::scope(|scope| {
@@ -121,7 +121,7 @@ pub fn scaling(run: impl Fn(u32) + Sync, calls: u32) -> f64 {
         });
         start.elapsed().as_secs_f64()
     };
-    median((0..5).map(|_| f64::from(THREADS) * seconds(1) / seconds(THREADS)).collect())
+    median((0..5).map(|_| f64::from(threads) * seconds(1) / seconds(threads)).collect())
 }
 
 /// The middle one.

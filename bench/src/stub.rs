@@ -128,8 +128,8 @@ pub(crate) fn measure() -> Result<()> {
         costs.push(row);
         if matches!(state, "off" | "sampled") {
             let ratios = [
-                scaling(|calls| pair.run_ours(calls), CALLS),
-                scaling(|calls| pair.run_bare(calls), CALLS),
+                scaling(THREADS, |calls| pair.run_ours(calls), CALLS),
+                scaling(THREADS, |calls| pair.run_bare(calls), CALLS),
             ];
             let ratios = ratios.map(|ratio| cell(Some(ratio), 2));
             threads.push([state.to_owned()].into_iter().chain(ratios).collect());

@@ -209,7 +209,7 @@ pub(super) fn measure() -> Result<()> {
 
     let rows = CROWDS.map(|(name, case, ask)| {
         let statements = case.warm();
-        let ratio = scaling(|calls| case.run(&statements, calls, ask), CALLS_OF_THREADS);
+        let ratio = scaling(THREADS, |calls| case.run(&statements, calls, ask), CALLS_OF_THREADS);
         vec![name.to_owned(), cell(Some(ratio), 2)]
     });
     let title = format!(
