@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
 
-use otel_core::{Operation, Telemetry};
+use otel_core::Operation;
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -16,6 +16,7 @@ pub use rdkafka::producer::future_producer::*;
 
 use super::{Facts, forward_producer, learn};
 use crate::Builder;
+use crate::builder::handle;
 use crate::carrier::Kept;
 use crate::driver::{Instrumentation, Kafka};
 
@@ -38,41 +39,8 @@ where
     instrumentation: Instrumentation,
 }
 
-impl<C, R, Part> FutureProducer<C, R, Part>
-where
-    Part: Partitioner,
-    C: ClientContext + 'static,
-{
-    /// Instruments a producer, reporting to the global providers.
-    pub fn new(producer: rdkafka::producer::FutureProducer<C, R, Part>) -> Self {
-        Self::builder(producer).build()
-    }
-
-    /// Instruments a producer, reporting to `telemetry`.
-    pub fn with(
-        producer: rdkafka::producer::FutureProducer<C, R, Part>,
-        telemetry: &Telemetry,
-    ) -> Self {
-        Self::builder(producer).telemetry(telemetry).build()
-    }
-
-    /// Instruments a producer, with the facts that it does not tell.
-    pub fn builder(
-        producer: rdkafka::producer::FutureProducer<C, R, Part>,
-    ) -> Builder<rdkafka::producer::FutureProducer<C, R, Part>> {
-        Builder::of(producer)
-    }
-
-    /// The producer of rdkafka. Nothing that is done with it is traced.
-    pub fn raw(&self) -> &rdkafka::producer::FutureProducer<C, R, Part> {
-        &self.raw
-    }
-
-    /// The producer of rdkafka, without the instrumentation.
-    pub fn into_inner(self) -> rdkafka::producer::FutureProducer<C, R, Part> {
-        self.raw
-    }
-}
+handle!([C: ClientContext + 'static, R, Part: Partitioner] FutureProducer<C, R, Part>,
+    rdkafka::producer::FutureProducer<C, R, Part>, rdkafka::producer::FutureProducer<C, R, Part>);
 
 impl<C, R> FutureProducer<C, R>
 where
@@ -95,9 +63,10 @@ where
         let (operation, mut kept) = self.start(&mut record);
         let sent = match self.hand_over(record, &mut kept) {
             Ok(receipt) => {
-                let sent = match operation.is_empty() {
-                    true => receipt.await,
-                    false => Watched::start(receipt, operation).await,
+                let sent = if operation.is_empty() {
+                    receipt.await
+                } else {
+                    Watched::start(receipt, operation).await
                 };
                 // Not while there is a producer, which is borrowed here.
                 sent.unwrap_or_else(|_| Err((KafkaError::Canceled, unknown(topic))))
