@@ -70,3 +70,50 @@ impl<H> Builder<H> {
         Instrumentation::new(&self.facts, &self.telemetry)
     }
 }
+
+/// How an instrumented handle is made of rdkafka's, and how it leads back: the same for all.
+macro_rules! handle {
+    ([$($generics:tt)*] $name:ty, $raw:ty, $inner:ty) => {
+        impl<$($generics)*> $name {
+            /// Instruments a handle of rdkafka, reporting to the global providers.
+            pub fn new(raw: $raw) -> Self {
+                Self::builder(raw).build()
+            }
+
+            /// Instruments a handle of rdkafka, reporting to `telemetry`.
+            pub fn with(raw: $raw, telemetry: &otel_core::Telemetry) -> Self {
+                Self::builder(raw).telemetry(telemetry).build()
+            }
+
+            /// Instruments a handle of rdkafka, with what it does not tell of itself.
+            pub fn builder(raw: $raw) -> $crate::Builder<$raw> {
+                $crate::Builder::of(raw)
+            }
+
+            /// The handle of rdkafka. Nothing that is done with it is traced.
+            pub fn raw(&self) -> &$raw {
+                &self.raw
+            }
+
+            /// The handle of rdkafka, without the instrumentation. That of a consumer is shared with
+            /// the queues of its partitions.
+            pub fn into_inner(self) -> $inner {
+                self.raw
+            }
+        }
+    };
+}
+
+/// Shows a type as its name and one of its fields: what rdkafka's own has to show is nothing.
+macro_rules! debug {
+    ([$($generics:tt)*] $name:ident $type:ty, $field:ident) => {
+        impl<$($generics)*> std::fmt::Debug for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let mut shown = formatter.debug_struct(stringify!($name));
+                shown.field(stringify!($field), &self.$field).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use {debug, handle};

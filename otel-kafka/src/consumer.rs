@@ -22,9 +22,36 @@ macro_rules! delegate_to_raw {
     };
 }
 
-/// rdkafka's trait `Consumer`, for a type with a `raw` consumer and a `reception`.
+/// What both consumers have, and rdkafka's trait `Consumer`: for a type with a `raw` consumer and a
+/// `reception`.
 macro_rules! implement_consumer {
     ($consumer:ident<C $(, $runtime:ident)?>) => {
+        crate::builder::handle!([C: ConsumerContext $(, $runtime)?] $consumer<C $(, $runtime)?>,
+            raw::$consumer<C $(, $runtime)?>, Arc<raw::$consumer<C $(, $runtime)?>>);
+
+        impl<C: ConsumerContext $(, $runtime)?> $consumer<C $(, $runtime)?> {
+            /// Instruments a consumer whose context has callbacks: what these report then links to
+            /// the messages that the consumer delivered. Telemetry and configuration are those of
+            /// the callbacks.
+            pub fn with_callbacks(
+                consumer: raw::$consumer<C $(, $runtime)?>,
+                callbacks: &crate::callbacks::Callbacks,
+            ) -> Self {
+                Self { raw: Arc::new(consumer), reception: callbacks.reception() }
+            }
+        }
+
+        impl<C: ConsumerContext $(, $runtime)?> crate::Builder<raw::$consumer<C $(, $runtime)?>> {
+            /// Makes the instrumented consumer.
+            pub fn build(self) -> $consumer<C $(, $runtime)?> {
+                let (raw, telemetry, facts) = self.into_parts();
+                $consumer { raw: Arc::new(raw), reception: Reception::new(&telemetry, facts) }
+            }
+        }
+
+        crate::builder::debug!([C: ConsumerContext $(, $runtime)?] $consumer
+            $consumer<C $(, $runtime)?>, reception);
+
         impl<C: ConsumerContext $(, $runtime)?> Consumer<C> for $consumer<C $(, $runtime)?> {
             super::delegate_to_raw! {
                 fn client() -> &Client<C>;

@@ -176,6 +176,11 @@ pub(crate) fn key_text(key: &[u8]) -> Option<String> {
     (!text.contains(char::is_control)).then(|| text.to_owned())
 }
 
+/// The size of a payload; there is none of a tombstone.
+pub(crate) fn body_size(payload: Option<&[u8]>) -> i64 {
+    i64::try_from(payload.map_or(0, <[u8]>::len)).unwrap_or(i64::MAX)
+}
+
 /// As librdkafka reads a setting that is on or off.
 fn is_true(setting: &str) -> bool {
     ["true", "t", "1"].iter().any(|it| setting.eq_ignore_ascii_case(it))

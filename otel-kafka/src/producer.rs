@@ -16,7 +16,7 @@ pub use self::base_producer::{BaseProducer, ThreadedProducer};
 pub use self::delivery::DeliveryContext;
 pub use self::future_producer::{DeliveryFuture, FutureProducer};
 use crate::carrier::{Kept, Outgoing};
-use crate::driver::{Instrumentation, Kafka, key_text};
+use crate::driver::{Instrumentation, Kafka, body_size, key_text};
 
 /// What is told of a record.
 struct Facts<'r, K: ?Sized, P: ?Sized> {
@@ -36,8 +36,7 @@ impl<'r, K: ToBytes + ?Sized, P: ToBytes + ?Sized> Facts<'r, K, P> {
         if let Some(key) = self.key.and_then(|key| key_text(key.to_bytes())) {
             call = call.with(fact::KAFKA_MESSAGE_KEY, key);
         }
-        let size = self.payload.map_or(0, |payload| payload.to_bytes().len());
-        call.with(fact::BODY_SIZE, i64::try_from(size).unwrap_or(i64::MAX))
+        call.with(fact::BODY_SIZE, body_size(self.payload.map(ToBytes::to_bytes)))
     }
 
     /// Starts to send the record whose headers these are.

@@ -5,7 +5,7 @@ mod support;
 
 use otel_kafka::FutureProducer;
 use otel_kafka::producer::{BaseProducer, FutureRecord, Producer as _};
-use otel_testing::{Capture, span};
+use otel_testing::{Capture, metric, point, span};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -115,11 +115,29 @@ fn offsets_that_are_sent_to_a_transaction() {
     let one = expected(Some(TOPIC)).attribute("messaging.destination.partition.id", "0");
     capture.assert_spans([failed(one.clone(), "_STATE")]);
 
-    capture.clear();
     producer.init_transactions(LONG).unwrap();
     producer.begin_transaction().unwrap();
     producer.send_offsets_to_transaction(&offsets, &group, LONG).unwrap();
-    capture.assert_spans([one]);
+    capture.assert_spans([failed(one.clone(), "_STATE"), one]);
+    let servers = cluster.mock().bootstrap_servers();
+    let (host, port) = servers.split_once(':').unwrap();
+    let measured = || {
+        point()
+            .attribute("messaging.system", "kafka")
+            .attribute("messaging.operation.name", "send_offsets_to_transaction")
+            .attribute("messaging.operation.type", "settle")
+            .attribute("messaging.destination.name", TOPIC)
+            .attribute("messaging.destination.partition.id", "0")
+            .attribute("messaging.consumer.group.name", "readers")
+            .attribute("server.address", host.to_owned())
+            .attribute("server.port", port.parse::<i64>().unwrap())
+            .count(1)
+    };
+    let durations = metric("messaging.client.operation.duration").histogram().unit("s");
+    let refused = measured().attribute("error.type", "_STATE");
+    capture.assert_metric(durations.points([refused, measured()]));
+    // Neither a message that is sent nor one that is received.
+    assert_eq!(capture.metrics().len(), 1);
 
     capture.clear();
     offsets.add_partition_offset(TOPIC, 1, Offset::Offset(7)).unwrap();

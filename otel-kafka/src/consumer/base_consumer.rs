@@ -1,9 +1,7 @@
 //! The consumer that is polled, and the queues of its partitions.
 
-use std::fmt;
 use std::sync::Arc;
 
-use otel_core::Telemetry;
 use rdkafka::client::Client;
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::base_consumer as raw;
@@ -19,9 +17,6 @@ use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::reception::Reception;
-use crate::builder::Builder;
-use crate::callbacks::Callbacks;
-use crate::driver::Facts;
 use crate::message;
 
 /// An instrumented consumer: rdkafka's `BaseConsumer`, with its methods and its trait [`Consumer`].
@@ -47,37 +42,6 @@ impl<C: ConsumerContext> FromClientConfigAndContext<C> for BaseConsumer<C> {
 }
 
 impl<C: ConsumerContext> BaseConsumer<C> {
-    /// Instruments a consumer, reporting to the global providers.
-    pub fn new(consumer: raw::BaseConsumer<C>) -> Self {
-        Self::builder(consumer).build()
-    }
-
-    /// Instruments a consumer, reporting to `telemetry`.
-    pub fn with(consumer: raw::BaseConsumer<C>, telemetry: &Telemetry) -> Self {
-        Self::builder(consumer).telemetry(telemetry).build()
-    }
-
-    /// Instruments a consumer whose context has callbacks: what these report then links to the
-    /// messages that the consumer delivered. Telemetry and configuration are those of the callbacks.
-    pub fn with_callbacks(consumer: raw::BaseConsumer<C>, callbacks: &Callbacks) -> Self {
-        Self { raw: Arc::new(consumer), reception: callbacks.reception() }
-    }
-
-    /// Instruments a consumer, with what it does not tell of itself.
-    pub fn builder(consumer: raw::BaseConsumer<C>) -> Builder<raw::BaseConsumer<C>> {
-        Builder::of(consumer)
-    }
-
-    /// The consumer of rdkafka. Nothing that is done with it is traced.
-    pub fn raw(&self) -> &raw::BaseConsumer<C> {
-        &self.raw
-    }
-
-    /// The consumer of rdkafka, without the instrumentation; the queues of its partitions share it.
-    pub fn into_inner(self) -> Arc<raw::BaseConsumer<C>> {
-        self.raw
-    }
-
     /// As rdkafka's `BaseConsumer::poll`. A call without a timeout is a wait: see the README.
     pub fn poll<T: Into<Timeout>>(
         &self,
@@ -124,23 +88,6 @@ impl<C: ConsumerContext> BaseConsumer<C> {
 
 super::implement_consumer!(BaseConsumer<C>);
 
-impl<C: ConsumerContext> Builder<raw::BaseConsumer<C>> {
-    /// Makes the instrumented consumer.
-    pub fn build(self) -> BaseConsumer<C> {
-        let (raw, telemetry, facts): (_, _, Facts) = self.into_parts();
-        BaseConsumer { raw: Arc::new(raw), reception: Reception::new(&telemetry, facts) }
-    }
-}
-
-impl<C: ConsumerContext> fmt::Debug for BaseConsumer<C> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("BaseConsumer")
-            .field("reception", &self.reception)
-            .finish_non_exhaustive()
-    }
-}
-
 impl<'c, C: ConsumerContext> IntoIterator for &'c BaseConsumer<C> {
     type Item = KafkaResult<message::BorrowedMessage<'c>>;
     type IntoIter = Iter<'c, C>;
@@ -165,11 +112,7 @@ impl<'c, C: ConsumerContext> Iterator for Iter<'c, C> {
     }
 }
 
-impl<C: ConsumerContext> fmt::Debug for Iter<'_, C> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Iter").field("consumer", self.consumer).finish_non_exhaustive()
-    }
-}
+crate::builder::debug!([C: ConsumerContext] Iter Iter<'_, C>, consumer);
 
 /// The queue of one partition: rdkafka's `PartitionQueue`.
 pub struct PartitionQueue<C: ConsumerContext> {
@@ -196,11 +139,4 @@ impl<C: ConsumerContext> PartitionQueue<C> {
     }
 }
 
-impl<C: ConsumerContext> fmt::Debug for PartitionQueue<C> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("PartitionQueue")
-            .field("consumer", &self.consumer)
-            .finish_non_exhaustive()
-    }
-}
+crate::builder::debug!([C: ConsumerContext] PartitionQueue PartitionQueue<C>, consumer);

@@ -14,7 +14,7 @@ use rdkafka::util::Timeout;
 
 use super::unsettled::{self, Covered, Entry, Unsettled};
 use crate::carrier::Incoming;
-use crate::driver::{Facts, Instrumentation, Kafka, key_text};
+use crate::driver::{Facts, Instrumentation, Kafka, body_size, key_text};
 use crate::message::BorrowedMessage;
 
 /// The telemetry of one consumer: shared with its queues, its messages, and the callbacks of its
@@ -61,7 +61,8 @@ impl Reception {
             .call(operation, Destination::named(message.topic()))
             .partition(message.partition())
             .with(fact::KAFKA_OFFSET, message.offset())
-            .with(fact::KAFKA_MESSAGE_TOMBSTONE, message.payload().is_none());
+            .with(fact::KAFKA_MESSAGE_TOMBSTONE, message.payload().is_none())
+            .with(fact::BODY_SIZE, body_size(message.payload()));
         match message.key().and_then(key_text) {
             Some(key) => call.with(fact::KAFKA_MESSAGE_KEY, key),
             None => call,

@@ -1,13 +1,11 @@
 //! The consumer that is a stream, and the queues of its partitions.
 
 use std::any::Any;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task;
 
 use futures_core::Stream;
-use otel_core::Telemetry;
 use rdkafka::client::Client;
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::stream_consumer as raw;
@@ -23,9 +21,7 @@ use rdkafka::util::{AsyncRuntime, DefaultRuntime, Timeout};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::reception::Reception;
-use crate::builder::Builder;
-use crate::callbacks::{Callbacks, ReportingContext};
-use crate::driver::Facts;
+use crate::callbacks::ReportingContext;
 use crate::message;
 
 /// An instrumented consumer: rdkafka's `StreamConsumer`, with its methods and its trait
@@ -58,39 +54,6 @@ impl<C: ConsumerContext + 'static, R: AsyncRuntime> FromClientConfigAndContext<C
     }
 }
 
-impl<C: ConsumerContext, R> StreamConsumer<C, R> {
-    /// Instruments a consumer, reporting to the global providers.
-    pub fn new(consumer: raw::StreamConsumer<C, R>) -> Self {
-        Self::builder(consumer).build()
-    }
-
-    /// Instruments a consumer, reporting to `telemetry`.
-    pub fn with(consumer: raw::StreamConsumer<C, R>, telemetry: &Telemetry) -> Self {
-        Self::builder(consumer).telemetry(telemetry).build()
-    }
-
-    /// Instruments a consumer whose context has callbacks: what these report then links to the
-    /// messages that the consumer delivered. Telemetry and configuration are those of the callbacks.
-    pub fn with_callbacks(consumer: raw::StreamConsumer<C, R>, callbacks: &Callbacks) -> Self {
-        Self { raw: Arc::new(consumer), reception: callbacks.reception() }
-    }
-
-    /// Instruments a consumer, with what it does not tell of itself.
-    pub fn builder(consumer: raw::StreamConsumer<C, R>) -> Builder<raw::StreamConsumer<C, R>> {
-        Builder::of(consumer)
-    }
-
-    /// The consumer of rdkafka. Nothing that is done with it is traced.
-    pub fn raw(&self) -> &raw::StreamConsumer<C, R> {
-        &self.raw
-    }
-
-    /// The consumer of rdkafka, without the instrumentation; the queues of its partitions share it.
-    pub fn into_inner(self) -> Arc<raw::StreamConsumer<C, R>> {
-        self.raw
-    }
-}
-
 impl<C: ConsumerContext + 'static, R> StreamConsumer<C, R> {
     /// As rdkafka's `StreamConsumer::stream`.
     pub fn stream(&self) -> MessageStream<'_, C> {
@@ -117,23 +80,6 @@ impl<C: ConsumerContext + 'static, R> StreamConsumer<C, R> {
 
 super::implement_consumer!(StreamConsumer<C, R>);
 
-impl<C: ConsumerContext, R> Builder<raw::StreamConsumer<C, R>> {
-    /// Makes the instrumented consumer.
-    pub fn build(self) -> StreamConsumer<C, R> {
-        let (raw, telemetry, facts): (_, _, Facts) = self.into_parts();
-        StreamConsumer { raw: Arc::new(raw), reception: Reception::new(&telemetry, facts) }
-    }
-}
-
-impl<C: ConsumerContext, R> fmt::Debug for StreamConsumer<C, R> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("StreamConsumer")
-            .field("reception", &self.reception)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The messages of a [`StreamConsumer`] or of a queue: rdkafka's `MessageStream`.
 pub struct MessageStream<'c, C: ConsumerContext> {
     messages: raw::MessageStream<'c, C>,
@@ -153,14 +99,7 @@ impl<'c, C: ConsumerContext> Stream for MessageStream<'c, C> {
     }
 }
 
-impl<C: ConsumerContext> fmt::Debug for MessageStream<'_, C> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("MessageStream")
-            .field("reception", self.reception)
-            .finish_non_exhaustive()
-    }
-}
+crate::builder::debug!([C: ConsumerContext] MessageStream MessageStream<'_, C>, reception);
 
 /// The queue of one partition: rdkafka's `StreamPartitionQueue`.
 pub struct StreamPartitionQueue<C: ConsumerContext, R = DefaultRuntime> {
@@ -183,11 +122,4 @@ impl<C: ConsumerContext, R> StreamPartitionQueue<C, R> {
     }
 }
 
-impl<C: ConsumerContext, R> fmt::Debug for StreamPartitionQueue<C, R> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("StreamPartitionQueue")
-            .field("consumer", &self.consumer)
-            .finish_non_exhaustive()
-    }
-}
+crate::builder::debug!([C: ConsumerContext, R] StreamPartitionQueue StreamPartitionQueue<C, R>, consumer);

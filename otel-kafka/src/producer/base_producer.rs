@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use otel_core::Telemetry;
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -16,6 +15,7 @@ use rdkafka::util::Timeout;
 use super::delivery::DeliveryContext;
 use super::forward_producer;
 use crate::Builder;
+use crate::builder::handle;
 use crate::driver::Instrumentation;
 
 /// A producer whose reports go to its context. rdkafka's two have the same methods.
@@ -42,36 +42,6 @@ macro_rules! producer {
             Part: Partitioner $(+ $static)?,
             C: ProducerContext<Part> $(+ $static)?,
         {
-            /// Instruments a producer, reporting to the global providers.
-            pub fn new(raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>) -> Self {
-                Self::builder(raw).build()
-            }
-
-            /// Instruments a producer, reporting to `telemetry`.
-            pub fn with(
-                raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>,
-                telemetry: &Telemetry,
-            ) -> Self {
-                Self::builder(raw).telemetry(telemetry).build()
-            }
-
-            /// Instruments a producer, with the facts that it does not tell.
-            pub fn builder(
-                raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>,
-            ) -> Builder<rdkafka::producer::$name<DeliveryContext<C, Part>, Part>> {
-                Builder::of(raw)
-            }
-
-            /// The producer of rdkafka. Nothing that is done with it is traced.
-            pub fn raw(&self) -> &rdkafka::producer::$name<DeliveryContext<C, Part>, Part> {
-                &self.raw
-            }
-
-            /// The producer of rdkafka, without the instrumentation.
-            pub fn into_inner(self) -> rdkafka::producer::$name<DeliveryContext<C, Part>, Part> {
-                self.raw
-            }
-
             /// The context that the producer was created with, as with rdkafka's own producer.
             pub fn context(&self) -> &Arc<C> {
                 self.raw.context().user()
@@ -121,6 +91,13 @@ macro_rules! producer {
                 Ok(Self::builder(raw).config(config).build())
             }
         }
+
+        handle!(
+            [C: ProducerContext<Part> $(+ $static)?, Part: Partitioner $(+ $static)?]
+            $name<C, Part>,
+            rdkafka::producer::$name<DeliveryContext<C, Part>, Part>,
+            rdkafka::producer::$name<DeliveryContext<C, Part>, Part>
+        );
 
         forward_producer!([C: ProducerContext<Part> $(+ $static)?, Part $(: $static)?]
             $name<C, Part>, DeliveryContext<C, Part>, Part);

@@ -47,9 +47,14 @@ impl Cluster {
 
     /// The span of a send that was not answered.
     pub(crate) fn unanswered(&self) -> ExpectedSpan {
+        self.call("send", "send").producer()
+    }
+
+    /// The span of a call about the topic.
+    pub(crate) fn call(&self, name: &'static str, kind: &'static str) -> ExpectedSpan {
         let servers = self.mock().bootstrap_servers();
         let (host, port) = servers.split_once(':').unwrap();
-        sending(host.to_owned(), port.parse().unwrap())
+        calling(name, kind, host.to_owned(), port.parse().unwrap())
     }
 
     /// The span of a message without a key, sent to partition 0.
@@ -72,11 +77,14 @@ impl Cluster {
 }
 
 pub(crate) fn sending(host: String, port: i64) -> ExpectedSpan {
-    span("send orders")
-        .producer()
+    calling("send", "send", host, port).producer()
+}
+
+fn calling(name: &'static str, kind: &'static str, host: String, port: i64) -> ExpectedSpan {
+    span(format!("{name} {TOPIC}"))
         .attribute("messaging.system", "kafka")
-        .attribute("messaging.operation.name", "send")
-        .attribute("messaging.operation.type", "send")
+        .attribute("messaging.operation.name", name)
+        .attribute("messaging.operation.type", kind)
         .attribute("messaging.destination.name", TOPIC)
         .attribute("messaging.client.id", "shop")
         .attribute("server.address", host)
