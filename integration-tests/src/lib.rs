@@ -6,11 +6,12 @@ pub mod collector;
 pub mod otlp;
 pub mod received;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use native::{Extra, Private, Server};
+use native::{Extra, Private, Server, Services};
 use otel_testing::{Capture, Point, PointValue, live};
 
 /// Long enough for a busy machine; nothing waits this long unless it fails.
@@ -46,6 +47,33 @@ pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
         }
         Err(error) => panic!("{error:#}"),
     }
+}
+
+/// As [`live::address`], for a server that not every machine can run: `OTEL_TEST_REQUIRE=all` does not
+/// demand it.
+pub fn address_where_it_runs(server: &Server) -> Option<String> {
+    let key = server.key();
+    let addresses = Services::from_env().map(|services| services.addresses());
+    let addresses = addresses.ok().and_then(|path| std::fs::read(path).ok());
+    let addresses: Option<BTreeMap<String, String>> =
+        addresses.and_then(|text| serde_json::from_slice(&text).ok());
+    let is_started = addresses.is_some_and(|addresses| addresses.contains_key(&key));
+    if is_started || std::env::var_os(format!("OTEL_TEST_{key}")).is_some() {
+        return live::address(&key);
+    }
+    _ = writeln!(io::stderr(), "skipped: no {}, which was not started", server.name());
+    None
+}
+
+/// Whether the server is the one that it is called after. Where another stands in for it, says what
+/// that one does otherwise, and how to run what was skipped: no machine without Docker has the real
+/// one, so `OTEL_TEST_REQUIRE` does not demand it. Ask the server itself who it is.
+pub fn is_real(server: &Server, stand_in: Option<&str>, otherwise: &str) -> bool {
+    let Some(stand_in) = stand_in else { return true };
+    // Past the capture of the test harness: what did not run must be seen.
+    let up = format!("`cargo xtask services up --docker {}`", server.name());
+    _ = writeln!(io::stderr(), "skipped: {stand_in} {otherwise}; for the real server: {up}");
+    false
 }
 
 /// Panics if the secret is in anything that was captured.
