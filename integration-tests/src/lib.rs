@@ -33,6 +33,14 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// What becomes of the future, which must be soon.
+pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    let Ok(output) = tokio::time::timeout(PATIENCE, future).await else {
+        panic!("waited {PATIENCE:?} in vain until {what}");
+    };
+    output
+}
+
 /// An instance of a test's own, where one can be started: the shared one is not to be killed. Blocks
 /// the thread.
 pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
