@@ -1,0 +1,411 @@
+//! What an application does; compiled with either driver.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use integration_tests::{soon, unique_name};
+use tokio::select;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, block_in_place};
+
+use super::super::{Outcome, World};
+use super::driver::client::{ClientContext, DefaultClientContext};
+use super::driver::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, DefaultConsumerContext, Rebalance,
+    StreamConsumer,
+};
+use super::driver::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use super::driver::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use super::driver::producer::{FutureProducer, FutureRecord, Producer};
+use super::driver::util::Timeout;
+use super::driver::{ClientConfig, Offset, TopicPartitionList};
+use super::{base_consumer, handle, producer, stream_consumer};
+use crate::kafka_support::{PATIENCE, config, in_group, topic};
+
+/// What is the application's own of a message: what propagators write is not.
+macro_rules! shown {
+    ($message:expr) => {{
+        let message = $message;
+        let own = |header: &Header<'_, &[u8]>| {
+            !["traceparent", "tracestate", "baggage"].contains(&header.key)
+        };
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let headers: Vec<_> =
+            headers.filter(own).map(|header| (header.key.to_owned(), header.value)).collect();
+        let payload = message.payload().map(|payload| match payload.len() {
+            0..50 => String::from_utf8_lossy(payload).into_owned(),
+            length => format!("{length} bytes"),
+        });
+        let key = message.key().map(String::from_utf8_lossy);
+        let place = (message.partition(), message.offset());
+        format!("{place:?}, {key:?}, {payload:?}, {headers:?}")
+    }};
+}
+
+/// So that it is told from the first call on.
+fn know_the_cluster<C: ClientContext + 'static>(producer: &FutureProducer<C>) {
+    block_in_place(|| producer.client().fetch_cluster_id(PATIENCE)).unwrap();
+}
+
+/// An error by its code; texts name addresses.
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::Transaction(error) => Some(error.code()),
+        error => error.rdkafka_error_code(),
+    }
+}
+
+fn note(text: &str) -> OwnedHeaders {
+    OwnedHeaders::new().insert(Header { key: "note", value: Some(text) })
+}
+
+async fn send<C: ClientContext + 'static>(
+    producer: &FutureProducer<C>,
+    record: FutureRecord<'_, str, [u8]>,
+) -> Result<(i32, i64), String> {
+    let sent = soon("the message is stored or refused", producer.send(record, Timeout::Never));
+    match sent.await {
+        Ok(delivery) => Ok((delivery.partition, delivery.offset)),
+        Err((error, message)) => Err(format!("{error:?}, {}", shown!(&message))),
+    }
+}
+
+fn subscribed(world: &World, group: &str, topic: &str) -> StreamConsumer {
+    let consumer =
+        stream_consumer(world, &in_group(&world.brokers, group), DefaultConsumerContext);
+    consumer.subscribe(&[topic]).unwrap();
+    consumer
+}
+
+/// Messages of all sorts, there and back.
+pub async fn bodies(world: &World) -> Outcome {
+    let (topic, group) = (topic(&world.brokers, 1).await, unique_name());
+    let mut outcome = Outcome { topics: vec![topic], groups: vec![group], ..Outcome::default() };
+    let (topic, group) = (outcome.topics[0].clone(), outcome.groups[0].clone());
+    let mut config = config(&world.brokers);
+    let config = config.set("message.max.bytes", "2000000");
+    let producer = producer(world, config, DefaultClientContext);
+    know_the_cluster(&producer);
+    let large = vec![b'x'; 1_000_000];
+    let to = || FutureRecord::<str, [u8]>::to(&topic);
+    for record in [
+        to().key("whole").payload(b"a body").headers(note("first").insert(Header {
+            key: "note",
+            value: None::<&str>,
+        })),
+        to().key("tombstone"),
+        to().key("empty").payload(b"").partition(0),
+        to().payload(&[0, 0xff]),
+        to().key("large").payload(&large).headers(note("large")),
+    ] {
+        outcome.see("sent", send(&producer, record).await);
+    }
+    let consumer = subscribed(world, &group, &topic);
+    block_in_place(|| consumer.client().fetch_cluster_id(PATIENCE)).unwrap();
+    for number in 0..5 {
+        let message = soon("a message is there", consumer.recv()).await.unwrap();
+        outcome.see("received", shown!(&message));
+        if number == 4 {
+            let committed = block_in_place(|| consumer.commit_message(&message, CommitMode::Sync));
+            outcome.see("committed", committed);
+        }
+    }
+    outcome.see("committed", block_in_place(|| consumer.committed(PATIENCE)).unwrap());
+    outcome
+}
+
+/// Messages that client and broker refuse for their size.
+pub async fn too_large(world: &World) -> Outcome {
+    let mut outcome = Outcome { topics: vec![topic(&world.brokers, 1).await], ..<_>::default() };
+    let topic = outcome.topics[0].clone();
+    let large = vec![b'x'; 2_000_000];
+    // More than the client lets out, and more than the broker lets in.
+    for limit in ["1000000", "4000000"] {
+        let mut config = config(&world.brokers);
+        let config = config.set("message.max.bytes", limit);
+        let producer = producer(world, config, DefaultClientContext);
+        know_the_cluster(&producer);
+        let record = FutureRecord::to(&topic).key("large").payload(&large[..]);
+        outcome.see(limit, send(&producer, record.headers(note("back"))).await);
+        let record = FutureRecord::to(&topic).payload(&large[..]);
+        outcome.see(limit, send(&producer, record).await);
+    }
+    outcome
+}
+
+/// A message with no byte to spare for a trace.
+pub async fn just_fits(world: &World, limit: usize, length: usize) -> Outcome {
+    let mut outcome = Outcome { topics: vec![topic(&world.brokers, 1).await], ..<_>::default() };
+    let topic = outcome.topics[0].clone();
+    let mut config = config(&world.brokers);
+    let config = config.set("message.max.bytes", limit.to_string());
+    let producer = producer(world, config, DefaultClientContext);
+    know_the_cluster(&producer);
+    let payload = vec![b'x'; length];
+    let record = FutureRecord::to(&topic).payload(&payload[..]);
+    outcome.see("just fits", send(&producer, record).await);
+    let record = FutureRecord::to(&topic).payload(&payload[..]);
+    let receipt = producer.send_result(record).map_err(|(error, _)| error).unwrap();
+    let sent = soon("the message is stored", receipt).await.unwrap();
+    outcome.see("just fits", sent.map(|delivery| delivery.offset).map_err(|(error, _)| error));
+    outcome
+}
+
+/// A topic without messages, for a consumer that asks with a bound.
+pub async fn empty(world: &World) -> Outcome {
+    let mut outcome = Outcome { topics: vec![topic(&world.brokers, 1).await], ..<_>::default() };
+    let topic = outcome.topics[0].clone();
+    let consumer = base_consumer(world, &in_group(&world.brokers, &unique_name()));
+    consumer.subscribe(&[&topic]).unwrap();
+    let assigned = || consumer.assignment().unwrap().count() == 1;
+    poll_until(&consumer, assigned, |polled| outcome.see("no message", polled));
+    // Once more, with the partition.
+    let polled = block_in_place(|| consumer.poll(Duration::from_millis(300)).is_none());
+    outcome.see("nothing", polled);
+    outcome
+}
+
+/// Polls with a bound, at most for the time of a test, until something holds or comes.
+fn poll_until(
+    consumer: &BaseConsumer,
+    holds: impl Fn() -> bool,
+    mut see: impl FnMut(Result<String, KafkaError>),
+) {
+    block_in_place(|| {
+        for _ in 0..300 {
+            if holds() {
+                return;
+            }
+            if let Some(polled) = consumer.poll(Duration::from_millis(100)) {
+                return see(polled.map(|message| shown!(&message)));
+            }
+        }
+        panic!("nothing came");
+    });
+}
+
+/// A topic that nobody made.
+pub async fn unknown(world: &World) -> Outcome {
+    let (topic, group) = (unique_name(), unique_name());
+    let mut outcome = Outcome { topics: vec![topic], groups: vec![group], ..Outcome::default() };
+    let (topic, group) = (outcome.topics[0].clone(), outcome.groups[0].clone());
+    let mut config = config(&world.brokers);
+    // By default it waits half a minute for the topic to be known everywhere.
+    let config = config.set("topic.metadata.propagation.max.ms", "1");
+    let producer = producer(world, config, DefaultClientContext);
+    know_the_cluster(&producer);
+    for payload in [b"first", b"again"] {
+        let record = FutureRecord::to(&topic).key("key").payload(&payload[..]);
+        outcome.see("not sent", send(&producer, record).await);
+    }
+    let consumer = base_consumer(world, &in_group(&world.brokers, &group));
+    consumer.subscribe(&[&topic]).unwrap();
+    poll_until(&consumer, || false, |polled| outcome.see("not received", polled));
+    outcome
+}
+
+/// Remembers what it is called with.
+#[derive(Clone, Default)]
+struct Remembering(Arc<Mutex<Vec<String>>>);
+
+impl Remembering {
+    fn push(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn in_words(rebalance: &Rebalance<'_>) -> String {
+    match rebalance {
+        Rebalance::Assign(list) => format!("{} assigned", list.count()),
+        Rebalance::Revoke(list) => format!("{} revoked", list.count()),
+        Rebalance::Error(error) => format!("{error:?}"),
+    }
+}
+
+impl ClientContext for Remembering {
+    fn error(&self, error: KafkaError, _reason: &str) {
+        self.push(format!("error {:?}", code(&error)));
+    }
+}
+
+// The consumer of a callback is rdkafka's with either driver.
+impl ConsumerContext for Remembering {
+    fn pre_rebalance(
+        &self,
+        _: &rdkafka::consumer::BaseConsumer<Self>,
+        rebalance: &Rebalance<'_>,
+    ) {
+        self.push(format!("before {}", in_words(rebalance)));
+    }
+
+    fn post_rebalance(
+        &self,
+        _: &rdkafka::consumer::BaseConsumer<Self>,
+        rebalance: &Rebalance<'_>,
+    ) {
+        self.push(format!("after {}", in_words(rebalance)));
+    }
+}
+
+/// A second consumer joins while handlers of the first one run.
+pub async fn rebalance(world: &World) -> Outcome {
+    let (topic, group) = (topic(&world.brokers, 2).await, unique_name());
+    let mut outcome = Outcome { topics: vec![topic], groups: vec![group], ..Outcome::default() };
+    let (topic, group) = (outcome.topics[0].clone(), outcome.groups[0].clone());
+    let producer = producer(world, &config(&world.brokers), DefaultClientContext);
+    know_the_cluster(&producer);
+    for partition in [0, 1] {
+        let record = FutureRecord::to(&topic).partition(partition).payload(&b"work"[..]);
+        outcome.see("sent", send(&producer, record).await);
+    }
+    let join = || {
+        let context = Remembering::default();
+        let config = in_group(&world.brokers, &group);
+        let consumer = stream_consumer(world, &config, context.clone());
+        block_in_place(|| consumer.client().fetch_cluster_id(PATIENCE)).unwrap();
+        consumer.subscribe(&[&topic]).unwrap();
+        (consumer, context)
+    };
+    let (first, callbacks) = join();
+    let (open, gate) = watch::channel(false);
+    let mut handling = JoinSet::new();
+    for _ in 0..2 {
+        let message = soon("a message is there", first.recv()).await.unwrap().detach();
+        let mut gate = gate.clone();
+        handling.spawn(handle(message, async move |message: &_| -> Result<i64, KafkaError> {
+            gate.wait_for(|open| *open).await.unwrap();
+            let message: &super::driver::message::OwnedMessage = message;
+            Ok(message.offset())
+        }));
+    }
+    let (second, others) = join();
+    // Nothing was committed, so each partition begins anew where it is assigned now.
+    let again = async {
+        let mut places = Vec::new();
+        while places.len() < 2 {
+            let message = select! {
+                message = first.recv() => message.unwrap(),
+                message = second.recv() => message.unwrap(),
+            };
+            places.push((message.partition(), message.offset()));
+        }
+        places.sort_unstable();
+        places
+    };
+    outcome.see("again", soon("both have a partition", again).await);
+    let assigned = [&first, &second].map(|consumer| consumer.assignment().unwrap().count());
+    outcome.see("assigned", assigned);
+    open.send(true).unwrap();
+    while let Some(handled) = soon("the handlers end", handling.join_next()).await {
+        outcome.see("handled", handled.unwrap());
+    }
+    // One of them belongs to the other consumer by now.
+    let mut offsets = TopicPartitionList::new();
+    for partition in [0, 1] {
+        offsets.add_partition_offset(&topic, partition, Offset::Offset(1)).unwrap();
+    }
+    let committed = block_in_place(|| first.commit(&offsets, CommitMode::Sync));
+    outcome.see("committed", committed);
+    outcome.see("first", callbacks.all());
+    outcome.see("second", others.all());
+    outcome
+}
+
+/// Messages and offsets of transactions that are given up, made, and taken over.
+pub async fn transactions(world: &World) -> Outcome {
+    let mut outcome = Outcome { groups: vec![unique_name(), unique_name()], ..<_>::default() };
+    for _ in 0..2 {
+        outcome.topics.push(topic(&world.brokers, 1).await);
+    }
+    let [from, to] = [0, 1].map(|number: usize| outcome.topics[number].clone());
+    let feeder = producer(world, &config(&world.brokers), DefaultClientContext);
+    know_the_cluster(&feeder);
+    let record = FutureRecord::to(&from).payload(&b"order"[..]);
+    outcome.see("sent", send(&feeder, record).await);
+    let consumer = subscribed(world, &outcome.groups[0].clone(), &from);
+    block_in_place(|| consumer.client().fetch_cluster_id(PATIENCE)).unwrap();
+    let message = soon("a message is there", consumer.recv()).await.unwrap();
+    outcome.see("received", shown!(&message));
+
+    let mut config = config(&world.brokers);
+    let config = config.set("transactional.id", unique_name());
+    let transactional = producer(world, config, DefaultClientContext);
+    know_the_cluster(&transactional);
+    outcome.see("init", block_in_place(|| transactional.init_transactions(PATIENCE)));
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(&from, 0, Offset::Offset(1)).unwrap();
+    let group = consumer.group_metadata().unwrap();
+    for commits in [false, true] {
+        outcome.see("begin", transactional.begin_transaction());
+        let payload: &[u8] = if commits { b"made" } else { b"given up" };
+        let record = FutureRecord::to(&to).payload(payload);
+        outcome.see("sent", send(&transactional, record).await);
+        let ended = block_in_place(|| {
+            transactional.send_offsets_to_transaction(&offsets, &group, PATIENCE)?;
+            match commits {
+                true => transactional.commit_transaction(PATIENCE),
+                false => transactional.abort_transaction(PATIENCE),
+            }
+        });
+        outcome.see("ended", ended);
+        outcome.see("committed", block_in_place(|| consumer.committed(PATIENCE)).unwrap());
+    }
+    let reader = subscribed(world, &outcome.groups[1].clone(), &to);
+    block_in_place(|| reader.client().fetch_cluster_id(PATIENCE)).unwrap();
+    let message = soon("a message is there", reader.recv()).await.unwrap();
+    outcome.see("read", shown!(&message));
+
+    // Whoever has its id now has fenced it off.
+    let successor = producer(world, config, DefaultClientContext);
+    outcome.see("init", block_in_place(|| successor.init_transactions(PATIENCE)));
+    outcome.see("begin", transactional.begin_transaction());
+    let record = FutureRecord::to(&to).payload(&b"late"[..]);
+    outcome.see("sent", send(&transactional, record).await);
+    let ended = block_in_place(|| {
+        transactional.send_offsets_to_transaction(&offsets, &group, PATIENCE)
+    });
+    outcome.see("offsets", ended.map_err(|error| code(&error)));
+    let ended = block_in_place(|| transactional.commit_transaction(PATIENCE));
+    outcome.see("commit", ended.map_err(|error| code(&error)));
+    outcome
+}
+
+/// Clients that the broker lets in, or does not.
+pub async fn authentication(world: &World, listener: &str, password: &str) -> Outcome {
+    let (topic, group) = (topic(&world.brokers, 1).await, unique_name());
+    let mut outcome = Outcome { topics: vec![topic], groups: vec![group], ..Outcome::default() };
+    let (topic, group) = (outcome.topics[0].clone(), outcome.groups[0].clone());
+    let with = |mut config: ClientConfig| {
+        config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanism", "PLAIN");
+        config.set("sasl.username", "alice").set("sasl.password", password);
+        config
+    };
+    let context = Remembering::default();
+    let mut config = with(config(listener));
+    config.set("message.timeout.ms", "2000");
+    let producer = producer(world, &config, context.clone());
+    let record = FutureRecord::to(&topic).key("key").payload(&b"body"[..]);
+    outcome.see("sent", send(&producer, record.headers(note("back"))).await);
+    let refused = format!("error {:?}", Some(RDKafkaErrorCode::Authentication));
+    outcome.see("refused", context.all().contains(&refused));
+
+    let consumer =
+        stream_consumer(world, &with(in_group(listener, &group)), DefaultConsumerContext);
+    consumer.subscribe(&[&topic]).unwrap();
+    let answer = async {
+        loop {
+            let answer = consumer.recv().await;
+            let told = answer.map(|message| shown!(&message)).map_err(|error| code(&error));
+            // What follows from it may come first.
+            if told != Err(Some(RDKafkaErrorCode::AllBrokersDown)) {
+                return told;
+            }
+        }
+    };
+    outcome.see("received", soon("an answer", answer).await);
+    outcome
+}
