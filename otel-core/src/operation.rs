@@ -228,7 +228,8 @@ impl<C> Operation<C> {
         Self { live: Some(live), client: PhantomData }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nobody listens, so that there is nothing to keep until it ends.
+    pub fn is_empty(&self) -> bool {
         self.live.is_none()
     }
 

@@ -1,11 +1,20 @@
-//! The only file that knows the vocabulary of rdkafka and librdkafka: what a configuration tells,
-//! and errors.
+//! The only file that knows the vocabulary of rdkafka and librdkafka: what a configuration and a
+//! handle tell, and errors.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use otel_core::address::default_port;
-use otel_core::{Client, MessagingServer};
-use rdkafka::ClientConfig;
+use otel_core::messaging::{Delivery, Destination, fact};
+use otel_core::{
+    Classify, Client, Failure, Messaging, MessagingCall, MessagingServer, Operation, Telemetry,
+};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
 const SYSTEM: &str = "kafka";
 
@@ -22,7 +31,7 @@ impl Client for Kafka {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     /// Of several brokers the first.
-    pub(crate) broker: Option<(String, Option<u16>)>,
+    broker: Option<(String, Option<u16>)>,
     pub(crate) client_id: Option<String>,
     pub(crate) group: Option<Arc<str>>,
 }
@@ -39,7 +48,11 @@ impl Facts {
         }
     }
 
-    pub(crate) fn server(&self) -> MessagingServer {
+    pub(crate) fn set_servers(&mut self, servers: &str) {
+        self.broker = first_broker(servers);
+    }
+
+    fn server(&self) -> MessagingServer {
         let mut server = MessagingServer::new(SYSTEM);
         if let Some((host, port)) = &self.broker {
             server = server.address(host.clone(), *port);
@@ -49,6 +62,103 @@ impl Facts {
             None => server,
         }
     }
+}
+
+/// What an instrumented handle has beside rdkafka's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Instrumentation {
+    pub(crate) messaging: Messaging<Kafka>,
+    pub(crate) group: Option<Arc<str>>,
+    cluster: Arc<Cluster>,
+}
+
+/// The cluster's id, once it is known.
+#[derive(Debug, Default)]
+struct Cluster {
+    id: OnceLock<Arc<str>>,
+    asked: AtomicU32,
+}
+
+/// A broker that is too old to tell its cluster's id is not asked for ever.
+const MOST_QUESTIONS: u32 = 1000;
+
+impl Instrumentation {
+    pub(crate) fn new(facts: &Facts, telemetry: &Telemetry) -> Self {
+        Self {
+            messaging: Messaging::new(telemetry, facts.server()),
+            group: facts.group.clone(),
+            cluster: Arc::default(),
+        }
+    }
+
+    /// The call with the id of the cluster, if librdkafka has it from an answer that it got anyway.
+    pub(crate) fn in_cluster<'a, C: ClientContext>(
+        &self,
+        call: MessagingCall<'a>,
+        client: &rdkafka::client::Client<C>,
+    ) -> MessagingCall<'a> {
+        match self.cluster.id(|| client.fetch_cluster_id(Duration::ZERO)) {
+            Some(id) => call.with(fact::KAFKA_CLUSTER_ID, id),
+            None => call,
+        }
+    }
+
+    /// Starts to settle offsets: a commit, by whatever name the client has for it.
+    pub(crate) fn settle<'d, C: ClientContext>(
+        &self,
+        deliveries: impl IntoIterator<Item = &'d Delivery>,
+        operation: &'static str,
+        offsets: Option<&TopicPartitionList>,
+        client: &rdkafka::client::Client<C>,
+    ) -> Operation<Kafka> {
+        self.messaging.settle(deliveries, || {
+            let call = self.in_cluster(settling(operation, offsets), client);
+            match &self.group {
+                Some(group) => call.consumer_group(group.to_string()),
+                None => call,
+            }
+        })
+    }
+}
+
+impl Cluster {
+    /// Not asked again once it is known, also because rdkafka leaks a copy at each answer.
+    fn id(&self, ask: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
+        if let Some(id) = self.id.get() {
+            return Some(Arc::clone(id));
+        }
+        if self.asked.load(Ordering::Relaxed) >= MOST_QUESTIONS {
+            return None;
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let id = ask()?;
+        Some(Arc::clone(self.id.get_or_init(|| id.into())))
+    }
+}
+
+/// What is told of offsets that are settled: the topic if it is one, the partition if it is one.
+fn settling(
+    operation: &'static str,
+    offsets: Option<&TopicPartitionList>,
+) -> MessagingCall<'static> {
+    let offsets = offsets.map(TopicPartitionList::elements).unwrap_or_default();
+    let Some(first) = offsets.first() else {
+        return MessagingCall::new(operation, Destination::none());
+    };
+    if offsets.iter().any(|offset| offset.topic() != first.topic()) {
+        return MessagingCall::new(operation, Destination::none());
+    }
+    let call = MessagingCall::new(operation, Destination::named(first.topic().to_owned()));
+    if offsets.len() == 1 { call.partition(first.partition()) } else { call }
+}
+
+/// A longer key is not told; a part of it would be another key.
+const LONGEST_KEY: usize = 256;
+
+/// A key that is text. A number in bytes may be UTF-8 as well, and would not be readable.
+pub(crate) fn key_text(key: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(key).ok().filter(|key| key.len() <= LONGEST_KEY)?;
+    (!text.contains(char::is_control)).then(|| text.to_owned())
 }
 
 /// The first of `[PROTOCOL://]host[:port],…`, as librdkafka reads it.
@@ -66,4 +176,50 @@ fn first_broker(servers: &str) -> Option<(String, Option<u16>)> {
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     (!host.is_empty()).then(|| (host.to_owned(), port.or_else(|| default_port(SYSTEM))))
+}
+
+/// The name of a code in the protocol; of one that librdkafka made up, librdkafka's name.
+fn name_of(code: RDKafkaErrorCode) -> Option<&'static str> {
+    let names = include_str!("codes.txt").lines().filter_map(|line| line.split_once(' '));
+    let code = code as i32;
+    names.into_iter().find(|(number, _)| number.parse() == Ok(code)).map(|(_, name)| name)
+}
+
+impl Classify<RDKafkaErrorCode> for Kafka {
+    fn classify(code: &RDKafkaErrorCode) -> Failure {
+        name_of(*code).map_or_else(Failure::default, Failure::new)
+    }
+}
+
+impl Classify<KafkaError> for Kafka {
+    /// Texts of errors may quote a configuration, so none is shown.
+    fn classify(error: &KafkaError) -> Failure {
+        let code = match error {
+            KafkaError::AdminOp(code) => Some(*code),
+            KafkaError::PartitionEOF(_) => Some(RDKafkaErrorCode::PartitionEOF),
+            _ => error.rdkafka_error_code(),
+        };
+        if let Some(code) = code {
+            return Self::classify(&code);
+        }
+        Failure::new(match error {
+            KafkaError::AdminOpCreation(_) => "AdminOpCreation",
+            KafkaError::Canceled => "Canceled",
+            KafkaError::ClientConfig(..) => "ClientConfig",
+            KafkaError::ClientCreation(_) => "ClientCreation",
+            KafkaError::NoMessageReceived => "NoMessageReceived",
+            KafkaError::Nul(_) => "Nul",
+            KafkaError::PauseResume(_) => "PauseResume",
+            KafkaError::Seek(_) => "Seek",
+            KafkaError::Subscription(_) => "Subscription",
+            _ => return Failure::default(),
+        })
+    }
+}
+
+/// What a producer answers: the error, and the message or record that was not sent.
+impl<M> Classify<(KafkaError, M)> for Kafka {
+    fn classify((error, _): &(KafkaError, M)) -> Failure {
+        Self::classify(error)
+    }
 }

@@ -1,0 +1,134 @@
+//! rdkafka's module of this name, with the instrumented producers in place of its own.
+
+pub mod base_producer;
+mod delivery;
+pub mod future_producer;
+mod threaded;
+
+use otel_core::messaging::{Destination, fact};
+use otel_core::propagation::ByteCarrier;
+use otel_core::{MessagingCall, Operation};
+use rdkafka::ClientContext;
+use rdkafka::client::Client;
+use rdkafka::message::{OwnedHeaders, ToBytes};
+pub use rdkafka::producer::*;
+
+pub use self::base_producer::{BaseProducer, ThreadedProducer};
+pub use self::delivery::DeliveryContext;
+pub use self::future_producer::{DeliveryFuture, FutureProducer};
+use crate::carrier::{Kept, Outgoing};
+use crate::driver::{Instrumentation, Kafka, key_text};
+
+/// What is told of a record.
+struct Facts<'r, K: ?Sized, P: ?Sized> {
+    topic: &'r str,
+    partition: Option<i32>,
+    key: Option<&'r K>,
+    payload: Option<&'r P>,
+}
+
+impl<'r, K: ToBytes + ?Sized, P: ToBytes + ?Sized> Facts<'r, K, P> {
+    fn call(&self) -> MessagingCall<'r> {
+        let mut call = MessagingCall::new("send", Destination::named(self.topic))
+            .with(fact::KAFKA_MESSAGE_TOMBSTONE, self.payload.is_none());
+        if let Some(partition) = self.partition.filter(|partition| *partition >= 0) {
+            call = call.partition(partition);
+        }
+        if let Some(key) = self.key.and_then(|key| key_text(key.to_bytes())) {
+            call = call.with(fact::KAFKA_MESSAGE_KEY, key);
+        }
+        let size = self.payload.map_or(0, |payload| payload.to_bytes().len());
+        call.with(fact::BODY_SIZE, i64::try_from(size).unwrap_or(i64::MAX))
+    }
+
+    /// Starts to send the record whose headers these are.
+    fn start<C: ClientContext>(
+        &self,
+        instrumentation: &Instrumentation,
+        client: &Client<C>,
+        headers: &mut Option<OwnedHeaders>,
+    ) -> (Operation<Kafka>, Kept) {
+        let mut outgoing = Outgoing::new(headers);
+        let describe = || instrumentation.in_cluster(self.call(), client);
+        let operation = instrumentation.messaging.send(&mut ByteCarrier(&mut outgoing), describe);
+        (operation, outgoing.kept())
+    }
+}
+
+/// Tells where the broker put a message, or would have.
+fn learn(operation: &mut Operation<Kafka>, partition: i32, offset: Option<i64>) {
+    if partition >= 0 {
+        operation.learn(fact::PARTITION_ID, partition.to_string());
+    }
+    // Negative ones stand for something, or nothing.
+    if let Some(offset) = offset.filter(|offset| *offset >= 0) {
+        operation.learn(fact::KAFKA_OFFSET, offset);
+    }
+}
+
+/// Implements rdkafka's trait of producers by its own producer.
+macro_rules! forward_producer {
+    ([$($generics:tt)*] $producer:ty, $context:ty, $part:ty) => {
+        impl<$($generics)*> rdkafka::producer::Producer<$context, $part> for $producer
+        where
+            Part: rdkafka::producer::Partitioner,
+        {
+            fn client(&self) -> &rdkafka::client::Client<$context> {
+                self.raw.client()
+            }
+
+            fn in_flight_count(&self) -> i32 {
+                self.raw.in_flight_count()
+            }
+
+            fn flush<T: Into<rdkafka::util::Timeout>>(
+                &self,
+                timeout: T,
+            ) -> rdkafka::error::KafkaResult<()> {
+                self.raw.flush(timeout)
+            }
+
+            fn purge(&self, flags: rdkafka::producer::PurgeConfig) {
+                self.raw.purge(flags);
+            }
+
+            fn init_transactions<T: Into<rdkafka::util::Timeout>>(
+                &self,
+                timeout: T,
+            ) -> rdkafka::error::KafkaResult<()> {
+                self.raw.init_transactions(timeout)
+            }
+
+            fn begin_transaction(&self) -> rdkafka::error::KafkaResult<()> {
+                self.raw.begin_transaction()
+            }
+
+            /// As rdkafka's, and a settle span.
+            fn send_offsets_to_transaction<T: Into<rdkafka::util::Timeout>>(
+                &self,
+                offsets: &rdkafka::TopicPartitionList,
+                cgm: &rdkafka::consumer::ConsumerGroupMetadata,
+                timeout: T,
+            ) -> rdkafka::error::KafkaResult<()> {
+                let name = "send_offsets_to_transaction";
+                let operation = self.instrumentation.settle([], name, Some(offsets), self.client());
+                operation.call(|| self.raw.send_offsets_to_transaction(offsets, cgm, timeout))
+            }
+
+            fn commit_transaction<T: Into<rdkafka::util::Timeout>>(
+                &self,
+                timeout: T,
+            ) -> rdkafka::error::KafkaResult<()> {
+                self.raw.commit_transaction(timeout)
+            }
+
+            fn abort_transaction<T: Into<rdkafka::util::Timeout>>(
+                &self,
+                timeout: T,
+            ) -> rdkafka::error::KafkaResult<()> {
+                self.raw.abort_transaction(timeout)
+            }
+        }
+    };
+}
+pub(crate) use forward_producer;

@@ -1,0 +1,319 @@
+//! rdkafka's module of this name, with the instrumented producer in place of its own.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll, Wake, Waker};
+
+use otel_core::{Operation, Telemetry};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Message as _, OwnedMessage, Timestamp, ToBytes};
+use rdkafka::producer::{NoCustomPartitioner, Partitioner, Producer as _};
+use rdkafka::util::{AsyncRuntime, DefaultRuntime, Timeout};
+
+pub use rdkafka::producer::future_producer::*;
+
+use super::{Facts, forward_producer, learn};
+use crate::Builder;
+use crate::carrier::Kept;
+use crate::driver::{Instrumentation, Kafka};
+
+type Raw<C, R, Part> = rdkafka::producer::FutureProducer<C, R, Part>;
+type Receipt = rdkafka::producer::DeliveryFuture;
+type Output = <Receipt as Future>::Output;
+
+/// An instrumented producer whose reports are futures: rdkafka's `FutureProducer`. A send ends at
+/// the report, also where nobody waits for that.
+///
+/// What needs rdkafka's own is one call away, at [`raw`](Self::raw), and is not traced.
+#[expect(missing_debug_implementations, reason = "rdkafka's has none")]
+#[must_use = "Producer polling thread will stop immediately if unused"]
+pub struct FutureProducer<C = DefaultClientContext, R = DefaultRuntime, Part = NoCustomPartitioner>
+where
+    Part: Partitioner,
+    C: ClientContext + 'static,
+{
+    raw: Raw<C, R, Part>,
+    instrumentation: Instrumentation,
+}
+
+impl<C, R, Part> FutureProducer<C, R, Part>
+where
+    Part: Partitioner,
+    C: ClientContext + 'static,
+{
+    /// Instruments a producer, reporting to the global providers.
+    pub fn new(producer: rdkafka::producer::FutureProducer<C, R, Part>) -> Self {
+        Self::builder(producer).build()
+    }
+
+    /// Instruments a producer, reporting to `telemetry`.
+    pub fn with(
+        producer: rdkafka::producer::FutureProducer<C, R, Part>,
+        telemetry: &Telemetry,
+    ) -> Self {
+        Self::builder(producer).telemetry(telemetry).build()
+    }
+
+    /// Instruments a producer, with the facts that it does not tell.
+    pub fn builder(
+        producer: rdkafka::producer::FutureProducer<C, R, Part>,
+    ) -> Builder<rdkafka::producer::FutureProducer<C, R, Part>> {
+        Builder::of(producer)
+    }
+
+    /// The producer of rdkafka. Nothing that is done with it is traced.
+    pub fn raw(&self) -> &rdkafka::producer::FutureProducer<C, R, Part> {
+        &self.raw
+    }
+
+    /// The producer of rdkafka, without the instrumentation.
+    pub fn into_inner(self) -> rdkafka::producer::FutureProducer<C, R, Part> {
+        self.raw
+    }
+}
+
+impl<C, R> FutureProducer<C, R>
+where
+    C: ClientContext + 'static,
+    R: AsyncRuntime,
+{
+    /// As rdkafka's `FutureProducer::send`. Dropped while the queue is full, it counts as cancelled;
+    /// dropped later, the message is out of its hands, and the operation ends at the report.
+    pub async fn send<K, P, T>(
+        &self,
+        mut record: FutureRecord<'_, K, P>,
+        queue_timeout: T,
+    ) -> OwnedDeliveryResult
+    where
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+        T: Into<Timeout>,
+    {
+        let topic = record.topic;
+        let (operation, kept) = self.start(&mut record);
+        let sent = if operation.is_empty() {
+            self.raw.send(record, queue_timeout).await
+        } else {
+            match self.raw.send_result(record) {
+                Ok(receipt) => match Watched::start(receipt, operation).await {
+                    Ok(delivered) => delivered,
+                    // Not while there is a producer, which is borrowed here.
+                    Err(_) => Err((KafkaError::Canceled, unknown(topic))),
+                },
+                // Again, as rdkafka does it: with its patience, and with its answer.
+                Err((_, record)) => {
+                    let sending = self.raw.send(record, queue_timeout);
+                    operation.run_to_end(sending, end).await
+                }
+            }
+        };
+        sent.map_err(|returned| restored(returned, kept))
+    }
+
+    /// As rdkafka's `FutureProducer::send_result`.
+    #[expect(clippy::result_large_err, reason = "as rdkafka's")]
+    pub fn send_result<'a, K, P>(
+        &self,
+        mut record: FutureRecord<'a, K, P>,
+    ) -> Result<DeliveryFuture, (KafkaError, FutureRecord<'a, K, P>)>
+    where
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let (operation, kept) = self.start(&mut record);
+        match self.raw.send_result(record) {
+            Ok(receipt) if operation.is_empty() => {
+                Ok(DeliveryFuture { receipt: Either::Bare(receipt), kept: Some(kept) })
+            }
+            Ok(receipt) => {
+                let receipt = Either::Watched(Watched::start(receipt, operation));
+                Ok(DeliveryFuture { receipt, kept: Some(kept) })
+            }
+            Err((error, mut record)) => {
+                operation.fail(&error);
+                record.headers = kept.restored(record.headers);
+                Err((error, record))
+            }
+        }
+    }
+
+    /// As rdkafka's `FutureProducer::poll`.
+    pub fn poll<T: Into<Timeout>>(&self, timeout: T) {
+        self.raw.poll(timeout);
+    }
+
+    fn start<K, P>(&self, record: &mut FutureRecord<'_, K, P>) -> (Operation<Kafka>, Kept)
+    where
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let FutureRecord { topic, partition, key, payload, .. } = *record;
+        let facts = Facts { topic, partition, key, payload };
+        facts.start(&self.instrumentation, self.raw.client(), &mut record.headers)
+    }
+}
+
+fn unknown(topic: &str) -> OwnedMessage {
+    OwnedMessage::new(None, None, topic.to_owned(), Timestamp::NotAvailable, -1, 0, None)
+}
+
+fn restored(
+    (error, mut message): (KafkaError, OwnedMessage),
+    kept: Kept,
+) -> (KafkaError, OwnedMessage) {
+    let headers = kept.restored(message.detach_headers());
+    (error, message.replace_headers(headers))
+}
+
+/// Ends the operation of a message by its report.
+fn end(mut operation: Operation<Kafka>, sent: &OwnedDeliveryResult) {
+    match sent {
+        Ok(delivery) => learn(&mut operation, delivery.partition, Some(delivery.offset)),
+        Err((_, message)) => learn(&mut operation, message.partition(), None),
+    }
+    operation.finish_with(sent);
+}
+
+/// The future of a report: rdkafka's `DeliveryFuture`. Dropped, it takes nothing back: the message
+/// is sent, and its operation ends at the report.
+#[expect(missing_debug_implementations, reason = "rdkafka's has none")]
+pub struct DeliveryFuture {
+    receipt: Either,
+    kept: Option<Kept>,
+}
+
+enum Either {
+    /// Nobody listens.
+    Bare(Receipt),
+    Watched(Watched),
+}
+
+impl Future for DeliveryFuture {
+    type Output = Output;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Output> {
+        let polled = match &mut self.receipt {
+            Either::Bare(receipt) => Pin::new(receipt).poll(task),
+            Either::Watched(receipt) => Pin::new(receipt).poll(task),
+        };
+        match polled {
+            Poll::Ready(Ok(Err(returned))) => {
+                let kept = self.kept.take().unwrap_or_default();
+                Poll::Ready(Ok(Err(restored(returned, kept))))
+            }
+            polled => polled,
+        }
+    }
+}
+
+/// A receipt that is looked at when the report comes, whoever else waits for it or does not: what
+/// rdkafka wakes is this. It lives until then, also when it is dropped.
+struct Watched(Arc<Watch>);
+
+struct Watch(Mutex<Watching>);
+
+struct Watching {
+    receipt: Receipt,
+    operation: Option<Operation<Kafka>>,
+    output: Option<Output>,
+    /// Who waits for it.
+    waker: Option<Waker>,
+}
+
+impl Watched {
+    fn start(receipt: Receipt, mut operation: Operation<Kafka>) -> Self {
+        // Should rdkafka lose the report, nothing was cancelled.
+        operation.handed_over();
+        let operation = Some(operation);
+        let watching = Watching { receipt, operation, output: None, waker: None };
+        let watch = Arc::new(Watch(Mutex::new(watching)));
+        watch.look();
+        Self(watch)
+    }
+}
+
+impl Watch {
+    /// Asks to be woken by the report, or ends the operation if it is there.
+    fn look(self: &Arc<Self>) -> Option<Waker> {
+        let mut watching = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let operation = watching.operation.take()?;
+        let waker = Waker::from(Arc::clone(self));
+        let mut task = task::Context::from_waker(&waker);
+        let Poll::Ready(output) = Pin::new(&mut watching.receipt).poll(&mut task) else {
+            watching.operation = Some(operation);
+            return None;
+        };
+        match &output {
+            Ok(sent) => end(operation, sent),
+            Err(_) => operation.fail(&KafkaError::Canceled),
+        }
+        watching.output = Some(output);
+        watching.waker.take()
+    }
+}
+
+impl Wake for Watch {
+    fn wake(self: Arc<Self>) {
+        if let Some(waker) = self.look() {
+            waker.wake();
+        }
+    }
+}
+
+impl Future for Watched {
+    type Output = Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Output> {
+        let mut watching = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(output) = watching.output.take() {
+            return Poll::Ready(output);
+        }
+        if watching.operation.is_none() {
+            // The output was taken: as rdkafka's.
+            return Pin::new(&mut watching.receipt).poll(task);
+        }
+        watching.waker = Some(task.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<C, R, Part> Builder<Raw<C, R, Part>>
+where
+    Part: Partitioner,
+    C: ClientContext + 'static,
+{
+    /// Makes the instrumented producer.
+    pub fn build(self) -> FutureProducer<C, R, Part> {
+        FutureProducer { instrumentation: self.instrumentation(), raw: self.handle }
+    }
+}
+
+impl<C, R> Clone for FutureProducer<C, R>
+where
+    C: ClientContext + 'static,
+{
+    fn clone(&self) -> Self {
+        Self { raw: self.raw.clone(), instrumentation: self.instrumentation.clone() }
+    }
+}
+
+impl<R: AsyncRuntime> FromClientConfig for FutureProducer<DefaultClientContext, R> {
+    fn from_config(config: &ClientConfig) -> KafkaResult<Self> {
+        Self::from_config_and_context(config, DefaultClientContext)
+    }
+}
+
+impl<C, R> FromClientConfigAndContext<C> for FutureProducer<C, R>
+where
+    C: ClientContext + 'static,
+    R: AsyncRuntime,
+{
+    fn from_config_and_context(config: &ClientConfig, context: C) -> KafkaResult<Self> {
+        Ok(Self::builder(Raw::from_config_and_context(config, context)?).config(config).build())
+    }
+}
+
+forward_producer!([C: ClientContext + 'static, R: AsyncRuntime, Part] FutureProducer<C, R, Part>,
+    FutureProducerContext<C>, Part);
