@@ -14,6 +14,7 @@ pub mod fact;
 mod measure;
 mod poll;
 mod shape;
+pub mod statistic;
 
 use std::fmt;
 use std::future::Future;
@@ -207,11 +208,31 @@ impl<C: Client> Messaging<C> {
         deliveries: impl IntoIterator<Item = &'d Delivery>,
         describe: impl FnOnce() -> MessagingCall<'a>,
     ) -> Operation<C> {
+        self.start_settling(true, deliveries, describe)
+    }
+
+    /// Starts to report what the client settled by itself, such as an automatic commit, once it is
+    /// told of it: as [`settle`](Self::settle), but how long it took is not known, so its duration is
+    /// not measured.
+    pub fn settled<'a, 'd>(
+        &self,
+        deliveries: impl IntoIterator<Item = &'d Delivery>,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
+        self.start_settling(false, deliveries, describe)
+    }
+
+    fn start_settling<'a, 'd>(
+        &self,
+        timed: bool,
+        deliveries: impl IntoIterator<Item = &'d Delivery>,
+        describe: impl FnOnce() -> MessagingCall<'a>,
+    ) -> Operation<C> {
         if self.is_off() {
             return Operation::empty();
         }
         let links = deliveries.into_iter().filter_map(Delivery::link).take(MOST_LINKS).collect();
-        self.start(Start { links, messages: 0, ..Start::of(Step::Settle) }, describe)
+        self.start(Start { links, messages: 0, timed, ..Start::of(Step::Settle) }, describe)
     }
 
     /// Reads what a message carries, where it comes without being asked for: for handlers that the

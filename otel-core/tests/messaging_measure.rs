@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use otel_core::messaging::{Delivery, Destination, MessagingCall, fact};
 use otel_core::propagation::{NoHeaders, StringCarrier};
 use otel_core::{Failure, InboundBaggage};
@@ -247,4 +248,30 @@ fn a_receipt_that_is_dropped_after_hand_over_is_no_failure() {
         })
         .collect();
     assert_eq!(errors, [None, Some("told before".to_owned()), Some("cancelled".to_owned())]);
+}
+
+#[test]
+fn what_the_client_settled_by_itself_has_a_span_and_no_duration() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let span_context = SpanContext::new(
+        TraceId::from(7),
+        SpanId::from(7),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::NONE,
+    );
+    let noted = Delivery::from(span_context.clone());
+    assert_eq!(noted.span_context(), Some(span_context.clone()));
+    messaging.settled([&noted], || orders("commit")).finish();
+    capture.assert_spans([span("commit orders")
+        .client()
+        .attributes(SERVER)
+        .attribute("server.port", 9092)
+        .attribute("messaging.client.id", "stub-1")
+        .attribute("messaging.destination.name", "orders")
+        .attribute("messaging.operation.name", "commit")
+        .attribute("messaging.operation.type", "settle")
+        .link(span_context)]);
+    assert!(capture.metrics().is_empty());
 }

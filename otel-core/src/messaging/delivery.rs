@@ -66,6 +66,14 @@ pub(super) fn entries(
     context.baggage().iter().map(|(name, value)| (name.clone(), value.clone()))
 }
 
+/// A message that carried this span: for those who settle by what they have noted of it.
+impl From<SpanContext> for Delivery {
+    fn from(span: SpanContext) -> Self {
+        let creation = Context::new().with_remote_span_context(span);
+        Self(Some(Arc::new(Inner { creation, counted: AtomicBool::new(true) })))
+    }
+}
+
 impl Delivery {
     /// The current context with what the message carries: its trace as the remote parent, its
     /// baggage. For those who handle messages in spans of their own, or in none.

@@ -11,6 +11,7 @@ use opentelemetry::{KeyValue, StringValue};
 use super::Shared;
 use super::call::{MessagingServer, Step};
 use super::shape::Shape;
+use super::statistic::Gauges;
 use crate::attribute::{self as names, metric};
 use crate::failure::Failure;
 use crate::options::Options;
@@ -21,6 +22,7 @@ pub(crate) struct Instruments {
     processing: Histogram<f64>,
     sent: Counter<u64>,
     consumed: Counter<u64>,
+    pub(super) gauges: Gauges,
 }
 
 impl Instruments {
@@ -54,6 +56,7 @@ impl Instruments {
                 metric::MESSAGING_CLIENT_CONSUMED_MESSAGES,
                 "Number of messages that were delivered to the application.",
             ),
+            gauges: Gauges::new(meter),
         }
     }
 }
@@ -102,7 +105,7 @@ impl Measure {
             return;
         }
         let Some(instruments) = self.shared.scope.known().instruments else { return };
-        let Instruments { duration, processing, sent, consumed } = &instruments.messaging;
+        let Instruments { duration, processing, sent, consumed, .. } = &instruments.messaging;
         let error = failure.map(|failure| &failure.error_type);
         let late: Vec<_> =
             late.iter().filter(|fact| ON_POINTS.contains(&fact.key.as_str())).cloned().collect();
