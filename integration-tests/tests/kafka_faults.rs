@@ -1,1 +1,355 @@
+//! What may happen to a client of Kafka: each ends as with bare rdkafka, and with true spans.
+//!
+//! Every test plays one scenario with bare rdkafka and with the instrumented one, and compares.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod kafka_suite;
+mod kafka_support;
+
+use std::net::TcpListener;
+
+use integration_tests::told::{assert_agreement, points, spans};
+use integration_tests::{assert_nowhere, private};
+use native::{Extra, Server};
+use otel_kafka::ClientConfig;
+use otel_testing::assert::ExpectedSpan;
+use otel_testing::opentelemetry::trace::SpanContext;
+use otel_testing::opentelemetry_sdk::trace::SpanData;
+use otel_testing::otel_core::Telemetry;
+use otel_testing::{Capture, live, span};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use tokio::task::block_in_place;
+
+use crate::kafka_suite::{Outcome, World, bare, ours};
+use crate::kafka_support::{cluster, config, host_and_port, topic};
+
+/// One scenario, with both.
+struct Played {
+    capture: Capture,
+    brokers: String,
+    cluster: String,
+    bare: Outcome,
+    ours: Outcome,
+}
+
+macro_rules! play {
+    ($brokers:expr, $scenario:ident $(, $argument:expr)*) => {{
+        let (brokers, capture): (&str, _) = ($brokers, Capture::new());
+        let world = |telemetry| World { brokers: brokers.to_owned(), telemetry };
+        // The bare driver has nothing to tell it to.
+        let bare = world(Telemetry::builder().enabled(false).build());
+        let bare = bare::scenarios::$scenario(&bare $(, $argument)*).await;
+        let ours = ours::scenarios::$scenario(&world(capture.telemetry()) $(, $argument)*).await;
+        let (cluster, brokers) = (cluster(brokers), brokers.to_owned());
+        let played = Played { capture, brokers, cluster, bare, ours };
+        assert_eq!(played.ours.seen, played.bare.seen);
+        played
+    }};
+}
+
+/// What one saw, line by line.
+macro_rules! assert_seen {
+    ($played:expr, $($line:expr),* $(,)?) => {
+        assert_eq!($played.bare.seen, [$($line),*]);
+    };
+}
+
+impl Played {
+    /// A span with what all of them say.
+    fn told(&self, operation: &'static str, step: &'static str) -> ExpectedSpan {
+        self.told_of(self.topic(), operation, step)
+            .attribute("messaging.destination.name", self.topic().to_owned())
+    }
+
+    /// Of a topic, or of the brokers where it is about none.
+    fn told_of(&self, place: &str, operation: &'static str, step: &'static str) -> ExpectedSpan {
+        let (host, port) = host_and_port(&self.brokers);
+        let told = span(format!("{operation} {place}"));
+        let told = if step == "send" { told.producer() } else { told.client() };
+        told.attribute("messaging.system", "kafka")
+            .attribute("messaging.operation.name", operation)
+            .attribute("messaging.operation.type", step)
+            .attribute("messaging.client.id", "rdkafka")
+            .attribute("messaging.kafka.cluster.id", self.cluster.clone())
+            .attribute("server.address", host.to_owned())
+            .attribute("server.port", i64::from(port))
+    }
+
+    fn topic(&self) -> &str {
+        &self.ours.topics[0]
+    }
+
+    fn sent(&self) -> ExpectedSpan {
+        self.told("send", "send")
+    }
+
+    fn received(&self) -> ExpectedSpan {
+        self.told("poll", "receive")
+            .attribute("messaging.consumer.group.name", self.ours.groups[0].clone())
+    }
+
+    /// A failure to receive anything: no topic's, and before a message told the cluster.
+    fn not_received(&self, error: &'static str) -> ExpectedSpan {
+        let told = self.told_of(&self.brokers, "poll", "receive");
+        let told = told.attribute("messaging.consumer.group.name", self.ours.groups[0].clone());
+        failed(told.without_attribute("messaging.kafka.cluster.id"), error)
+    }
+
+    /// The spans of this name, in order of ending.
+    fn named(&self, name: &str) -> Vec<SpanData> {
+        self.capture.spans_named(&format!("{name} {}", self.topic()))
+    }
+
+    fn assert_metrics(&self, timed: bool) {
+        assert_agreement(&spans(&self.capture), &points(&self.capture), timed);
+    }
+}
+
+/// Of a message, at its place.
+fn at(span: ExpectedSpan, partition: i64, offset: i64) -> ExpectedSpan {
+    in_partition(span, partition).attribute("messaging.kafka.offset", offset)
+}
+
+fn in_partition(span: ExpectedSpan, partition: i64) -> ExpectedSpan {
+    span.attribute("messaging.destination.partition.id", partition.to_string())
+}
+
+fn with_key(span: ExpectedSpan, key: &'static str) -> ExpectedSpan {
+    span.attribute("messaging.kafka.message.key", key)
+}
+
+fn failed(span: ExpectedSpan, error: &'static str) -> ExpectedSpan {
+    span.attribute("error.type", error).error("")
+}
+
+/// As a message brings it.
+fn brought(span: &SpanData) -> SpanContext {
+    let own = &span.span_context;
+    let (trace, id, flags) = (own.trace_id(), own.span_id(), own.trace_flags());
+    SpanContext::new(trace, id, flags, true, own.trace_state().clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_all_sorts_come_as_they_were_sent() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, bodies);
+    assert_seen!(
+        played,
+        "sent: Ok((0, 0))",
+        "sent: Ok((0, 1))",
+        "sent: Ok((0, 2))",
+        "sent: Ok((0, 3))",
+        "sent: Ok((0, 4))",
+        r#"received: "(0, 0), Some(\"whole\"), Some(\"a body\"), [(\"note\", Some([102, 105, 114, 115, 116])), (\"note\", None)]""#,
+        r#"received: "(0, 1), Some(\"tombstone\"), None, []""#,
+        r#"received: "(0, 2), Some(\"empty\"), Some(\"\"), []""#,
+        r#"received: "(0, 3), None, Some(\"\\0�\"), []""#,
+        r#"received: "(0, 4), Some(\"large\"), Some(\"1000000 bytes\"), [(\"note\", Some([108, 97, 114, 103, 101]))]""#,
+        "committed: Ok(())",
+        r#"committed: TPL {topic 0/0: offset=Offset(5) metadata="", error=Ok(())}"#,
+    );
+    let sends = played.named("send");
+    let message = |span: ExpectedSpan, offset| {
+        let span = at(span, 0, offset);
+        match offset {
+            0 => with_key(span, "whole"),
+            1 => with_key(span, "tombstone").attribute("messaging.kafka.message.tombstone", true),
+            2 => with_key(span, "empty"),
+            4 => with_key(span, "large"),
+            _ => span,
+        }
+    };
+    let sent = (0..5).map(|offset| message(played.sent(), offset));
+    let links: Vec<_> = sends.iter().map(brought).collect();
+    let received = (0..5)
+        .map(|offset| message(played.received(), offset).link(links[offset as usize].clone()));
+    let committed = at(played.told("commit", "settle"), 0, 4)
+        .attribute("messaging.consumer.group.name", played.ours.groups[0].clone())
+        .link(links[4].clone())
+        .links(links[..4].iter().cloned());
+    played.capture.assert_spans(sent.chain(received).chain([committed]));
+    played.assert_metrics(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_large_is_refused_and_handed_back() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, too_large);
+    assert_eq!(played.bare.seen.len(), 4);
+    for line in &played.bare.seen {
+        assert!(line.contains("Err(\"Message production error: MessageSizeTooLarge"), "{line}");
+        assert!(line.contains("2000000 bytes"), "{line}");
+    }
+    let refused = |span| failed(span, "MESSAGE_TOO_LARGE");
+    let of_broker = || in_partition(played.sent(), 0);
+    played.capture.assert_spans([
+        refused(with_key(played.sent(), "large")),
+        refused(played.sent()),
+        refused(with_key(of_broker(), "large")),
+        refused(of_broker()),
+    ]);
+    played.assert_metrics(false);
+}
+
+/// The longest payload that a limit lets out.
+async fn longest(brokers: &str, limit: usize) -> usize {
+    let topic = topic(brokers, 1).await;
+    let mut config: ClientConfig = config(brokers);
+    config.set("message.max.bytes", limit.to_string());
+    let producer: FutureProducer = config.create().unwrap();
+    let fits = |length: &usize| {
+        let payload = vec![b'x'; *length];
+        producer.send_result(FutureRecord::<str, _>::to(&topic).payload(&payload)).is_ok()
+    };
+    (0..limit).rev().find(fits).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_just_fits_is_sent() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let limit = 5000;
+    let longest = longest(&brokers, limit).await;
+    assert!((4000..limit).contains(&longest), "{longest}");
+    let played = play!(&brokers, just_fits, limit, longest);
+    assert_seen!(played, "just fits: Ok((0, 0))", "just fits: Ok(1)");
+    // It has no room for a trace.
+    let sent = |offset| at(played.sent(), 0, offset);
+    played.capture.assert_spans([sent(0), sent(1)]);
+    played.assert_metrics(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_of_an_empty_topic_ends_empty_and_leaves_no_span() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, empty);
+    assert_seen!(played, "nothing: true");
+    played.capture.assert_silent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_nobody_made_is_an_error_of_both_sides() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, unknown);
+    assert_seen!(
+        played,
+        r#"not sent: Err("Message production error: UnknownTopicOrPartition (Broker: Unknown topic or partition), (-1, -1001), Some(\"key\"), Some(\"first\"), []")"#,
+        r#"not sent: Err("Message production error: UnknownTopic (Local: Unknown topic), (-1, 0), Some(\"key\"), Some(\"again\"), []")"#,
+        "not received: Err(Message consumption error: UnknownTopicOrPartition (Broker: Unknown topic or partition))",
+    );
+    let sent = || with_key(played.sent(), "key");
+    played.capture.assert_spans([
+        failed(sent(), "UNKNOWN_TOPIC_OR_PARTITION"),
+        failed(sent(), "_UNKNOWN_TOPIC"),
+        played.not_received("UNKNOWN_TOPIC_OR_PARTITION"),
+    ]);
+    played.assert_metrics(true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_that_run_while_partitions_go_end_well() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, rebalance);
+    assert_seen!(
+        played,
+        "sent: Ok((0, 0))",
+        "sent: Ok((1, 0))",
+        "again: [(0, 0), (1, 0)]",
+        "assigned: [1, 1]",
+        "handled: Ok(0)",
+        "handled: Ok(0)",
+        "committed: Ok(())",
+        r#"first: ["before 2 assigned", "after 2 assigned", "before 2 revoked", "after 2 revoked", "before 1 assigned", "after 1 assigned"]"#,
+        r#"second: ["before 1 assigned", "after 1 assigned"]"#,
+    );
+    let sends = played.named("send");
+    let group = || played.ours.groups[0].clone();
+    let mut expected = Vec::new();
+    for (partition, send) in (0..).zip(&sends) {
+        let link = brought(send);
+        expected.push(at(played.sent(), partition, 0));
+        for _ in 0..2 {
+            expected.push(at(played.received(), partition, 0).link(link.clone()));
+        }
+        let handled = at(played.told("process", "process"), partition, 0).consumer();
+        let handled = handled.attribute("messaging.consumer.group.name", group());
+        expected.push(handled.child_of(link.clone()).link(link));
+    }
+    // The list has both partitions; which of them were still its own, only the broker knows.
+    let committed =
+        played.told("commit", "settle").attribute("messaging.consumer.group.name", group());
+    expected.push(committed.links(sends.iter().map(brought)));
+    played.capture.assert_spans_in_any_order(expected);
+    played.assert_metrics(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_are_made_given_up_and_taken_over() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, transactions);
+    for (number, line) in played.bare.seen.iter().enumerate() {
+        eprintln!("{number} {line}");
+    }
+    played.assert_metrics(false);
+}
+
+/// A port that nobody has now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_accepted_or_refused_and_never_told() {
+    let port = free_port();
+    let settings = [
+        format!(
+            "listeners=PLAINTEXT://127.0.0.1:{{port}},GUARDED://127.0.0.1:{port},\
+             CONTROLLER://127.0.0.1:{{port2}}"
+        ),
+        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{{port}},GUARDED://127.0.0.1:{port}"),
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+         GUARDED:SASL_PLAINTEXT"
+            .to_owned(),
+        "sasl.enabled.mechanisms=PLAIN".to_owned(),
+        "listener.name.guarded.plain.sasl.jaas.config=\
+         org.apache.kafka.common.security.plain.PlainLoginModule required \
+         user_alice=\"right-password\";"
+            .to_owned(),
+    ];
+    let extra = settings
+        .into_iter()
+        .fold(Extra::new(), |extra, setting| extra.argument("--override").argument(setting));
+    let server = block_in_place(|| private(Server::kafka(), extra));
+    let Some(server) = server else { return };
+    let listener = format!("127.0.0.1:{port}");
+
+    let played = play!(server.url(), authentication, &listener, "right-password");
+    assert_seen!(
+        played,
+        "sent: Ok((0, 0))",
+        "refused: false",
+        r#"received: Ok("(0, 0), Some(\"key\"), Some(\"body\"), [(\"note\", Some([98, 97, 99, 107]))]")"#,
+    );
+    played.assert_metrics(false);
+    assert_nowhere(&played.capture, "right-password");
+
+    let played = play!(server.url(), authentication, &listener, "wrong-password");
+    assert_seen!(
+        played,
+        r#"sent: Err("Message production error: MessageTimedOut (Local: Message timed out), (-1, -1001), Some(\"key\"), Some(\"body\"), [(\"note\", Some([98, 97, 99, 107]))]")"#,
+        "refused: true",
+        "received: Err(Some(Authentication))",
+    );
+    let played = Played { brokers: listener, ..played };
+    let sent = with_key(played.sent().without_attribute("messaging.kafka.cluster.id"), "key");
+    let sent = failed(sent, "_MSG_TIMED_OUT");
+    let spans = played.capture.spans();
+    let all_down = spans
+        .iter()
+        .filter(|span| span.attributes.iter().any(|it| it.value.as_str() == "_ALL_BROKERS_DOWN"));
+    let all_down = all_down.map(|_| played.not_received("_ALL_BROKERS_DOWN"));
+    let expected =
+        [sent].into_iter().chain(all_down).chain([played.not_received("_AUTHENTICATION")]);
+    played.capture.assert_spans(expected);
+    played.assert_metrics(false);
+    assert_nowhere(&played.capture, "wrong-password");
+}

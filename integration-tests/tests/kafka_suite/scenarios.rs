@@ -71,8 +71,7 @@ async fn send<C: ClientContext + 'static>(
 }
 
 fn subscribed(world: &World, group: &str, topic: &str) -> StreamConsumer {
-    let consumer =
-        stream_consumer(world, &in_group(&world.brokers, group), DefaultConsumerContext);
+    let consumer = stream_consumer(world, &in_group(&world.brokers, group), DefaultConsumerContext);
     consumer.subscribe(&[topic]).unwrap();
     consumer
 }
@@ -89,10 +88,9 @@ pub async fn bodies(world: &World) -> Outcome {
     let large = vec![b'x'; 1_000_000];
     let to = || FutureRecord::<str, [u8]>::to(&topic);
     for record in [
-        to().key("whole").payload(b"a body").headers(note("first").insert(Header {
-            key: "note",
-            value: None::<&str>,
-        })),
+        to().key("whole")
+            .payload(b"a body")
+            .headers(note("first").insert(Header { key: "note", value: None::<&str> })),
         to().key("tombstone"),
         to().key("empty").payload(b"").partition(0),
         to().payload(&[0, 0xff]),
@@ -234,19 +232,11 @@ impl ClientContext for Remembering {
 
 // The consumer of a callback is rdkafka's with either driver.
 impl ConsumerContext for Remembering {
-    fn pre_rebalance(
-        &self,
-        _: &rdkafka::consumer::BaseConsumer<Self>,
-        rebalance: &Rebalance<'_>,
-    ) {
+    fn pre_rebalance(&self, _: &rdkafka::consumer::BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.push(format!("before {}", in_words(rebalance)));
     }
 
-    fn post_rebalance(
-        &self,
-        _: &rdkafka::consumer::BaseConsumer<Self>,
-        rebalance: &Rebalance<'_>,
-    ) {
+    fn post_rebalance(&self, _: &rdkafka::consumer::BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.push(format!("after {}", in_words(rebalance)));
     }
 }
@@ -365,9 +355,8 @@ pub async fn transactions(world: &World) -> Outcome {
     outcome.see("begin", transactional.begin_transaction());
     let record = FutureRecord::to(&to).payload(&b"late"[..]);
     outcome.see("sent", send(&transactional, record).await);
-    let ended = block_in_place(|| {
-        transactional.send_offsets_to_transaction(&offsets, &group, PATIENCE)
-    });
+    let ended =
+        block_in_place(|| transactional.send_offsets_to_transaction(&offsets, &group, PATIENCE));
     outcome.see("offsets", ended.map_err(|error| code(&error)));
     let ended = block_in_place(|| transactional.commit_transaction(PATIENCE));
     outcome.see("commit", ended.map_err(|error| code(&error)));
