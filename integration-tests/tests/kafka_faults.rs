@@ -6,22 +6,30 @@
 mod kafka_suite;
 mod kafka_support;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use integration_tests::told::{assert_agreement, points, spans};
-use integration_tests::{assert_nowhere, private};
+use integration_tests::{assert_nowhere, eventually, private, soon, unique_name};
 use native::{Extra, Server};
 use otel_kafka::ClientConfig;
+use otel_kafka::callbacks::ReportingContext;
+use otel_kafka::consumer::{Consumer as _, StreamConsumer};
+use otel_kafka::message::Message as _;
 use otel_testing::assert::ExpectedSpan;
-use otel_testing::opentelemetry::trace::SpanContext;
+use otel_testing::opentelemetry::trace::{Link, SpanContext};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::otel_core::Telemetry;
 use otel_testing::{Capture, live, span};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::task::block_in_place;
+use tokio::time::timeout;
 
 use crate::kafka_suite::{Outcome, World, bare, ours};
-use crate::kafka_support::{cluster, config, host_and_port, topic};
+use crate::kafka_support::{PATIENCE, cluster, config, host_and_port, in_group, topic};
+
+const GROUP: &str = "messaging.consumer.group.name";
 
 /// One scenario, with both.
 struct Played {
@@ -57,8 +65,12 @@ macro_rules! assert_seen {
 impl Played {
     /// A span with what all of them say.
     fn told(&self, operation: &'static str, step: &'static str) -> ExpectedSpan {
-        self.told_of(self.topic(), operation, step)
-            .attribute("messaging.destination.name", self.topic().to_owned())
+        self.told_in(0, operation, step)
+    }
+
+    fn told_in(&self, topic: usize, operation: &'static str, step: &'static str) -> ExpectedSpan {
+        let topic = &self.ours.topics[topic];
+        self.told_of(topic, operation, step).attribute("messaging.destination.name", topic.clone())
     }
 
     /// Of a topic, or of the brokers where it is about none.
@@ -84,14 +96,17 @@ impl Played {
     }
 
     fn received(&self) -> ExpectedSpan {
-        self.told("poll", "receive")
-            .attribute("messaging.consumer.group.name", self.ours.groups[0].clone())
+        self.told("poll", "receive").attribute(GROUP, self.group(0))
+    }
+
+    fn group(&self, number: usize) -> String {
+        self.ours.groups[number].clone()
     }
 
     /// A failure to receive anything: no topic's, and before a message told the cluster.
     fn not_received(&self, error: &'static str) -> ExpectedSpan {
         let told = self.told_of(&self.brokers, "poll", "receive");
-        let told = told.attribute("messaging.consumer.group.name", self.ours.groups[0].clone());
+        let told = told.attribute(GROUP, self.group(0));
         failed(told.without_attribute("messaging.kafka.cluster.id"), error)
     }
 
@@ -146,7 +161,7 @@ async fn bodies_of_all_sorts_come_as_they_were_sent() {
         r#"received: "(0, 3), None, Some(\"\\0�\"), []""#,
         r#"received: "(0, 4), Some(\"large\"), Some(\"1000000 bytes\"), [(\"note\", Some([108, 97, 114, 103, 101]))]""#,
         "committed: Ok(())",
-        r#"committed: TPL {topic 0/0: offset=Offset(5) metadata="", error=Ok(())}"#,
+        r#"committed: [TopicPartitionListElem { topic: "topic 0", partition: 0, offset: Offset(5), metadata: "", error: Ok(()) }]"#,
     );
     let sends = played.named("send");
     let message = |span: ExpectedSpan, offset| {
@@ -164,7 +179,7 @@ async fn bodies_of_all_sorts_come_as_they_were_sent() {
     let received = (0..5)
         .map(|offset| message(played.received(), offset).link(links[offset as usize].clone()));
     let committed = at(played.told("commit", "settle"), 0, 4)
-        .attribute("messaging.consumer.group.name", played.ours.groups[0].clone())
+        .attribute(GROUP, played.group(0))
         .link(links[4].clone())
         .links(links[..4].iter().cloned());
     played.capture.assert_spans(sent.chain(received).chain([committed]));
@@ -177,7 +192,10 @@ async fn a_message_that_is_too_large_is_refused_and_handed_back() {
     let played = play!(&brokers, too_large);
     assert_eq!(played.bare.seen.len(), 4);
     for line in &played.bare.seen {
-        assert!(line.contains("Err(\"Message production error: MessageSizeTooLarge"), "{line}");
+        assert!(
+            line.contains("Err(\"KafkaError (Message production error: MessageSizeTooLarge"),
+            "{line}"
+        );
         assert!(line.contains("2000000 bytes"), "{line}");
     }
     let refused = |span| failed(span, "MESSAGE_TOO_LARGE");
@@ -232,9 +250,9 @@ async fn a_topic_that_nobody_made_is_an_error_of_both_sides() {
     let played = play!(&brokers, unknown);
     assert_seen!(
         played,
-        r#"not sent: Err("Message production error: UnknownTopicOrPartition (Broker: Unknown topic or partition), (-1, -1001), Some(\"key\"), Some(\"first\"), []")"#,
-        r#"not sent: Err("Message production error: UnknownTopic (Local: Unknown topic), (-1, 0), Some(\"key\"), Some(\"again\"), []")"#,
-        "not received: Err(Message consumption error: UnknownTopicOrPartition (Broker: Unknown topic or partition))",
+        r#"not sent: Err("KafkaError (Message production error: UnknownTopicOrPartition (Broker: Unknown topic or partition)), (-1, -1001), Some(\"key\"), Some(\"first\"), []")"#,
+        r#"not sent: Err("KafkaError (Message production error: UnknownTopic (Local: Unknown topic)), (-1, 0), Some(\"key\"), Some(\"again\"), []")"#,
+        "not received: Err(KafkaError (Message consumption error: UnknownTopicOrPartition (Broker: Unknown topic or partition)))",
     );
     let sent = || with_key(played.sent(), "key");
     played.capture.assert_spans([
@@ -262,7 +280,6 @@ async fn handlers_that_run_while_partitions_go_end_well() {
         r#"second: ["before 1 assigned", "after 1 assigned"]"#,
     );
     let sends = played.named("send");
-    let group = || played.ours.groups[0].clone();
     let mut expected = Vec::new();
     for (partition, send) in (0..).zip(&sends) {
         let link = brought(send);
@@ -271,13 +288,17 @@ async fn handlers_that_run_while_partitions_go_end_well() {
             expected.push(at(played.received(), partition, 0).link(link.clone()));
         }
         let handled = at(played.told("process", "process"), partition, 0).consumer();
-        let handled = handled.attribute("messaging.consumer.group.name", group());
+        let handled = handled.attribute(GROUP, played.group(0));
         expected.push(handled.child_of(link.clone()).link(link));
     }
-    // The list has both partitions; which of them were still its own, only the broker knows.
-    let committed =
-        played.told("commit", "settle").attribute("messaging.consumer.group.name", group());
-    expected.push(committed.links(sends.iter().map(brought)));
+    // In the order in which it got them, which is nobody's choice.
+    let mut links: Vec<_> = sends.iter().map(brought).collect();
+    let commit = &played.named("commit")[0];
+    links.sort_by_key(|link| {
+        let same = |other: &Link| other.span_context.span_id() == link.span_id();
+        commit.links.iter().position(same)
+    });
+    expected.push(played.told("commit", "settle").attribute(GROUP, played.group(0)).links(links));
     played.capture.assert_spans_in_any_order(expected);
     played.assert_metrics(false);
 }
@@ -286,10 +307,102 @@ async fn handlers_that_run_while_partitions_go_end_well() {
 async fn transactions_are_made_given_up_and_taken_over() {
     let Some(brokers) = live::address("KAFKA") else { return };
     let played = play!(&brokers, transactions);
-    for (number, line) in played.bare.seen.iter().enumerate() {
-        eprintln!("{number} {line}");
-    }
+    assert_seen!(
+        played,
+        "sent: Ok((0, 0))",
+        r#"received: "(0, 0), None, Some(\"order\"), []""#,
+        "init: Ok(())",
+        "begin: Ok(())",
+        "sent: Ok((0, 0))",
+        "ended: Ok(())",
+        r#"committed: [TopicPartitionListElem { topic: "topic 0", partition: 0, offset: Invalid, metadata: "", error: Ok(()) }]"#,
+        "begin: Ok(())",
+        "sent: Ok((0, 2))",
+        "ended: Ok(())",
+        r#"committed: [TopicPartitionListElem { topic: "topic 0", partition: 0, offset: Offset(1), metadata: "", error: Ok(()) }]"#,
+        r#"read: "(0, 2), None, Some(\"made\"), []""#,
+        "init: Ok(())",
+        "begin: Ok(())",
+        r#"sent: Err("KafkaError (Message production error: PurgeQueue (Local: Purged in queue)), (0, -1001), None, Some(\"late\"), []")"#,
+        "offsets: Err(Some(Fenced))",
+        "commit: Err(Some(Fenced))",
+    );
+    let to = || played.told_in(1, "send", "send");
+    let from = |topic, send: &SpanData| {
+        let received = played.told_in(topic, "poll", "receive");
+        received.attribute(GROUP, played.group(topic)).link(brought(send))
+    };
+    let made = played.capture.spans_named(&format!("send {}", played.ours.topics[1]));
+    let offsets = || in_partition(played.told("send_offsets_to_transaction", "settle"), 0);
+    played.capture.assert_spans([
+        at(played.sent(), 0, 0),
+        at(from(0, &played.named("send")[0]), 0, 0),
+        at(to(), 0, 0),
+        offsets(),
+        at(to(), 0, 2),
+        offsets(),
+        at(from(1, &made[1]), 0, 2),
+        failed(in_partition(to(), 0), "_PURGE_QUEUE"),
+        failed(offsets(), "_FENCED"),
+    ]);
     played.assert_metrics(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_of_a_consumer_that_falls_behind_is_true() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let (topic, capture) = (topic(&brokers, 2).await, Capture::new());
+    let producer: FutureProducer = config(&brokers).create().unwrap();
+    for (partition, messages) in [(0, 7), (1, 5)] {
+        for _ in 0..messages {
+            let record = FutureRecord::<str, str>::to(&topic).partition(partition).payload("late");
+            producer.send(record, PATIENCE).await.unwrap();
+        }
+    }
+    let mut config = in_group(&brokers, &unique_name());
+    config.set("statistics.interval.ms", "50").set("client.id", "late");
+    let context = ReportingContext::with(&config, &capture.telemetry());
+    let consumer: StreamConsumer<_> = config.create_with_context(context).unwrap();
+    consumer.subscribe(&[&topic]).unwrap();
+    let mut given = [0, 0];
+    for total in [4, 12] {
+        while given[0] + given[1] < total {
+            let message = soon("a message is there", consumer.recv()).await.unwrap();
+            given[usize::try_from(message.partition()).unwrap()] += 1;
+        }
+        // Statistics come to who receives.
+        consumer.pause(&consumer.assignment().unwrap()).unwrap();
+        let expected = BTreeMap::from([0, 1].map(|partition| {
+            let ends = block_in_place(|| consumer.fetch_watermarks(&topic, partition, PATIENCE));
+            (partition.to_string(), ends.unwrap().1 - given[partition as usize])
+        }));
+        assert_eq!(expected.values().sum::<i64>(), 12 - total);
+        let mut told = BTreeMap::new();
+        eventually("the lag is told", async || {
+            let none = timeout(Duration::from_millis(20), consumer.recv()).await;
+            assert!(none.is_err(), "it is paused");
+            told = lags(&capture, &topic);
+            told == expected
+        })
+        .await;
+        consumer.resume(&consumer.assignment().unwrap()).unwrap();
+    }
+    assert_agreement(&spans(&capture), &points(&capture), false);
+}
+
+/// The lag of each partition.
+fn lags(capture: &Capture, topic: &str) -> BTreeMap<String, i64> {
+    let told = points(capture).into_iter();
+    let told = told.filter(|point| point.metric == "kafka.consumer.records_lag");
+    told.map(|point| {
+        let text = |name: &str| point.attributes[name].as_str().unwrap().to_owned();
+        assert_eq!((text("topic").as_str(), text("client-id").as_str()), (topic, "late"));
+        assert_eq!(point.attributes.len(), 3, "{point:?}");
+        #[expect(clippy::cast_possible_truncation, reason = "whole")]
+        let lag = point.number as i64;
+        (text("partition"), lag)
+    })
+    .collect()
 }
 
 /// A port that nobody has now.
@@ -335,7 +448,7 @@ async fn a_password_is_accepted_or_refused_and_never_told() {
     let played = play!(server.url(), authentication, &listener, "wrong-password");
     assert_seen!(
         played,
-        r#"sent: Err("Message production error: MessageTimedOut (Local: Message timed out), (-1, -1001), Some(\"key\"), Some(\"body\"), [(\"note\", Some([98, 97, 99, 107]))]")"#,
+        r#"sent: Err("KafkaError (Message production error: MessageTimedOut (Local: Message timed out)), (-1, -1001), Some(\"key\"), Some(\"body\"), [(\"note\", Some([98, 97, 99, 107]))]")"#,
         "refused: true",
         "received: Err(Some(Authentication))",
     );

@@ -5,18 +5,26 @@
 mod kafka_support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use integration_tests::otlp::Attributes;
 use integration_tests::told::{
-    Handled, NOBODY, Point, Process, Role, Span, Told, assert_agreement,
+    self, Handled, NOBODY, Point, Process, Role, Span, Told, assert_agreement,
 };
-use integration_tests::{eventually, private, unique_name};
+use integration_tests::{eventually, private, soon, unique_name};
 use native::{Extra, Server};
-use otel_testing::live;
+use otel_kafka::consumer::{Consumer as _, StreamConsumer};
+use otel_kafka::message::BorrowedMessage;
+use otel_testing::opentelemetry::baggage::BaggageExt as _;
+use otel_testing::opentelemetry::trace::FutureExt as _;
+use otel_testing::opentelemetry::{Context, KeyValue};
+use otel_testing::{Capture, live};
+use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
-use crate::kafka_support::{cluster, host_and_port, topic};
+use crate::kafka_support::{PATIENCE, cluster, config, host_and_port, in_group, topic};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka_role");
 const MESSAGES: u64 = 1000;
@@ -394,4 +402,104 @@ async fn what_a_killed_broker_acknowledged_is_handled_and_what_failed_is_told() 
     assert!(sent.len() >= acknowledged);
     let case = Case { parent: "ambient", ambient: false };
     check_consumer(&consumed, &broker, &group, &sent, case);
+}
+
+/// What the Java agent's producer writes into headers, and others.
+const JAVA: [(&str, &[u8]); 4] = [
+    ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ("tracestate", b"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+    ("baggage", b"user=alice%20b,tenant=7;ttl=3"),
+    ("note", b"\0\xff"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_another_language_began_goes_on() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let (topic, capture) = (topic(&brokers, 1).await, Capture::new());
+    let producer: FutureProducer = config(&brokers).create().unwrap();
+    let unusable: [(&str, &[u8]); 1] = [("traceparent", b"\xff\xfe")];
+    for headers in [&JAVA[..], &unusable, &[]] {
+        let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(Header { key, value: Some(*value) })
+        });
+        let record = FutureRecord::<str, str>::to(&topic).payload("order").headers(headers);
+        producer.send(record, PATIENCE).await.unwrap();
+    }
+    let config = in_group(&brokers, &unique_name());
+    let consumer: rdkafka::consumer::StreamConsumer = config.create().unwrap();
+    let consumer = StreamConsumer::builder(consumer).config(&config);
+    let consumer = consumer.telemetry(&capture.telemetry()).build();
+    consumer.subscribe(&[&topic]).unwrap();
+    for number in 0..3 {
+        let message = soon("a message is there", consumer.recv()).await.unwrap();
+        let handler = async |message: &BorrowedMessage<'_>| {
+            let context = Context::current();
+            let said = |name| context.baggage().get(name).map(ToString::to_string);
+            let said = (said("user"), said("tenant"));
+            Ok::<_, Infallible>((said, message.headers().map_or(0, |headers| headers.count())))
+        };
+        let (said, headers) = message.process(handler).await.unwrap();
+        let java = number == 0;
+        assert_eq!(said, (java.then(|| "alice b".to_owned()), java.then(|| "7".to_owned())));
+        assert_eq!(headers, [4, 1, 0][number]);
+    }
+    let spans = told::spans(&capture);
+    let (polls, processes) = (spans.iter().step_by(2), spans[1..].iter().step_by(2));
+    let java = ("0af7651916cd43dd8448eb211c80319c".to_owned(), "b7ad6b7169203331".to_owned());
+    for (number, (poll, process)) in polls.zip(processes).enumerate() {
+        assert_eq!(poll.name, format!("poll {topic}"));
+        assert_eq!(
+            (process.name.as_str(), &*process.kind),
+            (&*format!("process {topic}"), "CONSUMER")
+        );
+        assert_eq!((poll.parent.as_str(), poll.kind.as_str()), (NOBODY, "CLIENT"));
+        if number == 0 {
+            assert_eq!(
+                (poll.links.as_slice(), process.links.as_slice()),
+                (&[java.clone()][..], &[java.clone()][..])
+            );
+            assert_eq!((&process.trace, &process.parent), (&java.0, &java.1));
+            assert!(process.parent_is_remote);
+            assert_eq!(process.state, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
+        } else {
+            assert!(poll.links.is_empty() && process.links.is_empty());
+            assert_eq!(process.parent, NOBODY);
+        }
+    }
+    assert_eq!(spans.len(), 6);
+    assert_agreement(&spans, &told::points(&capture), false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_is_what_other_languages_read() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let (topic, capture) = (topic(&brokers, 1).await, Capture::new());
+    let config = config(&brokers);
+    let producer: FutureProducer = config.create().unwrap();
+    let producer = otel_kafka::producer::FutureProducer::builder(producer).config(&config);
+    let producer = producer.telemetry(&capture.telemetry()).build();
+    let own = OwnedHeaders::new().insert(Header { key: "note", value: Some(b"\0\xff") });
+    let record = FutureRecord::<str, str>::to(&topic).payload("order").headers(own);
+    let ambient = Context::new().with_baggage([KeyValue::new("user", "alice b")]);
+    producer.send(record, PATIENCE).with_context(ambient).await.unwrap();
+
+    let consumer: rdkafka::consumer::StreamConsumer =
+        in_group(&brokers, &unique_name()).create().unwrap();
+    consumer.subscribe(&[&topic]).unwrap();
+    let message = soon("a message is there", consumer.recv()).await.unwrap();
+    let headers: BTreeMap<_, _> =
+        message.headers().unwrap().iter().map(|it| (it.key, it.value.unwrap())).collect();
+    let send = &told::spans(&capture)[0];
+    let traceparent = format!("00-{}-{}-01", send.trace, send.id);
+    let mut expected = BTreeMap::from([
+        ("note", &b"\0\xff"[..]),
+        ("traceparent", traceparent.as_bytes()),
+        ("baggage", b"user=alice%20b"),
+    ]);
+    // Empty, if it is there.
+    if headers.contains_key("tracestate") {
+        expected.insert("tracestate", b"");
+    }
+    assert_eq!(headers, expected);
+    assert_eq!(message.headers().unwrap().count(), headers.len(), "none twice");
 }

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_tests::{soon, unique_name};
+// That of a callback is rdkafka's with either driver.
+use rdkafka::consumer::BaseConsumer as RawConsumer;
 use tokio::select;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, block_in_place};
@@ -14,7 +16,7 @@ use super::driver::consumer::{
     BaseConsumer, CommitMode, Consumer, ConsumerContext, DefaultConsumerContext, Rebalance,
     StreamConsumer,
 };
-use super::driver::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use super::driver::error::{KafkaError, RDKafkaErrorCode};
 use super::driver::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use super::driver::producer::{FutureProducer, FutureRecord, Producer};
 use super::driver::util::Timeout;
@@ -142,10 +144,14 @@ pub async fn just_fits(world: &World, limit: usize, length: usize) -> Outcome {
     let payload = vec![b'x'; length];
     let record = FutureRecord::to(&topic).payload(&payload[..]);
     outcome.see("just fits", send(&producer, record).await);
-    let record = FutureRecord::to(&topic).payload(&payload[..]);
-    let receipt = producer.send_result(record).map_err(|(error, _)| error).unwrap();
-    let sent = soon("the message is stored", receipt).await.unwrap();
-    outcome.see("just fits", sent.map(|delivery| delivery.offset).map_err(|(error, _)| error));
+    let record = FutureRecord::<str, _>::to(&topic).payload(&payload[..]);
+    match producer.send_result(record) {
+        Ok(receipt) => {
+            let sent = soon("the message is stored", receipt).await.unwrap();
+            outcome.see("just fits", sent.map(|it| it.offset).map_err(|(error, _)| error));
+        }
+        Err((error, record)) => outcome.see("refused", (error, record.headers)),
+    }
     outcome
 }
 
@@ -230,13 +236,12 @@ impl ClientContext for Remembering {
     }
 }
 
-// The consumer of a callback is rdkafka's with either driver.
 impl ConsumerContext for Remembering {
-    fn pre_rebalance(&self, _: &rdkafka::consumer::BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, _: &RawConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.push(format!("before {}", in_words(rebalance)));
     }
 
-    fn post_rebalance(&self, _: &rdkafka::consumer::BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, _: &RawConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.push(format!("after {}", in_words(rebalance)));
     }
 }
