@@ -365,8 +365,9 @@ async fn the_lag_of_a_consumer_that_falls_behind_is_true() {
     let consumer: StreamConsumer<_> = config.create_with_context(context).unwrap();
     consumer.subscribe(&[&topic]).unwrap();
     let mut given = [0, 0];
-    for total in [4, 12] {
-        while given[0] + given[1] < total {
+    // First some of each partition, then all.
+    for total in [2, 12] {
+        while given.contains(&0) || given[0] + given[1] < total {
             let message = soon("a message is there", consumer.recv()).await.unwrap();
             given[usize::try_from(message.partition()).unwrap()] += 1;
         }
@@ -376,7 +377,7 @@ async fn the_lag_of_a_consumer_that_falls_behind_is_true() {
             let ends = block_in_place(|| consumer.fetch_watermarks(&topic, partition, PATIENCE));
             (partition.to_string(), ends.unwrap().1 - given[partition as usize])
         }));
-        assert_eq!(expected.values().sum::<i64>(), 12 - total);
+        assert_eq!(expected.values().any(|lag| *lag > 0), total < 12);
         let mut told = BTreeMap::new();
         eventually("the lag is told", async || {
             let none = timeout(Duration::from_millis(20), consumer.recv()).await;
