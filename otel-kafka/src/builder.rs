@@ -62,6 +62,10 @@ impl<H> Builder<H> {
         self
     }
 
+    pub(crate) fn into_parts(self) -> (H, Telemetry, Facts) {
+        (self.handle, self.telemetry, self.facts)
+    }
+
     pub(crate) fn instrumentation(&self) -> Instrumentation {
         Instrumentation::new(&self.facts, &self.telemetry)
     }

@@ -34,6 +34,11 @@ pub(crate) struct Facts {
     broker: Option<(String, Option<u16>)>,
     pub(crate) client_id: Option<String>,
     pub(crate) group: Option<Arc<str>>,
+    /// Whether what a consumer delivers is stored, to be committed next. Not so where the
+    /// configuration is not known.
+    pub(crate) stores_delivered: bool,
+    /// Whether a consumer reads what is not committed to a transaction.
+    pub(crate) reads_uncommitted: bool,
 }
 
 impl Facts {
@@ -45,6 +50,8 @@ impl Facts {
             // librdkafka's own default.
             client_id: Some(config.get("client.id").unwrap_or("rdkafka").to_owned()),
             group: config.get("group.id").map(Arc::from),
+            stores_delivered: config.get("enable.auto.offset.store").is_none_or(is_true),
+            reads_uncommitted: config.get("isolation.level") == Some("read_uncommitted"),
         }
     }
 
@@ -97,8 +104,19 @@ impl Instrumentation {
         call: MessagingCall<'a>,
         client: &rdkafka::client::Client<C>,
     ) -> MessagingCall<'a> {
-        match self.cluster.id(|| client.fetch_cluster_id(Duration::ZERO)) {
-            Some(id) => call.with(fact::KAFKA_CLUSTER_ID, id),
+        self.ask_cluster(client);
+        self.in_known_cluster(call)
+    }
+
+    /// For calls that are made where the client is not at hand.
+    pub(crate) fn ask_cluster<C: ClientContext>(&self, client: &rdkafka::client::Client<C>) {
+        self.cluster.ask(|| client.fetch_cluster_id(Duration::ZERO));
+    }
+
+    /// The call with the id of the cluster, if that was learnt before.
+    pub(crate) fn in_known_cluster<'a>(&self, call: MessagingCall<'a>) -> MessagingCall<'a> {
+        match self.cluster.id.get() {
+            Some(id) => call.with(fact::KAFKA_CLUSTER_ID, Arc::clone(id)),
             None => call,
         }
     }
@@ -123,16 +141,14 @@ impl Instrumentation {
 
 impl Cluster {
     /// Not asked again once it is known, also because rdkafka leaks a copy at each answer.
-    fn id(&self, ask: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
-        if let Some(id) = self.id.get() {
-            return Some(Arc::clone(id));
-        }
-        if self.asked.load(Ordering::Relaxed) >= MOST_QUESTIONS {
-            return None;
+    fn ask(&self, ask: impl FnOnce() -> Option<String>) {
+        if self.id.get().is_some() || self.asked.load(Ordering::Relaxed) >= MOST_QUESTIONS {
+            return;
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let id = ask()?;
-        Some(Arc::clone(self.id.get_or_init(|| id.into())))
+        if let Some(id) = ask() {
+            let _ = self.id.set(id.into());
+        }
     }
 }
 
@@ -159,6 +175,11 @@ const LONGEST_KEY: usize = 256;
 pub(crate) fn key_text(key: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(key).ok().filter(|key| key.len() <= LONGEST_KEY)?;
     (!text.contains(char::is_control)).then(|| text.to_owned())
+}
+
+/// As librdkafka reads a setting that is on or off.
+fn is_true(setting: &str) -> bool {
+    ["true", "t", "1"].iter().any(|it| setting.eq_ignore_ascii_case(it))
 }
 
 /// The first of `[PROTOCOL://]host[:port],…`, as librdkafka reads it.

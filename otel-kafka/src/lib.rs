@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+pub mod callbacks;
 mod carrier;
+pub mod consumer;
 mod driver;
+pub mod message;
 pub mod producer;
 
 // What is defined here stands in the place of what it wraps, under the same path.
@@ -10,4 +13,5 @@ pub use otel_core::{self, Telemetry, opentelemetry};
 pub use rdkafka::*;
 pub use {self::builder::Builder, rdkafka};
 
+pub use self::consumer::{BaseConsumer, StreamConsumer};
 pub use self::producer::{BaseProducer, DeliveryContext, FutureProducer, ThreadedProducer};

@@ -1,0 +1,204 @@
+//! What becomes of a received message, from the poll to the commit; the same for all consumers.
+
+use std::sync::Arc;
+
+use otel_core::messaging::{Destination, MessagingCall, Poll, fact};
+use otel_core::propagation::ByteCarrier;
+use otel_core::{Messaging, Telemetry};
+use rdkafka::TopicPartitionList;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{self, Message as _};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::util::Timeout;
+
+use super::unsettled::{Covered, Entry, Unsettled};
+use crate::carrier::Incoming;
+use crate::driver::{Facts, Instrumentation, Kafka, key_text};
+use crate::message::BorrowedMessage;
+
+/// The telemetry of one consumer: shared with its queues, its messages, and the callbacks of its
+/// context.
+#[derive(Debug)]
+pub(crate) struct Reception {
+    instrumentation: Instrumentation,
+    pub(crate) facts: Facts,
+    unsettled: Unsettled,
+}
+
+impl Reception {
+    pub(crate) fn new(telemetry: &Telemetry, facts: Facts) -> Arc<Self> {
+        let instrumentation = Instrumentation::new(&facts, telemetry);
+        Arc::new(Self { instrumentation, facts, unsettled: Unsettled::default() })
+    }
+
+    pub(crate) fn messaging(&self) -> &Messaging<Kafka> {
+        &self.instrumentation.messaging
+    }
+
+    fn call<'c>(&'c self, operation: &'static str, place: Destination<'c>) -> MessagingCall<'c> {
+        let call = self.instrumentation.in_known_cluster(MessagingCall::new(operation, place));
+        match &self.facts.group {
+            Some(group) => call.consumer_group(&**group),
+            None => call,
+        }
+    }
+
+    /// A call about one message.
+    pub(crate) fn call_of<'c>(
+        &'c self,
+        operation: &'static str,
+        message: &'c impl message::Message,
+    ) -> MessagingCall<'c> {
+        let call = self
+            .call(operation, Destination::named(message.topic()))
+            .partition(message.partition())
+            .with(fact::KAFKA_OFFSET, message.offset())
+            .with(fact::KAFKA_MESSAGE_TOMBSTONE, message.payload().is_none());
+        match message.key().and_then(key_text) {
+            Some(key) => call.with(fact::KAFKA_MESSAGE_KEY, key),
+            None => call,
+        }
+    }
+
+    /// Before a call that asks for a message. One without a bound is looked at once it is over.
+    pub(crate) fn ask(&self, timeout: Timeout) -> Option<Poll<Kafka>> {
+        (timeout != Timeout::Never).then(|| self.messaging().poll())
+    }
+
+    /// Once it has answered. The end of a partition is no failure, and no message.
+    pub(crate) fn answered<'c, C: ClientContext>(
+        self: &'c Arc<Self>,
+        poll: Option<Poll<Kafka>>,
+        answer: KafkaResult<message::BorrowedMessage<'c>>,
+        client: &Client<C>,
+    ) -> KafkaResult<BorrowedMessage<'c>> {
+        if let Err(KafkaError::PartitionEOF(_)) = answer {
+            return answer.map(|message| BorrowedMessage::new(message, <_>::default(), self));
+        }
+        let poll = poll.unwrap_or_else(|| self.messaging().arrival());
+        match answer {
+            Ok(message) => {
+                let headers = ByteCarrier(&Incoming(message.headers()));
+                let delivery = poll.received(&headers, || {
+                    self.instrumentation.ask_cluster(client);
+                    self.call_of("poll", &message)
+                });
+                if let Some(span) = delivery.span_context().filter(|_| !self.messaging().is_off()) {
+                    let (topic, partition) = (message.topic(), message.partition());
+                    self.unsettled.note(topic, partition, message.offset(), span);
+                }
+                Ok(BorrowedMessage::new(message, delivery, self))
+            }
+            Err(error) => {
+                poll.failed(&error, || self.call("poll", Destination::none()));
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn commit(
+        &self,
+        list: &TopicPartitionList,
+        commit: impl FnOnce() -> KafkaResult<()>,
+    ) -> KafkaResult<()> {
+        if self.messaging().is_off() {
+            return commit();
+        }
+        let elements = list.elements();
+        let covered = Covered::by(&elements);
+        let links = self.unsettled.covered(|entry| covered.covers(entry));
+        let settling = self.messaging().settle(&links, || self.commit_of(&covered));
+        let result = settling.call(commit);
+        self.settled(&result, |entry| covered.covers(entry));
+        result
+    }
+
+    /// Commits what is stored: all that was delivered, or what the application stored itself.
+    pub(crate) fn commit_state(
+        &self,
+        assignment: impl FnOnce() -> KafkaResult<TopicPartitionList>,
+        commit: impl FnOnce() -> KafkaResult<()>,
+    ) -> KafkaResult<()> {
+        if self.messaging().is_off() {
+            return commit();
+        }
+        // Of partitions that another consumer has by now, nothing is committed.
+        let known = !self.unsettled.is_empty();
+        let assigned = known.then(assignment).and_then(Result::ok).unwrap_or_default();
+        let elements = assigned.elements();
+        let covered = Covered::all_of(&elements);
+        let covers =
+            |entry: &Entry| (entry.stored || self.facts.stores_delivered) && covered.covers(entry);
+        let links = self.unsettled.covered(covers);
+        let settling = self.messaging().settle(&links, || self.call("commit", Destination::none()));
+        let result = settling.call(commit);
+        self.settled(&result, covers);
+        result
+    }
+
+    pub(crate) fn commit_message(
+        &self,
+        message: &message::BorrowedMessage<'_>,
+        commit: impl FnOnce() -> KafkaResult<()>,
+    ) -> KafkaResult<()> {
+        if self.messaging().is_off() {
+            return commit();
+        }
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        let earlier = Covered::before(topic, partition, offset);
+        // The message itself may have been forgotten; its headers have not.
+        let own = self.messaging().delivery(&ByteCarrier(&Incoming(message.headers())));
+        let mut links = vec![own];
+        links.extend(self.unsettled.covered(|entry| earlier.covers(entry)));
+        let describe = || self.commit_of(&earlier).with(fact::KAFKA_OFFSET, offset);
+        let result = self.messaging().settle(&links, describe).call(commit);
+        let covered = Covered::before(topic, partition, offset.saturating_add(1));
+        self.settled(&result, |entry| covered.covers(entry));
+        result
+    }
+
+    /// A commit that librdkafka made by itself.
+    pub(crate) fn committed(&self, result: &KafkaResult<()>, list: &TopicPartitionList) {
+        if self.messaging().is_off() {
+            return;
+        }
+        let elements = list.elements();
+        let covered = Covered::by(&elements);
+        let links = self.unsettled.covered(|entry| covered.covers(entry));
+        let settling = self.messaging().settled(&links, || self.commit_of(&covered));
+        // The whole may have succeeded where a partition has not.
+        let done = |element: &&TopicPartitionListElem<'_>| element.error().is_ok();
+        let failed =
+            elements.iter().find(|element| !done(element)).map(TopicPartitionListElem::error);
+        settling.finish_with(&result.clone().and(failed.unwrap_or(Ok(()))));
+        let covered = Covered::by(elements.iter().filter(done));
+        self.settled(result, |entry| covered.covers(entry));
+    }
+
+    fn commit_of<'c>(&'c self, covered: &Covered<'c>) -> MessagingCall<'c> {
+        let (topic, partition) = covered.place();
+        let call = self.call("commit", topic.map_or_else(Destination::none, Destination::named));
+        match partition {
+            Some(partition) => call.partition(partition),
+            None => call,
+        }
+    }
+
+    /// What is not committed may be once more.
+    fn settled(&self, result: &KafkaResult<()>, covers: impl Fn(&Entry) -> bool) {
+        if result.is_ok() {
+            self.unsettled.forget(covers);
+        }
+    }
+
+    pub(crate) fn stored(&self, topic: &str, partition: i32, next: i64) {
+        self.unsettled.store(&Covered::before(topic, partition, next));
+    }
+
+    pub(crate) fn stored_all(&self, list: &TopicPartitionList) {
+        let elements = list.elements();
+        let stored = elements.iter().filter(|element| element.error().is_ok());
+        self.unsettled.store(&Covered::by(stored));
+    }
+}

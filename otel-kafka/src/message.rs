@@ -1,0 +1,124 @@
+//! Messages: rdkafka's module `message`, with the received ones in place of its own.
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use otel_core::messaging::Delivery;
+use otel_core::opentelemetry::Context;
+pub use rdkafka::message::*;
+
+use crate::consumer::reception::Reception;
+
+/// A received message: rdkafka's `BorrowedMessage`, to which it leads, with the context that it
+/// carries.
+///
+/// `&BorrowedMessage` goes where `&rdkafka::message::BorrowedMessage` is asked for. A function over
+/// any `M: Message` takes `&*message`.
+#[derive(Debug)]
+pub struct BorrowedMessage<'c> {
+    raw: rdkafka::message::BorrowedMessage<'c>,
+    delivery: Delivery,
+    reception: &'c Arc<Reception>,
+}
+
+/// A message that outlives its consumer: rdkafka's `OwnedMessage`, to which it leads, with the
+/// context that it carries. Made by [`BorrowedMessage::detach`].
+#[derive(Clone, Debug)]
+pub struct OwnedMessage {
+    raw: rdkafka::message::OwnedMessage,
+    delivery: Delivery,
+    reception: Arc<Reception>,
+}
+
+impl<'c> BorrowedMessage<'c> {
+    pub(crate) fn new(
+        raw: rdkafka::message::BorrowedMessage<'c>,
+        delivery: Delivery,
+        reception: &'c Arc<Reception>,
+    ) -> Self {
+        Self { raw, delivery, reception }
+    }
+
+    /// As rdkafka's `BorrowedMessage::detach`: the copy keeps the context.
+    pub fn detach(&self) -> OwnedMessage {
+        OwnedMessage {
+            raw: self.raw.detach(),
+            delivery: self.delivery.clone(),
+            reception: Arc::clone(self.reception),
+        }
+    }
+}
+
+/// What both kinds of messages have.
+macro_rules! received {
+    ($message:ident $(<$consumer:lifetime>)?) => {
+        impl $(<$consumer>)? $message $(<$consumer>)? {
+            /// Handles the message, in a span that ends with the handler's result. The error may be
+            /// of any type, whose name is told. Nothing starts before the first poll.
+            ///
+            /// The handler runs in the context that the message carries, also where no span is made.
+            pub async fn process<'m, H, F, T, E>(&'m self, handler: H) -> Result<T, E>
+            where
+                H: FnOnce(&'m Self) -> F,
+                F: Future<Output = Result<T, E>>,
+            {
+                let Self { raw, delivery, reception } = self;
+                let describe = |_: &Self| reception.call_of("process", raw);
+                reception.messaging().handle(delivery, self, describe, handler).await
+            }
+
+            /// As [`process`](Self::process), for a handler that blocks.
+            pub fn process_blocking<T, E>(
+                &self,
+                handler: impl FnOnce(&Self) -> Result<T, E>,
+            ) -> Result<T, E> {
+                let Self { raw, delivery, reception } = self;
+                let describe = || reception.call_of("process", raw);
+                let operation = reception.messaging().process(delivery, describe);
+                operation.handle_blocking(|| handler(self))
+            }
+
+            /// The current context with what the message carries: its trace as the remote parent,
+            /// its baggage. For handlers with spans of their own.
+            pub fn context(&self) -> Context {
+                self.delivery.context()
+            }
+
+            /// Runs a future in [`context`](Self::context).
+            pub fn instrument<F: Future>(
+                &self,
+                future: F,
+            ) -> impl Future<Output = F::Output> + use<$($consumer,)? F> {
+                self.delivery.instrument(future)
+            }
+
+            /// What the message carries, for otel-core.
+            pub fn delivery(&self) -> &Delivery {
+                &self.delivery
+            }
+
+            /// The message of rdkafka, without its context.
+            pub fn into_inner(self) -> rdkafka::message::$message $(<$consumer>)? {
+                self.raw
+            }
+        }
+
+        impl $(<$consumer>)? Deref for $message $(<$consumer>)? {
+            type Target = rdkafka::message::$message $(<$consumer>)?;
+
+            fn deref(&self) -> &Self::Target {
+                &self.raw
+            }
+        }
+
+        impl $(<$consumer>)? DerefMut for $message $(<$consumer>)? {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                &mut self.raw
+            }
+        }
+    };
+}
+
+received!(BorrowedMessage<'c>);
+received!(OwnedMessage);
