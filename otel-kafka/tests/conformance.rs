@@ -35,11 +35,12 @@ impl Client for Reader {
 }
 
 struct Kafka {
-    cluster: Cluster,
     id: String,
     producer: FutureProducer,
     consumer: BaseConsumer,
     reader: Messaging<Reader>,
+    /// The last to go, or the others would wait for it.
+    cluster: Cluster,
 }
 
 struct Received {
@@ -69,7 +70,12 @@ impl scenario::Messaging for Kafka {
         let raw: rdkafka::producer::FutureProducer = config.create().unwrap();
         let id = Cluster::known_by(raw.client());
         let producer = FutureProducer::builder(raw).config(&config).telemetry(telemetry).build();
-        let consumer: BaseConsumer = cluster.config().set("group.id", "readers").create().unwrap();
+        let consumer: BaseConsumer = cluster
+            .config()
+            .set("group.id", "readers")
+            .set("enable.auto.commit", "false")
+            .create()
+            .unwrap();
         let mut all = TopicPartitionList::new();
         all.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
         consumer.assign(&all).unwrap();
