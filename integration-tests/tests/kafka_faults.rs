@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use integration_tests::told::{assert_agreement, points, spans};
+use integration_tests::told::{Span, assert_agreement, points, spans};
 use integration_tests::{assert_nowhere, eventually, private, soon, unique_name};
 use native::{Extra, Server};
 use otel_kafka::ClientConfig;
@@ -115,7 +115,7 @@ impl Played {
         self.capture.spans_named(&format!("{name} {}", self.topic()))
     }
 
-    fn assert_metrics(&self, timed: bool) {
+    fn assert_metrics(&self, timed: impl Fn(&Span) -> bool) {
         assert_agreement(&spans(&self.capture), &points(&self.capture), timed);
     }
 }
@@ -183,7 +183,27 @@ async fn bodies_of_all_sorts_come_as_they_were_sent() {
         .link(links[4].clone())
         .links(links[..4].iter().cloned());
     played.capture.assert_spans(sent.chain(received).chain([committed]));
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_received_once_by_each_way() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let played = play!(&brokers, ways);
+    assert_eq!(played.bare.seen.len(), 7);
+    for line in &played.bare.seen[1..] {
+        assert!(line.ends_with(r#": "(0, 0), Some(\"key\"), Some(\"body\"), []""#), "{line}");
+    }
+    let send = brought(&played.named("send")[0]);
+    let sent = with_key(at(played.sent(), 0, 0), "key");
+    let received = (0..6).map(|group| {
+        let received = played.told("poll", "receive").attribute(GROUP, played.group(group));
+        with_key(at(received, 0, 0), "key").link(send.clone())
+    });
+    played.capture.assert_spans([sent].into_iter().chain(received));
+    // Those that ask with a bound.
+    let bounded = [4, 5].map(|group| played.group(group));
+    played.assert_metrics(|span| bounded.iter().any(|group| span.says(GROUP) == group));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +226,7 @@ async fn a_message_that_is_too_large_is_refused_and_handed_back() {
         refused(with_key(of_broker(), "large")),
         refused(of_broker()),
     ]);
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
 }
 
 /// The longest payload that a limit lets out.
@@ -233,14 +253,14 @@ async fn a_message_that_just_fits_is_sent() {
     // It has no room for a trace.
     let sent = |offset| at(played.sent(), 0, offset);
     played.capture.assert_spans([sent(0), sent(1)]);
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_of_an_empty_topic_ends_empty_and_leaves_no_span() {
     let Some(brokers) = live::address("KAFKA") else { return };
     let played = play!(&brokers, empty);
-    assert_seen!(played, "nothing: true");
+    assert_seen!(played, "no message: None", "nothing: true");
     played.capture.assert_silent();
 }
 
@@ -260,7 +280,7 @@ async fn a_topic_that_nobody_made_is_an_error_of_both_sides() {
         failed(sent(), "_UNKNOWN_TOPIC"),
         played.not_received("UNKNOWN_TOPIC_OR_PARTITION"),
     ]);
-    played.assert_metrics(true);
+    played.assert_metrics(|_| true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,7 +320,7 @@ async fn handlers_that_run_while_partitions_go_end_well() {
     });
     expected.push(played.told("commit", "settle").attribute(GROUP, played.group(0)).links(links));
     played.capture.assert_spans_in_any_order(expected);
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,7 +365,7 @@ async fn transactions_are_made_given_up_and_taken_over() {
         failed(in_partition(to(), 0), "_PURGE_QUEUE"),
         failed(offsets(), "_FENCED"),
     ]);
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -388,7 +408,7 @@ async fn the_lag_of_a_consumer_that_falls_behind_is_true() {
         .await;
         consumer.resume(&consumer.assignment().unwrap()).unwrap();
     }
-    assert_agreement(&spans(&capture), &points(&capture), false);
+    assert_agreement(&spans(&capture), &points(&capture), |_| false);
 }
 
 /// The lag of each partition.
@@ -443,7 +463,7 @@ async fn a_password_is_accepted_or_refused_and_never_told() {
         "refused: false",
         r#"received: Ok("(0, 0), Some(\"key\"), Some(\"body\"), [(\"note\", Some([98, 97, 99, 107]))]")"#,
     );
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
     assert_nowhere(&played.capture, "right-password");
 
     let played = play!(server.url(), authentication, &listener, "wrong-password");
@@ -464,6 +484,6 @@ async fn a_password_is_accepted_or_refused_and_never_told() {
     let expected =
         [sent].into_iter().chain(all_down).chain([played.not_received("_AUTHENTICATION")]);
     played.capture.assert_spans(expected);
-    played.assert_metrics(false);
+    played.assert_metrics(|_| false);
     assert_nowhere(&played.capture, "wrong-password");
 }

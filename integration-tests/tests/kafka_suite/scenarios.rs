@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use integration_tests::{soon, unique_name};
 // That of a callback is rdkafka's with either driver.
 use rdkafka::consumer::BaseConsumer as RawConsumer;
@@ -114,6 +115,75 @@ pub async fn bodies(world: &World) -> Outcome {
     outcome
 }
 
+/// One message by each way that consumers have.
+pub async fn ways(world: &World) -> Outcome {
+    let (topic, groups) = (topic(&world.brokers, 1).await, (0..6).map(|_| unique_name()));
+    let mut outcome =
+        Outcome { topics: vec![topic], groups: groups.collect(), ..Outcome::default() };
+    let (topic, groups) = (outcome.topics[0].clone(), outcome.groups.clone());
+    let producer = producer(world, &config(&world.brokers), DefaultClientContext);
+    know_the_cluster(&producer);
+    let record = FutureRecord::to(&topic).key("key").payload(&b"body"[..]);
+    outcome.see("sent", send(&producer, record).await);
+    let mut all = TopicPartitionList::new();
+    all.add_partition_offset(&topic, 0, Offset::Beginning).unwrap();
+    let config = |group: usize| in_group(&world.brokers, &groups[group]);
+    let stream = |group| {
+        let consumer = stream_consumer(world, &config(group), DefaultConsumerContext);
+        block_in_place(|| consumer.client().fetch_cluster_id(PATIENCE)).unwrap();
+        Arc::new(consumer)
+    };
+    let base = |group| {
+        let consumer = base_consumer(world, &config(group));
+        block_in_place(|| consumer.client().fetch_cluster_id(PATIENCE)).unwrap();
+        Arc::new(consumer)
+    };
+
+    let consumer = stream(0);
+    consumer.assign(&all).unwrap();
+    let message = soon("a message is there", consumer.recv()).await.unwrap();
+    outcome.see("recv", shown!(&message));
+
+    let consumer = stream(1);
+    consumer.assign(&all).unwrap();
+    let message = soon("a message is there", consumer.stream().next()).await.unwrap().unwrap();
+    outcome.see("stream", shown!(&message));
+
+    let consumer = stream(2);
+    let queue = consumer.split_partition_queue(&topic, 0).unwrap();
+    consumer.assign(&all).unwrap();
+    let received = async {
+        select! {
+            message = consumer.recv() => panic!("not in the queue: {:?}", message.is_ok()),
+            message = queue.recv() => message.unwrap(),
+        }
+    };
+    let message = soon("a message is there", received).await;
+    outcome.see("queue", shown!(&message));
+
+    let consumer = base(3);
+    consumer.assign(&all).unwrap();
+    let message = block_in_place(|| consumer.iter().next()).unwrap().unwrap();
+    outcome.see("iter", shown!(&message));
+
+    let consumer = base(4);
+    consumer.assign(&all).unwrap();
+    let seen = poll_until(&consumer, || false).unwrap().unwrap();
+    outcome.see("poll", seen);
+
+    let consumer = base(5);
+    let queue = consumer.split_partition_queue(&topic, 0).unwrap();
+    consumer.assign(&all).unwrap();
+    let message = block_in_place(|| {
+        (0..300).find_map(|_| {
+            assert!(consumer.poll(Duration::ZERO).is_none());
+            queue.poll(Duration::from_millis(100))
+        })
+    });
+    outcome.see("poll of a queue", shown!(&message.unwrap().unwrap()));
+    outcome
+}
+
 /// Messages that client and broker refuse for their size.
 pub async fn too_large(world: &World) -> Outcome {
     let mut outcome = Outcome { topics: vec![topic(&world.brokers, 1).await], ..<_>::default() };
@@ -162,30 +232,27 @@ pub async fn empty(world: &World) -> Outcome {
     let consumer = base_consumer(world, &in_group(&world.brokers, &unique_name()));
     consumer.subscribe(&[&topic]).unwrap();
     let assigned = || consumer.assignment().unwrap().count() == 1;
-    poll_until(&consumer, assigned, |polled| outcome.see("no message", polled));
+    outcome.see("no message", poll_until(&consumer, assigned));
     // Once more, with the partition.
     let polled = block_in_place(|| consumer.poll(Duration::from_millis(300)).is_none());
     outcome.see("nothing", polled);
     outcome
 }
 
-/// Polls with a bound, at most for the time of a test, until something holds or comes.
+/// Polls with a bound, at most for the time of a test, until something comes or holds.
 fn poll_until(
     consumer: &BaseConsumer,
     holds: impl Fn() -> bool,
-    mut see: impl FnMut(Result<String, KafkaError>),
-) {
+) -> Option<Result<String, KafkaError>> {
     block_in_place(|| {
         for _ in 0..300 {
-            if holds() {
-                return;
-            }
-            if let Some(polled) = consumer.poll(Duration::from_millis(100)) {
-                return see(polled.map(|message| shown!(&message)));
+            let polled = consumer.poll(Duration::from_millis(100));
+            if polled.is_some() || holds() {
+                return polled.map(|polled| polled.map(|message| shown!(&message)));
             }
         }
         panic!("nothing came");
-    });
+    })
 }
 
 /// A topic that nobody made.
@@ -204,7 +271,7 @@ pub async fn unknown(world: &World) -> Outcome {
     }
     let consumer = base_consumer(world, &in_group(&world.brokers, &group));
     consumer.subscribe(&[&topic]).unwrap();
-    poll_until(&consumer, || false, |polled| outcome.see("not received", polled));
+    outcome.see("not received", poll_until(&consumer, || false).unwrap());
     outcome
 }
 
