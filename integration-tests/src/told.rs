@@ -244,7 +244,7 @@ pub fn assert_agreement(spans: &[Span], points: &[Point], timed: impl Fn(&Span) 
     }
     let differ = |one: &Counts, other: &Counts| {
         let lines = one.iter().filter(|(key, count)| other.get(*key) != Some(count));
-        lines.map(|it| format!("\n  {it:?}")).collect::<String>()
+        lines.map(|it| format!("\n  {it:?}")).collect::<Vec<_>>().concat()
     };
     assert!(
         expected == measured,

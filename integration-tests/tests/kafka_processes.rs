@@ -19,7 +19,7 @@ use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::trace::FutureExt as _;
 use otel_testing::opentelemetry::{Context, KeyValue};
 use otel_testing::{Capture, live};
-use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::message::{Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
@@ -27,7 +27,7 @@ use tokio::task::block_in_place;
 use crate::kafka_support::{PATIENCE, cluster, config, host_and_port, in_group, topic};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka_role");
-const MESSAGES: u64 = 1000;
+const MESSAGES: usize = 1000;
 
 /// What a process told, by its kind.
 #[derive(Debug, Default)]
@@ -103,29 +103,24 @@ impl Broker<'_> {
         });
         serde_json::from_value(all).unwrap()
     }
+}
 
-    /// The same for one message of one partition.
-    fn of_message(
-        &self,
-        attributes: Attributes,
-        number: u64,
-        (partition, offset): (i32, i64),
-    ) -> Attributes {
-        let own = json!({
-            "messaging.destination.partition.id": partition.to_string(),
-            "messaging.kafka.offset": offset,
-            "messaging.kafka.message.key": number.to_string(),
-        });
-        attributes.into_iter().chain(serde_json::from_value::<Attributes>(own).unwrap()).collect()
-    }
+/// The same for one message of one partition.
+fn of_message(attributes: Attributes, number: u64, (partition, offset): (i32, i64)) -> Attributes {
+    let own = json!({
+        "messaging.destination.partition.id": partition.to_string(),
+        "messaging.kafka.offset": offset,
+        "messaging.kafka.message.key": number.to_string(),
+    });
+    attributes.into_iter().chain(serde_json::from_value::<Attributes>(own).unwrap()).collect()
+}
 
-    /// The cluster is told as soon as it is known, which need not be at the first message.
-    fn assert_attributes(&self, span: &Span, mut expected: Attributes) {
-        if !span.attributes.contains_key("messaging.kafka.cluster.id") {
-            expected.remove("messaging.kafka.cluster.id");
-        }
-        assert_eq!(span.attributes, expected, "{span:?}");
+/// The cluster is told as soon as it is known, which need not be at the first message.
+fn assert_attributes(span: &Span, mut expected: Attributes) {
+    if !span.attributes.contains_key("messaging.kafka.cluster.id") {
+        expected.remove("messaging.kafka.cluster.id");
     }
+    assert_eq!(span.attributes, expected, "{span:?}");
 }
 
 /// The spans of those messages that were sent, by their place.
@@ -153,19 +148,19 @@ fn check_producer(all: &All, broker: &Broker<'_>) -> BTreeMap<(i32, i64), (u64, 
         let attributes = broker.attributes("send", "send", "role-producer");
         match &all.sent[&number] {
             Ok(place) => {
-                broker.assert_attributes(span, broker.of_message(attributes, number, *place));
+                assert_attributes(span, of_message(attributes, number, *place));
                 assert_eq!(span.error, None);
                 places.insert(*place, (number, span.clone()));
             }
             Err(code) => {
-                let mut expected = broker.of_message(attributes, number, (0, 0));
+                let mut expected = of_message(attributes, number, (0, 0));
                 expected.remove("messaging.kafka.offset");
                 // One that was given up before the client knew of partitions has none.
                 if !span.attributes.contains_key("messaging.destination.partition.id") {
                     expected.remove("messaging.destination.partition.id");
                 }
                 expected.insert("error.type".to_owned(), error_type(code).into());
-                broker.assert_attributes(span, expected);
+                assert_attributes(span, expected);
                 assert_eq!(span.error.as_deref(), Some(""));
             }
         }
@@ -219,7 +214,7 @@ fn check_consumer(
     assert_eq!(handled.keys().collect::<Vec<_>>(), processes.keys().collect::<Vec<_>>());
 
     for (place, process) in &processes {
-        let (number, send) = &sent[place];
+        let (number, origin) = &sent[place];
         let (handled, receive) = (handled[place], receives[place]);
         assert_eq!(handled.number, *number);
         assert!(handled.steady, "the context changed below a handler: {handled:?}");
@@ -231,17 +226,14 @@ fn check_consumer(
             (&*format!("poll {}", broker.topic), "CLIENT")
         );
         assert_eq!((receive.parent.as_str(), &receive.error), (NOBODY, &None));
-        assert_eq!(receive.links, [send.identity()]);
-        broker.assert_attributes(
-            receive,
-            broker.of_message(attributes("receive", "poll"), *number, *place),
-        );
+        assert_eq!(receive.links, [origin.identity()]);
+        assert_attributes(receive, of_message(attributes("receive", "poll"), *number, *place));
 
         assert_eq!(
             (process.name.as_str(), process.kind.as_str()),
             (&*format!("process {}", broker.topic), "CONSUMER")
         );
-        let mut expected = broker.of_message(attributes("process", "process"), *number, *place);
+        let mut expected = of_message(attributes("process", "process"), *number, *place);
         let failed = number % 10 == 3;
         assert_eq!((handled.failed, process.error.is_some()), (failed, failed));
         if failed {
@@ -249,7 +241,7 @@ fn check_consumer(
             // What it says is not told.
             assert_eq!(process.error.as_deref(), Some(""));
         }
-        broker.assert_attributes(process, expected);
+        assert_attributes(process, expected);
 
         // Where the application had a span, that is of another trace.
         let worker = known.get(process.parent.as_str()).copied();
@@ -258,7 +250,7 @@ fn check_consumer(
             parent => parent == "message",
         };
         if below_message {
-            assert_eq!((&process.trace, &process.parent), (&send.trace, &send.id));
+            assert_eq!((&process.trace, &process.parent), (&origin.trace, &origin.id));
             assert!(process.parent_is_remote);
             assert_eq!(process.state, format!("shop={number}"));
         } else if ambient {
@@ -266,10 +258,10 @@ fn check_consumer(
             assert_eq!((worker.name.as_str(), &worker.trace), ("worker", &process.trace));
         } else {
             assert_eq!(process.parent, NOBODY);
-            assert_ne!(process.trace, send.trace);
+            assert_ne!(process.trace, origin.trace);
         }
         assert_eq!(handled.state, process.state);
-        assert_eq!(process.links.first(), Some(&send.identity()));
+        assert_eq!(process.links.first(), Some(&origin.identity()));
         let beside = process.links.get(1).map(|link| known[link.1.as_str()].name.as_str());
         assert_eq!(beside, (below_message && ambient).then_some("worker"));
         assert!(process.links.len() <= 2);
@@ -329,20 +321,19 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
             Role::Consume { brokers, topic, group: group.clone(), parent: parent_name, ambient };
         (Case { parent, ambient }, group, Process::start(PROGRAM, &role))
     });
-    let (to, count) = (topic.clone(), Some(MESSAGES));
+    let (to, count) = (topic.clone(), Some(MESSAGES as u64));
     let role = Role::Produce { brokers: brokers.clone(), topic: to, count, timeout: 30_000 };
     let producer = Process::start(PROGRAM, &role);
-    eventually("all are sent", async || producer.count(is_sent) == MESSAGES as usize).await;
-    let produced = All::from(producer.finish().await);
+    eventually("all are sent", async || producer.count(is_sent) == MESSAGES).await;
+    let from_producer = All::from(producer.finish().await);
     let broker = Broker { address: &brokers, topic: &topic, cluster: cluster(&brokers) };
-    let sent = check_producer(&produced, &broker);
-    assert_eq!(sent.len() as u64, MESSAGES);
+    let sent = check_producer(&from_producer, &broker);
+    assert_eq!(sent.len(), MESSAGES);
     for (case, group, consumer) in consumers {
-        eventually("all are handled", async || consumer.count(is_handled) >= MESSAGES as usize)
-            .await;
-        let consumed = All::from(consumer.finish().await);
-        assert_eq!(consumed.handled.len() as u64, MESSAGES);
-        check_consumer(&consumed, &broker, &group, &sent, case);
+        eventually("all are handled", async || consumer.count(is_handled) >= MESSAGES).await;
+        let from_consumer = All::from(consumer.finish().await);
+        assert_eq!(from_consumer.handled.len(), MESSAGES);
+        check_consumer(&from_consumer, &broker, &group, &sent, case);
     }
 }
 
@@ -376,32 +367,32 @@ async fn what_a_killed_broker_acknowledged_is_handled_and_what_failed_is_told() 
     let before = producer.count(is_sent);
     block_in_place(|| server.restart()).unwrap();
     eventually("messages flow again", async || producer.count(is_sent) > before + 100).await;
-    let produced = All::from(producer.finish().await);
+    let from_producer = All::from(producer.finish().await);
     let broker = Broker { address: &brokers, topic: &topic, cluster: cluster(&brokers) };
-    let mut sent = check_producer(&produced, &broker);
+    let mut sent = check_producer(&from_producer, &broker);
 
     let acknowledged = sent.len();
-    let lost = produced.sent.values().filter(|result| result.is_err()).count();
+    let lost = from_producer.sent.values().filter(|result| result.is_err()).count();
     assert!(lost >= 20, "{lost}");
     // Of those that were given up, some may be stored: the last are acknowledged ones.
-    let last = *sent.keys().last().unwrap();
-    let at_last = |line: &Told| matches!(line, Told::Handled(handled) if handled.place >= last);
+    let end = *sent.keys().last().unwrap();
+    let at_last = |line: &Told| matches!(line, Told::Handled(handled) if handled.place >= end);
     eventually("all are handled", async || consumer.count(at_last) > 0).await;
-    let consumed = All::from(consumer.finish().await);
-    let handled: BTreeSet<_> = consumed.handled.iter().map(|handled| handled.number).collect();
+    let from_consumer = All::from(consumer.finish().await);
+    let handled: BTreeSet<_> = from_consumer.handled.iter().map(|handled| handled.number).collect();
     let missing: Vec<_> = sent.values().filter(|(number, _)| !handled.contains(number)).collect();
     assert!(missing.is_empty(), "acknowledged, and not handled: {missing:?}");
     // What was given up and is stored all the same has a span too, which is linked to.
-    for it in &consumed.handled {
-        let send = produced
+    for it in &from_consumer.handled {
+        let origin = from_producer
             .of_step("send")
             .into_iter()
             .find(|span| *span.says("messaging.kafka.message.key") == json!(it.number.to_string()));
-        sent.entry(it.place).or_insert_with(|| (it.number, send.unwrap().clone()));
+        sent.entry(it.place).or_insert_with(|| (it.number, origin.unwrap().clone()));
     }
     assert!(sent.len() >= acknowledged);
     let case = Case { parent: "ambient", ambient: false };
-    check_consumer(&consumed, &broker, &group, &sent, case);
+    check_consumer(&from_consumer, &broker, &group, &sent, case);
 }
 
 /// What the Java agent's producer writes into headers, and others.
@@ -436,7 +427,7 @@ async fn a_trace_that_another_language_began_goes_on() {
             let context = Context::current();
             let said = |name| context.baggage().get(name).map(ToString::to_string);
             let said = (said("user"), said("tenant"));
-            Ok::<_, Infallible>((said, message.headers().map_or(0, |headers| headers.count())))
+            Ok::<_, Infallible>((said, message.headers().map_or(0, Headers::count)))
         };
         let (said, headers) = message.process(handler).await.unwrap();
         let java = number == 0;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{Read as _, Write as _, stdin, stdout};
+use std::io::{Read as _, stdin};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn config(brokers: &str, id: &str) -> ClientConfig {
 
 fn tell(line: &Told) {
     let line = serde_json::to_string(line).unwrap();
-    writeln!(stdout(), "{line}").unwrap();
+    println!("{line}");
 }
 
 fn code(error: &KafkaError) -> String {

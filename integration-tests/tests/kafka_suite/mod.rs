@@ -2,6 +2,7 @@
 //! `ours.rs`: what the imports mean, how a client is made, and how a handler is called.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![allow(unreachable_pub, reason = "two modules share it")]
+#![allow(clippy::duplicate_mod, reason = "that is the point")]
 
 pub mod bare;
 pub mod ours;

@@ -408,9 +408,10 @@ pub async fn transactions(world: &World) -> Outcome {
         outcome.see("sent", send(&transactional, record).await);
         let ended = block_in_place(|| {
             transactional.send_offsets_to_transaction(&offsets, &group, PATIENCE)?;
-            match commits {
-                true => transactional.commit_transaction(PATIENCE),
-                false => transactional.abort_transaction(PATIENCE),
+            if commits {
+                transactional.commit_transaction(PATIENCE)
+            } else {
+                transactional.abort_transaction(PATIENCE)
             }
         });
         outcome.see("ended", ended);
