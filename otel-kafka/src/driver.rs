@@ -104,16 +104,13 @@ impl Instrumentation {
         call: MessagingCall<'a>,
         client: &rdkafka::client::Client<C>,
     ) -> MessagingCall<'a> {
-        self.ask_cluster(client);
-        self.in_known_cluster(call)
+        match self.cluster.id(|| client.fetch_cluster_id(Duration::ZERO)) {
+            Some(id) => call.with(fact::KAFKA_CLUSTER_ID, id),
+            None => call,
+        }
     }
 
-    /// For calls that are made where the client is not at hand.
-    pub(crate) fn ask_cluster<C: ClientContext>(&self, client: &rdkafka::client::Client<C>) {
-        self.cluster.ask(|| client.fetch_cluster_id(Duration::ZERO));
-    }
-
-    /// The call with the id of the cluster, if that was learnt before.
+    /// The call with the id of the cluster, if that was learnt before: the client is not at hand.
     pub(crate) fn in_known_cluster<'a>(&self, call: MessagingCall<'a>) -> MessagingCall<'a> {
         match self.cluster.id.get() {
             Some(id) => call.with(fact::KAFKA_CLUSTER_ID, Arc::clone(id)),
@@ -141,14 +138,16 @@ impl Instrumentation {
 
 impl Cluster {
     /// Not asked again once it is known, also because rdkafka leaks a copy at each answer.
-    fn ask(&self, ask: impl FnOnce() -> Option<String>) {
-        if self.id.get().is_some() || self.asked.load(Ordering::Relaxed) >= MOST_QUESTIONS {
-            return;
+    fn id(&self, ask: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
+        if let Some(id) = self.id.get() {
+            return Some(Arc::clone(id));
+        }
+        if self.asked.load(Ordering::Relaxed) >= MOST_QUESTIONS {
+            return None;
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        if let Some(id) = ask() {
-            let _ = self.id.set(id.into());
-        }
+        let id = ask()?;
+        Some(Arc::clone(self.id.get_or_init(|| id.into())))
     }
 }
 

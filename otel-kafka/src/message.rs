@@ -64,7 +64,7 @@ macro_rules! received {
                 F: Future<Output = Result<T, E>>,
             {
                 let Self { raw, delivery, reception } = self;
-                let describe = |_: &Self| reception.call_of("process", raw);
+                let describe = |_: &Self| reception.processing(raw);
                 reception.messaging().handle(delivery, self, describe, handler).await
             }
 
@@ -74,7 +74,7 @@ macro_rules! received {
                 handler: impl FnOnce(&Self) -> Result<T, E>,
             ) -> Result<T, E> {
                 let Self { raw, delivery, reception } = self;
-                let describe = || reception.call_of("process", raw);
+                let describe = || reception.processing(raw);
                 let operation = reception.messaging().process(delivery, describe);
                 operation.handle_blocking(|| handler(self))
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use otel_kafka::config::ClientConfig;
 use otel_kafka::error::{KafkaError, KafkaResult};
-use otel_kafka::message::{Header, Message, OwnedHeaders, OwnedMessage};
+use otel_kafka::message::{Header, Message, OwnedHeaders};
 use otel_kafka::mocking::MockCluster;
 use otel_kafka::producer::{
     BaseProducer, BaseRecord, DeliveryResult, FutureProducer, FutureRecord, NoCustomPartitioner,
@@ -17,6 +17,8 @@ use otel_kafka::producer::{
 };
 use otel_kafka::util::Timeout;
 use otel_kafka::{ClientContext, Statistics};
+// What a producer hands back was not received, and is rdkafka's own.
+use rdkafka::message::OwnedMessage;
 
 /// From `examples/simple_producer.rs`.
 async fn produce(brokers: &str, topic_name: &str) -> Vec<(i32, i64)> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use otel_core::messaging::{Destination, MessagingCall, Poll, fact};
+use otel_core::messaging::{Delivery, Destination, MessagingCall, Poll, fact};
 use otel_core::propagation::ByteCarrier;
 use otel_core::{Messaging, Telemetry};
 use rdkafka::TopicPartitionList;
@@ -12,7 +12,7 @@ use rdkafka::message::{self, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::util::Timeout;
 
-use super::unsettled::{Covered, Entry, Unsettled};
+use super::unsettled::{self, Covered, Entry, Unsettled};
 use crate::carrier::Incoming;
 use crate::driver::{Facts, Instrumentation, Kafka, key_text};
 use crate::message::BorrowedMessage;
@@ -37,15 +37,22 @@ impl Reception {
     }
 
     fn call<'c>(&'c self, operation: &'static str, place: Destination<'c>) -> MessagingCall<'c> {
-        let call = self.instrumentation.in_known_cluster(MessagingCall::new(operation, place));
+        let call = MessagingCall::new(operation, place);
         match &self.facts.group {
             Some(group) => call.consumer_group(&**group),
             None => call,
         }
     }
 
-    /// A call about one message.
-    pub(crate) fn call_of<'c>(
+    /// To handle a message, where its consumer may be gone.
+    pub(crate) fn processing<'c>(
+        &'c self,
+        message: &'c impl message::Message,
+    ) -> MessagingCall<'c> {
+        self.instrumentation.in_known_cluster(self.about("process", message))
+    }
+
+    fn about<'c>(
         &'c self,
         operation: &'static str,
         message: &'c impl message::Message,
@@ -80,10 +87,9 @@ impl Reception {
         match answer {
             Ok(message) => {
                 let headers = ByteCarrier(&Incoming(message.headers()));
-                let delivery = poll.received(&headers, || {
-                    self.instrumentation.ask_cluster(client);
-                    self.call_of("poll", &message)
-                });
+                let describe =
+                    || self.instrumentation.in_cluster(self.about("poll", &message), client);
+                let delivery = poll.received(&headers, describe);
                 if let Some(span) = delivery.span_context().filter(|_| !self.messaging().is_off()) {
                     let (topic, partition) = (message.topic(), message.partition());
                     self.unsettled.note(topic, partition, message.offset(), span);
@@ -107,11 +113,8 @@ impl Reception {
         }
         let elements = list.elements();
         let covered = Covered::by(&elements);
-        let links = self.unsettled.covered(|entry| covered.covers(entry));
-        let settling = self.messaging().settle(&links, || self.commit_of(&covered));
-        let result = settling.call(commit);
-        self.settled(&result, |entry| covered.covers(entry));
-        result
+        let taken = self.unsettled.take(|entry| covered.covers(entry));
+        self.settle(taken, None, || self.commit_of(&covered), commit)
     }
 
     /// Commits what is stored: all that was delivered, or what the application stored itself.
@@ -128,13 +131,10 @@ impl Reception {
         let assigned = known.then(assignment).and_then(Result::ok).unwrap_or_default();
         let elements = assigned.elements();
         let covered = Covered::all_of(&elements);
-        let covers =
-            |entry: &Entry| (entry.stored || self.facts.stores_delivered) && covered.covers(entry);
-        let links = self.unsettled.covered(covers);
-        let settling = self.messaging().settle(&links, || self.call("commit", Destination::none()));
-        let result = settling.call(commit);
-        self.settled(&result, covers);
-        result
+        let taken = self
+            .unsettled
+            .take(|entry| (entry.stored || self.facts.stores_delivered) && covered.covers(entry));
+        self.settle(taken, None, || self.call("commit", Destination::none()), commit)
     }
 
     pub(crate) fn commit_message(
@@ -145,16 +145,31 @@ impl Reception {
         if self.messaging().is_off() {
             return commit();
         }
-        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        let earlier = Covered::before(topic, partition, offset);
+        let offset = message.offset();
+        let next = offset.saturating_add(1);
+        let covered = Covered::before(message.topic(), message.partition(), next);
+        let taken = self.unsettled.take(|entry| covered.covers(entry));
         // The message itself may have been forgotten; its headers have not.
-        let own = self.messaging().delivery(&ByteCarrier(&Incoming(message.headers())));
-        let mut links = vec![own];
-        links.extend(self.unsettled.covered(|entry| earlier.covers(entry)));
-        let describe = || self.commit_of(&earlier).with(fact::KAFKA_OFFSET, offset);
-        let result = self.messaging().settle(&links, describe).call(commit);
-        let covered = Covered::before(topic, partition, offset.saturating_add(1));
-        self.settled(&result, |entry| covered.covers(entry));
+        let is_known = taken.iter().any(|entry| entry.offset == offset);
+        let headers = ByteCarrier(&Incoming(message.headers()));
+        let own = (!is_known).then(|| self.messaging().delivery(&headers));
+        let describe = || self.commit_of(&covered).with(fact::KAFKA_OFFSET, offset);
+        self.settle(taken, own, describe, commit)
+    }
+
+    fn settle<'c>(
+        &'c self,
+        taken: Vec<Entry>,
+        own: Option<Delivery>,
+        describe: impl FnOnce() -> MessagingCall<'c>,
+        commit: impl FnOnce() -> KafkaResult<()>,
+    ) -> KafkaResult<()> {
+        let describe = || self.instrumentation.in_known_cluster(describe());
+        let result = self.messaging().settle(&unsettled::links(&taken, own), describe).call(commit);
+        // What is not committed may be once more.
+        if result.is_err() {
+            self.unsettled.put_back(taken);
+        }
         result
     }
 
@@ -165,15 +180,16 @@ impl Reception {
         }
         let elements = list.elements();
         let covered = Covered::by(&elements);
-        let links = self.unsettled.covered(|entry| covered.covers(entry));
-        let settling = self.messaging().settled(&links, || self.commit_of(&covered));
+        let taken = self.unsettled.take(|entry| covered.covers(entry));
+        let describe = || self.instrumentation.in_known_cluster(self.commit_of(&covered));
+        let settling = self.messaging().settled(&unsettled::links(&taken, None), describe);
         // The whole may have succeeded where a partition has not.
-        let done = |element: &&TopicPartitionListElem<'_>| element.error().is_ok();
-        let failed =
-            elements.iter().find(|element| !done(element)).map(TopicPartitionListElem::error);
-        settling.finish_with(&result.clone().and(failed.unwrap_or(Ok(()))));
-        let covered = Covered::by(elements.iter().filter(done));
-        self.settled(result, |entry| covered.covers(entry));
+        let failed = |element: &&TopicPartitionListElem<'_>| element.error().is_err();
+        let of_partition = elements.iter().find(failed).map(TopicPartitionListElem::error);
+        settling.finish_with(&result.clone().and(of_partition.unwrap_or(Ok(()))));
+        let failed = Covered::by(elements.iter().filter(failed));
+        let is_left = |entry: &Entry| result.is_err() || failed.covers(entry);
+        self.unsettled.put_back(taken.into_iter().filter(is_left).collect());
     }
 
     fn commit_of<'c>(&'c self, covered: &Covered<'c>) -> MessagingCall<'c> {
@@ -182,13 +198,6 @@ impl Reception {
         match partition {
             Some(partition) => call.partition(partition),
             None => call,
-        }
-    }
-
-    /// What is not committed may be once more.
-    fn settled(&self, result: &KafkaResult<()>, covers: impl Fn(&Entry) -> bool) {
-        if result.is_ok() {
-            self.unsettled.forget(covers);
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Unsettled(Mutex<VecDeque<Entry>>);
 pub(super) struct Entry {
     topic: Arc<str>,
     partition: i32,
-    offset: i64,
+    pub(super) offset: i64,
     span: SpanContext,
     /// Whether the application stored its offset, to be committed later.
     pub(super) stored: bool,
@@ -69,18 +69,30 @@ impl Unsettled {
         }
     }
 
-    /// The last of the messages that are covered, in order.
-    pub(super) fn covered(&self, covers: impl Fn(&Entry) -> bool) -> Vec<Delivery> {
-        let entries = self.lock();
-        let covered = entries.iter().rev().filter(|entry| covers(entry)).take(MOST_LINKS);
-        let mut covered: Vec<_> = covered.map(|entry| entry.span.clone().into()).collect();
-        covered.reverse();
-        covered
+    /// Takes out what is covered, in order: it is settled by one commit and by no other.
+    pub(super) fn take(&self, covers: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let mut entries = self.lock();
+        let (taken, rest) = entries.drain(..).partition(covers);
+        *entries = rest;
+        taken.into()
     }
 
-    pub(super) fn forget(&self, covers: impl Fn(&Entry) -> bool) {
-        self.lock().retain(|entry| !covers(entry));
+    /// Has back what was not settled after all.
+    pub(super) fn put_back(&self, taken: Vec<Entry>) {
+        let mut entries = self.lock();
+        for entry in taken.into_iter().rev() {
+            if entries.len() < MOST_MESSAGES {
+                entries.push_front(entry);
+            }
+        }
     }
+}
+
+/// The last of the messages.
+pub(super) fn links(taken: &[Entry], own: Option<Delivery>) -> Vec<Delivery> {
+    let most = MOST_LINKS - usize::from(own.is_some());
+    let last = taken.get(taken.len().saturating_sub(most)..).unwrap_or_default();
+    last.iter().map(|entry| entry.span.clone().into()).chain(own).collect()
 }
 
 /// What a commit covers: of each partition, what is before an offset.
@@ -148,8 +160,18 @@ mod tests {
         }
         assert_eq!(unsettled.lock().len(), 1024);
         assert_eq!(unsettled.lock()[0].offset, 1100 - 1024);
-        let covered = unsettled.covered(|_| true);
-        let covered: Vec<_> = covered.iter().filter_map(Delivery::span_context).collect();
-        assert_eq!(covered, (1100 - 128..1100).map(span).collect::<Vec<_>>());
+        let taken = unsettled.take(|_| true);
+        let last: Vec<_> = links(&taken, None).iter().filter_map(Delivery::span_context).collect();
+        assert_eq!(last, (1100 - 128..1100).map(span).collect::<Vec<_>>());
+        assert_eq!(links(&taken, Some(Delivery::default())).len(), 128);
+        assert!(unsettled.is_empty());
+        // Some more came while the commit failed.
+        for offset in 1100..1110 {
+            unsettled.note("orders", 0, offset, span(offset));
+        }
+        unsettled.put_back(taken);
+        assert_eq!(unsettled.lock().len(), 1024);
+        let offsets: Vec<_> = unsettled.lock().iter().map(|entry| entry.offset).collect();
+        assert_eq!(offsets, (1110 - 1024..1110).collect::<Vec<_>>());
     }
 }

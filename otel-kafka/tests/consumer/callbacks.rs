@@ -14,7 +14,7 @@ use otel_testing::{Capture, Point};
 use rdkafka::error::KafkaResult;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::support::{BOUND, Broker, TOPIC, context, next, partitions, until, within};
+use crate::support::{BOUND, Broker, TOPIC, base, context, next, partitions, until, within};
 
 #[derive(Default)]
 struct Seen {
@@ -43,7 +43,7 @@ impl ConsumerContext for Shop {
     }
 }
 
-fn is_commit(point: &&Point) -> bool {
+fn is_commit(point: &Point) -> bool {
     point.attribute("messaging.operation.name").is_some_and(|it| it.as_str() == "commit")
 }
 
@@ -72,7 +72,7 @@ async fn an_automatic_commit_has_a_span_and_no_duration() {
     let failed = expected().attribute("error.type", "GROUP_AUTHORIZATION_FAILED").error("");
     capture.assert_spans([broker.poll("0", 0, 1), failed, expected()]);
     let points = capture.assert_metric("messaging.client.operation.duration").points;
-    assert_eq!(points.iter().filter(is_commit).count(), 0);
+    assert_eq!(points.iter().filter(|point| is_commit(point)).count(), 0);
 }
 
 #[tokio::test]
@@ -163,6 +163,6 @@ async fn the_context_is_the_applications_own() {
     let consumer: StreamConsumer<Shop> =
         config.create_with_context(Shop(Arc::clone(&seen), callbacks)).unwrap();
     assert!(Arc::ptr_eq(&consumer.context().0, &seen));
-    let plain = broker.base(&capture.telemetry(), &config);
+    let plain = base(&capture.telemetry(), &config);
     drop(next(&plain));
 }

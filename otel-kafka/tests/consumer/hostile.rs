@@ -9,7 +9,7 @@ use otel_testing::Capture;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::support::{BOUND, Broker, TOPIC, context, header, next, traceparent};
+use crate::support::{BOUND, Broker, TOPIC, base, context, header, next, traceparent};
 
 #[tokio::test]
 async fn values_that_no_propagator_writes() {
@@ -29,7 +29,7 @@ async fn values_that_no_propagator_writes() {
         let capture = Capture::new();
         let broker = Broker::new();
         broker.send_with(0, OwnedHeaders::new().insert(header(name, value))).await;
-        let consumer = broker.base(&capture.telemetry(), &broker.config());
+        let consumer = base(&capture.telemetry(), &broker.config());
         let message = next(&consumer);
         assert_eq!(message.headers().unwrap().get(0).value, Some(value));
         let [span] = &capture.spans()[..] else { panic!("one span") };
@@ -44,7 +44,7 @@ async fn thousands_of_headers() {
     let broker = Broker::new();
     let filling: Vec<(&str, &[u8])> = vec![("filling", b"x"); 10_000];
     broker.send(0, 1, &filling).await;
-    let consumer = broker.base(&capture.telemetry(), &broker.config());
+    let consumer = base(&capture.telemetry(), &broker.config());
     assert_eq!(next(&consumer).headers().unwrap().count(), 10_001);
     capture.assert_spans([broker.poll("0", 0, 1)]);
 }
@@ -62,7 +62,7 @@ async fn a_name_that_is_no_text() {
     let headers = headers.insert(header("traceparent", traceparent(1).as_bytes()));
     let record = FutureRecord::to(TOPIC).partition(0).key("7").payload("a box").headers(headers);
     producer.send(record, BOUND).await.unwrap();
-    let consumer = broker.base(&capture.telemetry(), &broker.config());
+    let consumer = base(&capture.telemetry(), &broker.config());
     let message = next(&consumer);
     let read = std::panic::AssertUnwindSafe(|| message.headers().unwrap().get(0).key == TEXT);
     assert!(std::panic::catch_unwind(read).is_err());

@@ -4,7 +4,7 @@ use otel_kafka::consumer::{CommitMode, Consumer as _};
 use otel_kafka::message::OwnedHeaders;
 use otel_testing::Capture;
 
-use crate::support::{BOUND, Broker, TOPIC, header};
+use crate::support::{BOUND, Broker, TOPIC, base, header};
 
 /// The least of a few tries: librdkafka's log is handled in between.
 fn least(mut one: impl FnMut()) -> u64 {
@@ -20,7 +20,7 @@ async fn as_many_allocations_as_without() {
         broker.send_with(0, OwnedHeaders::new().insert(header("own", b"x"))).await;
     }
     let telemetry = capture.telemetry_builder().enabled(false).build();
-    let consumer = broker.base(&telemetry, &broker.config());
+    let consumer = base(&telemetry, &broker.config());
     // What is done but once is done.
     let first = consumer.poll(BOUND).unwrap().unwrap();
     first.process_blocking(|_| Ok::<_, ()>(())).unwrap();

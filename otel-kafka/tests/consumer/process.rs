@@ -14,7 +14,7 @@ use otel_kafka::message::Message as _;
 use otel_kafka::otel_core::ProcessParent;
 use otel_testing::{Capture, metric, span};
 
-use crate::support::{Broker, context, next, received, within};
+use crate::support::{Broker, base, context, next, received, within};
 
 fn trace() -> u128 {
     u128::from_be_bytes(Context::current().span().span_context().trace_id().to_bytes())
@@ -80,7 +80,7 @@ async fn the_parent_is_an_option() {
         let broker = Broker::new();
         broker.send(0, 1, &[]).await;
         let telemetry = capture.telemetry_builder().process_parent(parent).build();
-        let consumer = broker.base(&telemetry, &broker.config());
+        let consumer = base(&telemetry, &broker.config());
         let message = next(&consumer);
         capture.clear();
         capture.tracer("test").in_span("ambient", |_| {
@@ -107,7 +107,7 @@ async fn baggage_and_trace_reach_the_handler_also_without_providers() {
     for telemetry in [capture.telemetry(), silent] {
         let broker = Broker::new();
         broker.send(0, 7, &[("baggage", b"tenant=acme")]).await;
-        let consumer = broker.base(&telemetry, &broker.config());
+        let consumer = base(&telemetry, &broker.config());
         let message = next(&consumer);
         let seen = || {
             let current = Context::current();

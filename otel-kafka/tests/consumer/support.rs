@@ -58,14 +58,6 @@ impl Broker {
         self.producer.send(record, BOUND).await.unwrap();
     }
 
-    /// A consumer that has these partitions, from their first message on.
-    pub(crate) fn base(&self, telemetry: &Telemetry, config: &ClientConfig) -> BaseConsumer {
-        let raw: rdkafka::consumer::BaseConsumer = config.create().unwrap();
-        let consumer = BaseConsumer::builder(raw).config(config).telemetry(telemetry).build();
-        consumer.assign(&partitions(&[0, 1])).unwrap();
-        consumer
-    }
-
     pub(crate) fn stream(&self, telemetry: &Telemetry) -> StreamConsumer {
         let config = self.config();
         let raw: rdkafka::consumer::StreamConsumer = config.create().unwrap();
@@ -124,6 +116,14 @@ impl Broker {
     }
 }
 
+/// A consumer that has both partitions, from their first message on.
+pub(crate) fn base(telemetry: &Telemetry, config: &ClientConfig) -> BaseConsumer {
+    let raw: rdkafka::consumer::BaseConsumer = config.create().unwrap();
+    let consumer = BaseConsumer::builder(raw).config(config).telemetry(telemetry).build();
+    consumer.assign(&partitions(&[0, 1])).unwrap();
+    consumer
+}
+
 pub(crate) fn header<'h>(key: &'h str, value: &'h [u8]) -> Header<'h, &'h [u8]> {
     Header { key, value: Some(value) }
 }
@@ -169,6 +169,6 @@ pub(crate) fn until(mut is_so: impl FnMut() -> bool, mut work: impl FnMut()) {
 pub(crate) async fn received(capture: &Capture) -> (Broker, BaseConsumer) {
     let broker = Broker::new();
     broker.send(0, 1, &[]).await;
-    let consumer = broker.base(&capture.telemetry(), &broker.config());
+    let consumer = base(&capture.telemetry(), &broker.config());
     (broker, consumer)
 }

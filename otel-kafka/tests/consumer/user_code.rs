@@ -1,4 +1,10 @@
 //! Code written for rdkafka, with nothing changed but the imports.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unnecessary_semicolon,
+    reason = "as in rdkafka's examples"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
