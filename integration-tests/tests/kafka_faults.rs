@@ -8,6 +8,7 @@ mod kafka_support;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use integration_tests::told::{Span, assert_agreement, points, spans};
@@ -22,7 +23,9 @@ use otel_testing::opentelemetry::trace::{Link, SpanContext};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::otel_core::Telemetry;
 use otel_testing::{Capture, live, span};
+use rdkafka::Offset;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::json;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
@@ -177,12 +180,10 @@ async fn bodies_of_all_sorts_come_as_they_were_sent() {
     let sent = (0..5).map(|offset| message(played.sent(), offset));
     let links: Vec<_> = sends.iter().map(brought).collect();
     let received = (0..)
-        .zip(&links)
-        .map(|(offset, link)| message(played.received(), offset).link(link.clone()));
-    let committed = at(played.told("commit", "settle"), 0, 4)
-        .attribute(GROUP, played.group(0))
-        .link(links[4].clone())
-        .links(links[..4].iter().cloned());
+        .zip(links.clone())
+        .map(|(offset, link)| message(played.received(), offset).link(link));
+    let committed =
+        at(played.told("commit", "settle"), 0, 4).attribute(GROUP, played.group(0)).links(links);
     played.capture.assert_spans(sent.chain(received).chain([committed]));
     played.assert_metrics(|_| false);
 }
@@ -426,6 +427,101 @@ fn lags(capture: &Capture, topic: &str) -> BTreeMap<String, i64> {
         (text("partition"), lag)
     })
     .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_silent_broker_does_not_answer_ends_in_time() {
+    let server = block_in_place(|| private(Server::kafka(), Extra::new()));
+    let Some(server) = server else { return };
+    let (brokers, server) = (server.url().to_owned(), Mutex::new(server));
+    let played = play!(&brokers, paused, &server);
+    let timed_out = |key| {
+        format!(
+            r#"not sent: Err((KafkaError (Message production error: MessageTimedOut (Local: Message timed out)), "(0, -1001), Some(\"{key}\"), Some(\"body\"), []"))"#
+        )
+    };
+    assert_seen!(
+        played,
+        "sent: Ok((0, 0))".to_owned(),
+        r#"refused: Err((KafkaError (Message production error: QueueFull (Local: Queue full)), "(-1, 0), Some(\"too many\"), Some(\"body\"), []"))"#.to_owned(),
+        "given up: true".to_owned(),
+        "nothing: true".to_owned(),
+        timed_out("first"),
+        timed_out("third"),
+        "waiting: Ok(())".to_owned(),
+        "sent: true".to_owned(),
+    );
+    let sent = |key| with_key(played.sent(), key);
+    let timed_out = |key| failed(in_partition(sent(key), 0), "_MSG_TIMED_OUT");
+    played.capture.assert_spans([
+        at(sent("before"), 0, 0),
+        failed(sent("too many"), "_QUEUE_FULL"),
+        failed(sent("given up"), "cancelled"),
+        timed_out("first"),
+        timed_out("second"),
+        timed_out("third"),
+        in_partition(sent("after"), 0).any_attribute("messaging.kafka.offset"),
+    ]);
+    played.assert_metrics(|_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_the_client_makes_by_itself_is_told() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let (topic, group, capture) = (topic(&brokers, 1).await, unique_name(), Capture::new());
+    let producer_config = config(&brokers);
+    let producer: FutureProducer = producer_config.create().unwrap();
+    let producer = otel_kafka::FutureProducer::builder(producer).config(&producer_config);
+    let producer = producer.telemetry(&capture.telemetry()).build();
+    for _ in 0..3 {
+        let record = FutureRecord::<str, str>::to(&topic).payload("work");
+        producer.send(record, PATIENCE).await.unwrap();
+    }
+    let mut config = in_group(&brokers, &group);
+    config.set("enable.auto.commit", "true").set("auto.commit.interval.ms", "100");
+    let context = ReportingContext::with(&config, &capture.telemetry());
+    let consumer: StreamConsumer<_> = config.create_with_context(context).unwrap();
+    consumer.subscribe(&[&topic]).unwrap();
+    for _ in 0..3 {
+        soon("a message is there", consumer.recv()).await.unwrap();
+    }
+    // By any number of commits, each message by one of them.
+    let name = format!("commit {topic}");
+    eventually("all is committed", async || {
+        let none = timeout(Duration::from_millis(20), consumer.recv()).await;
+        assert!(none.is_err(), "there is no other message");
+        let commits = capture.spans_named(&name);
+        commits.iter().map(|commit| commit.links.len()).sum::<usize>() >= 3
+    })
+    .await;
+    let committed = block_in_place(|| consumer.committed(PATIENCE)).unwrap();
+    assert_eq!(committed.find_partition(&topic, 0).unwrap().offset(), Offset::Offset(3));
+    let sends = capture.spans_named(&format!("send {topic}"));
+    let commits = capture.spans_named(&name);
+    let links = commits.iter().flat_map(|commit| commit.links.iter());
+    let links: Vec<_> = links.map(|link| link.span_context.clone()).collect();
+    assert_eq!(links, sends.iter().map(brought).collect::<Vec<_>>());
+    let (host, port) = host_and_port(&brokers);
+    for commit in spans(&capture).iter().filter(|span| span.name == name) {
+        let mut expected = json!({
+            "messaging.system": "kafka",
+            "messaging.operation.name": "commit",
+            "messaging.operation.type": "settle",
+            "messaging.destination.name": topic,
+            "messaging.destination.partition.id": "0",
+            "messaging.client.id": "rdkafka",
+            "server.address": host,
+            "server.port": port,
+        });
+        expected[GROUP] = group.as_str().into();
+        // As soon as it is known.
+        if let Some(told) = commit.attributes.get("messaging.kafka.cluster.id") {
+            expected["messaging.kafka.cluster.id"] = cluster(&brokers).into();
+            assert_eq!(*told, expected["messaging.kafka.cluster.id"]);
+        }
+        assert_eq!(json!(commit.attributes), expected);
+        assert_eq!((commit.kind.as_str(), &commit.error), ("CLIENT", &None));
+    }
 }
 
 /// A port that nobody has now.

@@ -494,3 +494,70 @@ async fn what_is_sent_is_what_other_languages_read() {
     assert_eq!(headers, expected);
     assert_eq!(message.headers().unwrap().count(), headers.len(), "none twice");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_carries_the_trace_on_and_a_forwarder_leaves_it() {
+    let Some(brokers) = live::address("KAFKA") else { return };
+    let topics = [topic(&brokers, 1).await, topic(&brokers, 1).await];
+    let (capture, groups) = (Capture::new(), [unique_name(), unique_name()]);
+    let config = config(&brokers);
+    let producer: FutureProducer = config.create().unwrap();
+    let producer = otel_kafka::FutureProducer::builder(producer).config(&config);
+    let producer = producer.telemetry(&capture.telemetry()).build();
+    let consumers = [0, 1].map(|number: usize| {
+        let config = in_group(&brokers, &groups[number]);
+        let consumer: rdkafka::consumer::StreamConsumer = config.create().unwrap();
+        let consumer = StreamConsumer::builder(consumer).config(&config);
+        let consumer = consumer.telemetry(&capture.telemetry()).build();
+        consumer.subscribe(&[&topics[number]]).unwrap();
+        consumer
+    });
+    let record = FutureRecord::<str, str>::to(&topics[0]).payload("order");
+    producer.send(record, PATIENCE).await.unwrap();
+    let order = soon("a message is there", consumers[0].recv()).await.unwrap();
+    for forwards in [false, true] {
+        let relay = async |order: &BorrowedMessage<'_>| {
+            let record = FutureRecord::<str, _>::to(&topics[1]).payload(order.payload().unwrap());
+            let record = match order.headers().filter(|_| forwards) {
+                Some(headers) => record.headers(headers.detach()),
+                None => record,
+            };
+            producer.send(record, PATIENCE).await.map_err(|(error, _)| error)
+        };
+        order.process(relay).await.unwrap();
+        let next = soon("a message is there", consumers[1].recv()).await.unwrap();
+        next.process(async |_| Ok::<_, Infallible>(())).await.unwrap();
+    }
+    let spans = told::spans(&capture);
+    let shown = |span: &Span| {
+        let name = span.name.replace(&topics[0], "first").replace(&topics[1], "second");
+        let by_id = |id: &str| spans.iter().position(|span| span.id == id);
+        let links: Vec<_> = span.links.iter().map(|(_, id)| by_id(id).unwrap()).collect();
+        assert_eq!(span.error, None);
+        (name, span.kind.clone(), by_id(&span.parent), links)
+    };
+    let expected = [
+        ("send first", "PRODUCER", None, vec![]),
+        ("poll first", "CLIENT", None, vec![0]),
+        ("send second", "PRODUCER", Some(3), vec![]),
+        ("process first", "CONSUMER", Some(0), vec![0]),
+        ("poll second", "CLIENT", None, vec![2]),
+        ("process second", "CONSUMER", Some(2), vec![2]),
+        // With the headers of the first message, which it did not make.
+        ("send second", "CLIENT", Some(7), vec![0]),
+        ("process first", "CONSUMER", Some(0), vec![0]),
+        ("poll second", "CLIENT", None, vec![0]),
+        ("process second", "CONSUMER", Some(0), vec![0]),
+    ];
+    let expected = expected
+        .map(|(name, kind, parent, links)| (name.to_owned(), kind.to_owned(), parent, links));
+    assert_eq!(spans.iter().map(shown).collect::<Vec<_>>(), expected);
+    let traces: BTreeSet<_> = spans
+        .iter()
+        .filter(|span| !span.name.starts_with("poll"))
+        .map(|span| &span.trace)
+        .collect();
+    assert_eq!(traces.len(), 1, "one trace from end to end");
+    // A message that is handled again is not counted again.
+    assert_agreement(&spans, &told::points(&capture), |_| false);
+}

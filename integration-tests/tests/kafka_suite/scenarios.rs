@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use integration_tests::{soon, unique_name};
+use native::Private;
 // That of a callback is rdkafka's with either driver.
 use rdkafka::consumer::BaseConsumer as RawConsumer;
 use tokio::select;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, block_in_place};
+use tokio::time::timeout;
 
 use super::super::{Outcome, World};
 use super::driver::client::{ClientContext, DefaultClientContext};
@@ -436,6 +438,46 @@ pub async fn transactions(world: &World) -> Outcome {
     outcome
 }
 
+/// A broker that answers nothing for a while.
+pub async fn paused(world: &World, server: &Mutex<Private>) -> Outcome {
+    let mut outcome = Outcome { topics: vec![topic(&world.brokers, 1).await], ..<_>::default() };
+    let (topic, group) = (outcome.topics[0].clone(), unique_name());
+    let mut config = config(&world.brokers);
+    config.set("queue.buffering.max.messages", "3").set("message.timeout.ms", "1500");
+    let producer = producer(world, &config, DefaultClientContext);
+    know_the_cluster(&producer);
+    let record = |key| FutureRecord::to(&topic).key(key).payload(&b"body"[..]);
+    outcome.see("sent", send(&producer, record("before")).await);
+    let consumer = base_consumer(world, &in_group(&world.brokers, &group));
+    let mut end = TopicPartitionList::new();
+    end.add_partition_offset(&topic, 0, Offset::Offset(1)).unwrap();
+    consumer.assign(&end).unwrap();
+
+    block_in_place(|| server.lock().unwrap().pause()).unwrap();
+    let mut receipts = Vec::new();
+    for key in ["first", "second", "third"] {
+        receipts.push(producer.send_result(record(key)).map_err(|(error, _)| error).unwrap());
+    }
+    // It is sent, whoever waits for that.
+    drop(receipts.remove(1));
+    let refused = producer.send(record("too many"), Duration::ZERO).await;
+    outcome.see("refused", refused.map_err(|(error, message)| (error, shown!(&message))));
+    let waiting = producer.send(record("given up"), Timeout::Never);
+    let given_up = timeout(Duration::from_millis(300), waiting).await;
+    outcome.see("given up", given_up.is_err());
+    outcome.see("nothing", block_in_place(|| consumer.poll(Duration::from_millis(300)).is_none()));
+    for receipt in receipts {
+        let sent = soon("the message is given up", receipt).await.unwrap();
+        let sent = sent.map_err(|(error, message)| (error, shown!(&message)));
+        outcome.see("not sent", sent);
+    }
+    outcome.see("waiting", block_in_place(|| producer.flush(PATIENCE)));
+    block_in_place(|| server.lock().unwrap().resume()).unwrap();
+    // Those given up may be stored all the same, before it.
+    outcome.see("sent", send(&producer, record("after")).await.is_ok());
+    outcome
+}
+
 /// Clients that the broker lets in, or does not.
 pub async fn authentication(world: &World, listener: &str, password: &str) -> Outcome {
     let (topic, group) = (topic(&world.brokers, 1).await, unique_name());
@@ -448,7 +490,7 @@ pub async fn authentication(world: &World, listener: &str, password: &str) -> Ou
     };
     let context = Remembering::default();
     let mut config = with(config(listener));
-    config.set("message.timeout.ms", "2000");
+    config.set("message.timeout.ms", "1500");
     let producer = producer(world, &config, context.clone());
     let record = FutureRecord::to(&topic).key("key").payload(&b"body"[..]);
     outcome.see("sent", send(&producer, record.headers(note("back"))).await);
