@@ -3,7 +3,6 @@
 pub mod base_producer;
 mod delivery;
 pub mod future_producer;
-mod threaded;
 
 use otel_core::messaging::{Destination, fact};
 use otel_core::propagation::ByteCarrier;
@@ -69,66 +68,64 @@ fn learn(operation: &mut Operation<Kafka>, partition: i32, offset: Option<i64>) 
 /// Implements rdkafka's trait of producers by its own producer.
 macro_rules! forward_producer {
     ([$($generics:tt)*] $producer:ty, $context:ty, $part:ty) => {
-        impl<$($generics)*> rdkafka::producer::Producer<$context, $part> for $producer
-        where
-            Part: rdkafka::producer::Partitioner,
-        {
-            fn client(&self) -> &rdkafka::client::Client<$context> {
-                self.raw.client()
-            }
+        const _: () = {
+            use rdkafka::TopicPartitionList;
+            use rdkafka::client::Client;
+            use rdkafka::consumer::ConsumerGroupMetadata;
+            use rdkafka::error::KafkaResult;
+            use rdkafka::producer::{Partitioner, Producer, PurgeConfig};
+            use rdkafka::util::Timeout;
 
-            fn in_flight_count(&self) -> i32 {
-                self.raw.in_flight_count()
-            }
+            impl<$($generics)*> Producer<$context, $part> for $producer
+            where
+                Part: Partitioner,
+            {
+                fn client(&self) -> &Client<$context> {
+                    self.raw.client()
+                }
 
-            fn flush<T: Into<rdkafka::util::Timeout>>(
-                &self,
-                timeout: T,
-            ) -> rdkafka::error::KafkaResult<()> {
-                self.raw.flush(timeout)
-            }
+                fn in_flight_count(&self) -> i32 {
+                    self.raw.in_flight_count()
+                }
 
-            fn purge(&self, flags: rdkafka::producer::PurgeConfig) {
-                self.raw.purge(flags);
-            }
+                fn flush<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()> {
+                    self.raw.flush(timeout)
+                }
 
-            fn init_transactions<T: Into<rdkafka::util::Timeout>>(
-                &self,
-                timeout: T,
-            ) -> rdkafka::error::KafkaResult<()> {
-                self.raw.init_transactions(timeout)
-            }
+                fn purge(&self, flags: PurgeConfig) {
+                    self.raw.purge(flags);
+                }
 
-            fn begin_transaction(&self) -> rdkafka::error::KafkaResult<()> {
-                self.raw.begin_transaction()
-            }
+                fn init_transactions<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()> {
+                    self.raw.init_transactions(timeout)
+                }
 
-            /// As rdkafka's, and a settle span.
-            fn send_offsets_to_transaction<T: Into<rdkafka::util::Timeout>>(
-                &self,
-                offsets: &rdkafka::TopicPartitionList,
-                cgm: &rdkafka::consumer::ConsumerGroupMetadata,
-                timeout: T,
-            ) -> rdkafka::error::KafkaResult<()> {
-                let name = "send_offsets_to_transaction";
-                let operation = self.instrumentation.settle([], name, Some(offsets), self.client());
-                operation.call(|| self.raw.send_offsets_to_transaction(offsets, cgm, timeout))
-            }
+                fn begin_transaction(&self) -> KafkaResult<()> {
+                    self.raw.begin_transaction()
+                }
 
-            fn commit_transaction<T: Into<rdkafka::util::Timeout>>(
-                &self,
-                timeout: T,
-            ) -> rdkafka::error::KafkaResult<()> {
-                self.raw.commit_transaction(timeout)
-            }
+                /// As rdkafka's, and a settle span.
+                fn send_offsets_to_transaction<T: Into<Timeout>>(
+                    &self,
+                    offsets: &TopicPartitionList,
+                    cgm: &ConsumerGroupMetadata,
+                    timeout: T,
+                ) -> KafkaResult<()> {
+                    let name = "send_offsets_to_transaction";
+                    let operation =
+                        self.instrumentation.settle([], name, Some(offsets), self.client());
+                    operation.call(|| self.raw.send_offsets_to_transaction(offsets, cgm, timeout))
+                }
 
-            fn abort_transaction<T: Into<rdkafka::util::Timeout>>(
-                &self,
-                timeout: T,
-            ) -> rdkafka::error::KafkaResult<()> {
-                self.raw.abort_transaction(timeout)
+                fn commit_transaction<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()> {
+                    self.raw.commit_transaction(timeout)
+                }
+
+                fn abort_transaction<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()> {
+                    self.raw.abort_transaction(timeout)
+                }
             }
-        }
+        };
     };
 }
 pub(crate) use forward_producer;

@@ -80,7 +80,7 @@ impl scenario::Messaging for Kafka {
         all.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
         consumer.assign(&all).unwrap();
         let reader = Messaging::new(telemetry, MessagingServer::new("kafka"));
-        Some(Self { cluster, id, producer, consumer, reader })
+        Some(Self { id, producer, consumer, reader, cluster })
     }
 
     async fn send(&self, headers: &[(&str, &str)]) {

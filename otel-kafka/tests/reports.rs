@@ -23,7 +23,7 @@ use otel_testing::Capture;
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::Message;
 use support::{Cluster, LONG, TOPIC, eventually, failed, sending, unreachable};
 
 /// An opaque that is told when it goes.
@@ -54,7 +54,7 @@ impl<Part: Partitioner + Send + Sync> ProducerContext<Part> for Reporting<Part> 
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: Box<Numbered>) {
         assert!(!self.panics.swap(false, Ordering::SeqCst), "the callback's own panic");
-        let told = result.as_ref().map(|message| message.offset()).map_err(|it| it.0.clone());
+        let told = result.as_ref().map(Message::offset).map_err(|it| it.0.clone());
         let _ = self.reports.lock().unwrap().send((opaque.0, told));
     }
 

@@ -7,121 +7,140 @@ use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::ToBytes;
+pub use rdkafka::producer::base_producer::*;
 use rdkafka::producer::{
     DefaultProducerContext, NoCustomPartitioner, Partitioner, Producer as _, ProducerContext,
 };
 use rdkafka::util::Timeout;
 
-pub use rdkafka::producer::base_producer::*;
-
 use super::delivery::{DeliveryContext, Sent};
 use super::forward_producer;
-pub use super::threaded::ThreadedProducer;
 use crate::Builder;
 use crate::driver::Instrumentation;
 
-type Raw<C, Part> = rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part>;
+/// A producer whose reports go to its context. rdkafka's two have the same methods.
+macro_rules! producer {
+    (
+        $(#[$attribute:meta])*
+        $name:ident<C $(= $default:ty)?> $(where Self: $static:lifetime)?, Part: $($part:tt)*
+    ) => {
+        $(#[$attribute])*
+        ///
+        /// What needs rdkafka's own is one call away, at [`raw`](Self::raw), and is not traced.
+        #[expect(missing_debug_implementations, reason = "rdkafka's has none")]
+        pub struct $name<C $(= $default)?, Part = NoCustomPartitioner>
+        where
+            Part: Partitioner $(+ $static)?,
+            C: ProducerContext<Part> $(+ $static)?,
+        {
+            raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>,
+            instrumentation: Instrumentation,
+        }
 
-/// An instrumented producer that is polled: rdkafka's `BaseProducer`. A send ends at the report.
-///
-/// What needs rdkafka's own is one call away, at [`raw`](Self::raw), and is not traced.
-#[expect(missing_debug_implementations, reason = "rdkafka's has none")]
-pub struct BaseProducer<C = DefaultProducerContext, Part = NoCustomPartitioner>
-where
-    Part: Partitioner,
-    C: ProducerContext<Part>,
-{
-    raw: Raw<C, Part>,
-    instrumentation: Instrumentation,
+        impl<C, Part> $name<C, Part>
+        where
+            Part: Partitioner $(+ $static)?,
+            C: ProducerContext<Part> $(+ $static)?,
+        {
+            /// Instruments a producer, reporting to the global providers.
+            pub fn new(raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>) -> Self {
+                Self::builder(raw).build()
+            }
+
+            /// Instruments a producer, reporting to `telemetry`.
+            pub fn with(
+                raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>,
+                telemetry: &Telemetry,
+            ) -> Self {
+                Self::builder(raw).telemetry(telemetry).build()
+            }
+
+            /// Instruments a producer, with the facts that it does not tell.
+            pub fn builder(
+                raw: rdkafka::producer::$name<DeliveryContext<C, Part>, Part>,
+            ) -> Builder<rdkafka::producer::$name<DeliveryContext<C, Part>, Part>> {
+                Builder::of(raw)
+            }
+
+            /// The producer of rdkafka. Nothing that is done with it is traced.
+            pub fn raw(&self) -> &rdkafka::producer::$name<DeliveryContext<C, Part>, Part> {
+                &self.raw
+            }
+
+            /// The producer of rdkafka, without the instrumentation.
+            pub fn into_inner(self) -> rdkafka::producer::$name<DeliveryContext<C, Part>, Part> {
+                self.raw
+            }
+
+            /// The context that the producer was created with, as with rdkafka's own producer.
+            pub fn context(&self) -> &Arc<C> {
+                self.raw.context().user()
+            }
+
+            /// As rdkafka's `poll`.
+            pub fn poll<T: Into<Timeout>>(&self, timeout: T) {
+                self.raw.poll(timeout);
+            }
+
+            /// As rdkafka's `send`.
+            #[expect(clippy::result_large_err, reason = "as rdkafka's")]
+            pub fn send<'a, K: ToBytes + ?Sized, P: ToBytes + ?Sized>(
+                &self,
+                record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
+            ) -> Sent<'a, K, P, C::DeliveryOpaque> {
+                let send = |record| self.raw.send(record);
+                DeliveryContext::send(self.raw.client(), &self.instrumentation, record, send)
+            }
+        }
+
+        impl<C, Part> Builder<rdkafka::producer::$name<DeliveryContext<C, Part>, Part>>
+        where
+            Part: Partitioner $(+ $static)?,
+            C: ProducerContext<Part> $(+ $static)?,
+        {
+            /// Makes the instrumented producer.
+            pub fn build(self) -> $name<C, Part> {
+                $name { instrumentation: self.instrumentation(), raw: self.handle }
+            }
+        }
+
+        impl FromClientConfig for $name<DefaultProducerContext> {
+            fn from_config(config: &ClientConfig) -> KafkaResult<Self> {
+                Self::from_config_and_context(config, DefaultProducerContext)
+            }
+        }
+
+        impl<C, Part> FromClientConfigAndContext<C> for $name<C, Part>
+        where
+            Part: $($part)*,
+            C: ProducerContext<Part> $(+ $static)?,
+        {
+            fn from_config_and_context(config: &ClientConfig, context: C) -> KafkaResult<Self> {
+                let context = DeliveryContext::new(context);
+                let raw = FromClientConfigAndContext::from_config_and_context(config, context)?;
+                Ok(Self::builder(raw).config(config).build())
+            }
+        }
+
+        forward_producer!([C: ProducerContext<Part> $(+ $static)?, Part $(: $static)?]
+            $name<C, Part>, DeliveryContext<C, Part>, Part);
+    };
 }
 
-impl<C, Part> BaseProducer<C, Part>
-where
-    Part: Partitioner,
-    C: ProducerContext<Part>,
-{
-    /// Instruments a producer, reporting to the global providers.
-    pub fn new(producer: rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part>) -> Self {
-        Self::builder(producer).build()
-    }
-
-    /// Instruments a producer, reporting to `telemetry`.
-    pub fn with(
-        producer: rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part>,
-        telemetry: &Telemetry,
-    ) -> Self {
-        Self::builder(producer).telemetry(telemetry).build()
-    }
-
-    /// Instruments a producer, with the facts that it does not tell.
-    pub fn builder(
-        producer: rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part>,
-    ) -> Builder<rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part>> {
-        Builder::of(producer)
-    }
-
-    /// The producer of rdkafka. Nothing that is done with it is traced.
-    pub fn raw(&self) -> &rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part> {
-        &self.raw
-    }
-
-    /// The producer of rdkafka, without the instrumentation.
-    pub fn into_inner(self) -> rdkafka::producer::BaseProducer<DeliveryContext<C, Part>, Part> {
-        self.raw
-    }
-
-    /// The context that the producer was created with, as with rdkafka's own producer.
-    pub fn context(&self) -> &Arc<C> {
-        self.raw.context().user()
-    }
-
-    /// As rdkafka's `BaseProducer::poll`.
-    pub fn poll<T: Into<Timeout>>(&self, timeout: T) {
-        self.raw.poll(timeout);
-    }
-
-    /// As rdkafka's `BaseProducer::send`.
-    #[expect(clippy::result_large_err, reason = "as rdkafka's")]
-    pub fn send<'a, K, P>(
-        &self,
-        record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
-    ) -> Sent<'a, K, P, C::DeliveryOpaque>
-    where
-        K: ToBytes + ?Sized,
-        P: ToBytes + ?Sized,
-    {
-        let send = |record| self.raw.send(record);
-        DeliveryContext::send(self.raw.client(), &self.instrumentation, record, send)
-    }
+producer! {
+    /// An instrumented producer that is polled: rdkafka's `BaseProducer`. A send ends at the report.
+    BaseProducer<C = DefaultProducerContext>, Part: Partitioner
 }
 
-impl<C, Part> Builder<Raw<C, Part>>
-where
-    Part: Partitioner,
-    C: ProducerContext<Part>,
-{
-    /// Makes the instrumented producer.
-    pub fn build(self) -> BaseProducer<C, Part> {
-        BaseProducer { instrumentation: self.instrumentation(), raw: self.handle }
-    }
+producer! {
+    /// An instrumented producer with a thread that polls it: rdkafka's `ThreadedProducer`. A send
+    /// ends at the report.
+    #[must_use = "The threaded producer will stop immediately if unused"]
+    ThreadedProducer<C> where Self: 'static, Part: Partitioner + Send + Sync + 'static
 }
 
-impl FromClientConfig for BaseProducer {
-    fn from_config(config: &ClientConfig) -> KafkaResult<Self> {
-        Self::from_config_and_context(config, DefaultProducerContext)
+impl<C: ProducerContext + 'static> Clone for ThreadedProducer<C> {
+    fn clone(&self) -> Self {
+        Self { raw: self.raw.clone(), instrumentation: self.instrumentation.clone() }
     }
 }
-
-impl<C, Part> FromClientConfigAndContext<C> for BaseProducer<C, Part>
-where
-    Part: Partitioner,
-    C: ProducerContext<Part>,
-{
-    fn from_config_and_context(config: &ClientConfig, context: C) -> KafkaResult<Self> {
-        let raw = Raw::from_config_and_context(config, DeliveryContext::new(context))?;
-        Ok(Self::builder(raw).config(config).build())
-    }
-}
-
-forward_producer!([C: ProducerContext<Part>, Part] BaseProducer<C, Part>,
-    DeliveryContext<C, Part>, Part);
