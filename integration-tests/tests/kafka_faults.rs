@@ -251,10 +251,31 @@ async fn a_message_that_just_fits_is_sent() {
     let longest = longest(&brokers, limit).await;
     assert!((4000..limit).contains(&longest), "{longest}");
     let played = play!(&brokers, just_fits, limit, longest);
-    assert_seen!(played, "just fits: Ok((0, 0))", "just fits: Ok(1)");
-    // It has no room for a trace.
-    let sent = |offset| at(played.sent(), 0, offset);
-    played.capture.assert_spans([sent(0), sent(1)]);
+    let refused = "Err((KafkaError (Message production error: MessageSizeTooLarge (Broker: Message size too large))";
+    let some = refused.replace("Err(", "Some(");
+    assert_seen!(
+        played,
+        "send: Ok((0, 0))".to_owned(),
+        format!(
+            r#"send: Err("KafkaError (Message production error: MessageSizeTooLarge (Broker: Message size too large)), (-1, 0), None, Some(\"{} bytes\"), []")"#,
+            longest + 1
+        ),
+        "send_result: Ok(1)".to_owned(),
+        format!("send_result: {some}, false))"),
+        "polled: Ok(())".to_owned(),
+        format!("polled: {refused}, 2, false))"),
+        "flushed: Ok(())".to_owned(),
+        "threaded: Ok(())".to_owned(),
+        format!("threaded: {refused}, 4, false))"),
+        "flushed: Ok(())".to_owned(),
+        r#"reports: ["1: Ok(2)", "3: Ok(3)"]"#.to_owned(),
+    );
+    // Those that fit have no room for a trace.
+    let spans = (0..4).flat_map(|offset| {
+        [at(played.sent(), 0, offset), failed(played.sent(), "MESSAGE_TOO_LARGE")]
+    });
+    // The polled ones end at their report.
+    played.capture.assert_spans_in_any_order(spans);
     played.assert_metrics(|_| false);
 }
 

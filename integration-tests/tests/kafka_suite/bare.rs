@@ -5,7 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, StreamConsumer};
 use rdkafka::message::OwnedMessage;
-use rdkafka::producer::FutureProducer;
+use rdkafka::producer::{BaseProducer, FutureProducer, ProducerContext, ThreadedProducer};
 
 use super::World;
 
@@ -17,6 +17,22 @@ fn producer<C: ClientContext + 'static>(
     config: &ClientConfig,
     context: C,
 ) -> FutureProducer<C> {
+    config.create_with_context(context).unwrap()
+}
+
+fn base_producer<C: ProducerContext>(
+    _: &World,
+    config: &ClientConfig,
+    context: C,
+) -> BaseProducer<C> {
+    config.create_with_context(context).unwrap()
+}
+
+fn threaded_producer<C: ProducerContext + 'static>(
+    _: &World,
+    config: &ClientConfig,
+    context: C,
+) -> ThreadedProducer<C> {
     config.create_with_context(context).unwrap()
 }
 

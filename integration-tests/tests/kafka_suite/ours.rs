@@ -5,7 +5,9 @@ use otel_kafka::ClientConfig;
 use otel_kafka::client::ClientContext;
 use otel_kafka::consumer::{BaseConsumer, ConsumerContext, StreamConsumer};
 use otel_kafka::message::OwnedMessage;
-use otel_kafka::producer::FutureProducer;
+use otel_kafka::producer::{
+    BaseProducer, DeliveryContext, FutureProducer, ProducerContext, ThreadedProducer,
+};
 
 use super::World;
 
@@ -19,6 +21,26 @@ fn producer<C: ClientContext + 'static>(
 ) -> FutureProducer<C> {
     let raw: rdkafka::producer::FutureProducer<C> = config.create_with_context(context).unwrap();
     FutureProducer::builder(raw).config(config).telemetry(&world.telemetry).build()
+}
+
+fn base_producer<C: ProducerContext>(
+    world: &World,
+    config: &ClientConfig,
+    context: C,
+) -> BaseProducer<C> {
+    let raw: rdkafka::producer::BaseProducer<_> =
+        config.create_with_context(DeliveryContext::new(context)).unwrap();
+    BaseProducer::builder(raw).config(config).telemetry(&world.telemetry).build()
+}
+
+fn threaded_producer<C: ProducerContext + 'static>(
+    world: &World,
+    config: &ClientConfig,
+    context: C,
+) -> ThreadedProducer<C> {
+    let raw: rdkafka::producer::ThreadedProducer<_> =
+        config.create_with_context(DeliveryContext::new(context)).unwrap();
+    ThreadedProducer::builder(raw).config(config).telemetry(&world.telemetry).build()
 }
 
 fn stream_consumer<C: ConsumerContext + 'static>(

@@ -21,10 +21,12 @@ use super::driver::consumer::{
 };
 use super::driver::error::{KafkaError, RDKafkaErrorCode};
 use super::driver::message::{Header, Headers as _, Message as _, OwnedHeaders};
-use super::driver::producer::{FutureProducer, FutureRecord, Producer};
+use super::driver::producer::{
+    BaseRecord, DeliveryResult, FutureProducer, FutureRecord, Producer, ProducerContext,
+};
 use super::driver::util::Timeout;
 use super::driver::{ClientConfig, Offset, TopicPartitionList};
-use super::{base_consumer, handle, producer, stream_consumer};
+use super::{base_consumer, base_producer, handle, producer, stream_consumer, threaded_producer};
 use crate::kafka_support::{PATIENCE, config, in_group, topic};
 
 /// What is the application's own of a message: what propagators write is not.
@@ -205,7 +207,7 @@ pub async fn too_large(world: &World) -> Outcome {
     outcome
 }
 
-/// A message with no byte to spare for a trace.
+/// Messages with no byte to spare for a trace, and with one byte too many, by each producer.
 pub async fn just_fits(world: &World, limit: usize, length: usize) -> Outcome {
     let mut outcome = Outcome { topics: vec![topic(&world.brokers, 1).await], ..<_>::default() };
     let topic = outcome.topics[0].clone();
@@ -213,17 +215,43 @@ pub async fn just_fits(world: &World, limit: usize, length: usize) -> Outcome {
     let config = config.set("message.max.bytes", limit.to_string());
     let producer = producer(world, config, DefaultClientContext);
     know_the_cluster(&producer);
-    let payload = vec![b'x'; length];
-    let record = FutureRecord::to(&topic).payload(&payload[..]);
-    outcome.see("just fits", send(&producer, record).await);
-    let record = FutureRecord::<str, _>::to(&topic).payload(&payload[..]);
-    match producer.send_result(record) {
-        Ok(receipt) => {
-            let sent = soon("the message is stored", receipt).await.unwrap();
-            outcome.see("just fits", sent.map(|it| it.offset).map_err(|(error, _)| error));
-        }
-        Err((error, record)) => outcome.see("refused", (error, record.headers)),
+    let [fits, does_not] = [length, length + 1].map(|length| vec![b'x'; length]);
+    let record = |payload| FutureRecord::<str, [u8]>::to(&topic).payload(payload);
+    outcome.see("send", send(&producer, record(&fits)).await);
+    outcome.see("send", send(&producer, record(&does_not)).await);
+    let receipt =
+        producer.send_result(record(&fits)).map_err(|(error, _)| error).map(|receipt| async {
+            soon("the message is stored", receipt)
+                .await
+                .unwrap()
+                .map(|it| it.offset)
+                .map_err(|it| it.0)
+        });
+    match receipt {
+        Ok(receipt) => outcome.see("send_result", receipt.await),
+        Err(error) => outcome.see("send_result", error),
     }
+    let refused = producer.send_result(record(&does_not)).err();
+    outcome.see("send_result", refused.map(|(error, record)| (error, record.headers.is_some())));
+
+    let context = Remembering::default();
+    let base = base_producer(world, config, context.clone());
+    block_in_place(|| base.client().fetch_cluster_id(PATIENCE)).unwrap();
+    let record = |number, payload| {
+        BaseRecord::<str, [u8], _>::with_opaque_to(&topic, Box::new(number)).payload(payload)
+    };
+    let shown = |(error, record): (KafkaError, BaseRecord<'_, str, [u8], Box<usize>>)| {
+        (error, record.delivery_opaque, record.headers.is_some())
+    };
+    outcome.see("polled", base.send(record(1, &fits)).map_err(shown));
+    outcome.see("polled", base.send(record(2, &does_not)).map_err(shown));
+    outcome.see("flushed", block_in_place(|| base.flush(PATIENCE)));
+    let threaded = threaded_producer(world, config, context.clone());
+    block_in_place(|| threaded.client().fetch_cluster_id(PATIENCE)).unwrap();
+    outcome.see("threaded", threaded.send(record(3, &fits)).map_err(shown));
+    outcome.see("threaded", threaded.send(record(4, &does_not)).map_err(shown));
+    outcome.see("flushed", block_in_place(|| threaded.flush(PATIENCE)));
+    outcome.see("reports", context.all());
     outcome
 }
 
@@ -302,6 +330,15 @@ fn in_words(rebalance: &Rebalance<'_>) -> String {
 impl ClientContext for Remembering {
     fn error(&self, error: KafkaError, _reason: &str) {
         self.push(format!("error {:?}", code(&error)));
+    }
+}
+
+impl ProducerContext for Remembering {
+    type DeliveryOpaque = Box<usize>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: Box<usize>) {
+        let told = result.as_ref().map(|message| message.offset()).map_err(|it| code(&it.0));
+        self.push(format!("{number}: {told:?}"));
     }
 }
 
