@@ -15,3 +15,15 @@ pub use {self::builder::Builder, rdkafka};
 
 pub use self::consumer::{BaseConsumer, StreamConsumer};
 pub use self::producer::{BaseProducer, DeliveryContext, FutureProducer, ThreadedProducer};
+
+/// A function that takes rdkafka's own producer does not take ours by coercion: every span would be
+/// lost without a word.
+///
+/// ```compile_fail
+/// fn send(producer: &rdkafka::producer::FutureProducer) {}
+/// fn wrapped(producer: &otel_kafka::FutureProducer) {
+///     send(producer);
+/// }
+/// ```
+#[cfg(doctest)]
+struct ProducerNotByCoercion;

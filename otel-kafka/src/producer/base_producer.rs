@@ -5,7 +5,7 @@ use std::sync::Arc;
 use otel_core::Telemetry;
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::ToBytes;
 pub use rdkafka::producer::base_producer::*;
 use rdkafka::producer::{
@@ -13,7 +13,7 @@ use rdkafka::producer::{
 };
 use rdkafka::util::Timeout;
 
-use super::delivery::{DeliveryContext, Sent};
+use super::delivery::DeliveryContext;
 use super::forward_producer;
 use crate::Builder;
 use crate::driver::Instrumentation;
@@ -87,7 +87,7 @@ macro_rules! producer {
             pub fn send<'a, K: ToBytes + ?Sized, P: ToBytes + ?Sized>(
                 &self,
                 record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
-            ) -> Sent<'a, K, P, C::DeliveryOpaque> {
+            ) -> Result<(), (KafkaError, BaseRecord<'a, K, P, C::DeliveryOpaque>)> {
                 let send = |record| self.raw.send(record);
                 DeliveryContext::send(self.raw.client(), &self.instrumentation, record, send)
             }

@@ -40,7 +40,7 @@ struct InFlight<D> {
 }
 
 /// What rdkafka's own `send` answers.
-pub(super) type Sent<'r, K, P, D> = Result<(), (KafkaError, BaseRecord<'r, K, P, D>)>;
+type Sent<'r, K, P, D> = Result<(), (KafkaError, BaseRecord<'r, K, P, D>)>;
 
 impl<C, Part> DeliveryContext<C, Part>
 where
