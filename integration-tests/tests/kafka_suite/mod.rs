@@ -1,11 +1,13 @@
 //! One code for two drivers: rdkafka, and rdkafka instrumented. What differs is in `bare.rs` and
 //! `ours.rs`: what the imports mean, how a client is made, and how a handler is called.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![allow(unreachable_pub, reason = "two modules share it")]
 #![allow(clippy::duplicate_mod, reason = "that is the point")]
 
 pub mod bare;
+mod itself;
 pub mod ours;
+pub mod played;
 
 use otel_testing::otel_core::Telemetry;
 

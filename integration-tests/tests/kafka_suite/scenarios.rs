@@ -20,7 +20,7 @@ use super::driver::consumer::{
     StreamConsumer,
 };
 use super::driver::error::{KafkaError, RDKafkaErrorCode};
-use super::driver::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use super::driver::message::{Header, Headers as _, Message, OwnedHeaders};
 use super::driver::producer::{
     BaseRecord, DeliveryResult, FutureProducer, FutureRecord, Producer, ProducerContext,
 };
@@ -337,7 +337,7 @@ impl ProducerContext for Remembering {
     type DeliveryOpaque = Box<usize>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: Box<usize>) {
-        let told = result.as_ref().map(|message| message.offset()).map_err(|it| code(&it.0));
+        let told = result.as_ref().map(Message::offset).map_err(|it| code(&it.0));
         self.push(format!("{number}: {told:?}"));
     }
 }
