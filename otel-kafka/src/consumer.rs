@@ -26,7 +26,7 @@ macro_rules! delegate_to_raw {
 macro_rules! implement_consumer {
     ($consumer:ident<C $(, $runtime:ident)?>) => {
         impl<C: ConsumerContext $(, $runtime)?> Consumer<C> for $consumer<C $(, $runtime)?> {
-            $crate::consumer::delegate_to_raw! {
+            super::delegate_to_raw! {
                 fn client() -> &Client<C>;
                 fn group_metadata() -> Option<ConsumerGroupMetadata>;
                 fn subscribe(topics: &[&str]) -> KafkaResult<()>;

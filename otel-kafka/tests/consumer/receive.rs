@@ -57,7 +57,7 @@ async fn waits_without_a_bound_are_not_timed() {
     let consumer = base(&capture.telemetry(), &broker.config());
     drop(consumer.poll(Timeout::Never).unwrap().unwrap());
     drop(consumer.iter().next().unwrap().unwrap());
-    for (message, offset) in (&consumer).into_iter().zip(2..3) {
+    for (offset, message) in (2..3).zip(&consumer) {
         assert_eq!(message.unwrap().offset(), offset);
     }
     drop(consumer);
