@@ -26,6 +26,10 @@ pub fn in_group(brokers: &str, group: &str) -> ClientConfig {
     let mut config = config(brokers);
     config.set("group.id", group).set("auto.offset.reset", "earliest");
     config.set("enable.auto.commit", "false");
+    // Whoever leaves waits for the answer of the last fetch, who stays for a heartbeat.
+    config.set("fetch.wait.max.ms", "20").set("heartbeat.interval.ms", "100");
+    // A client looks for where a partition is before it knows.
+    config.set("fetch.error.backoff.ms", "20").set("retry.backoff.ms", "20");
     config
 }
 
