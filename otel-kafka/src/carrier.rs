@@ -1,6 +1,7 @@
 //! Headers of Kafka as carriers: a list of names and bytes, where a value may be null.
 
 use otel_core::propagation::{ByteHeaders, ByteHeadersMut};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedHeaders, Header, Headers as _, OwnedHeaders};
 
 /// The headers of a record that is to be sent, as its field has them, and what is needed to hand
@@ -30,9 +31,17 @@ impl<'r> Outgoing<'r> {
 }
 
 impl Kept {
+    /// Whether a record that the client refused is to be sent without what was written into it:
+    /// headers count for the size of a message.
+    pub(crate) fn is_too_much(&self, error: &KafkaError, headers: Option<&OwnedHeaders>) -> bool {
+        let is_written = self.replaced.is_some() || headers.map(OwnedHeaders::count) != self.count;
+        let too_large = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+        is_written && *error == too_large
+    }
+
     /// The headers as they were, of those that come back with a record that was not sent.
-    pub(crate) fn restored(self, headers: Option<OwnedHeaders>) -> Option<OwnedHeaders> {
-        match (self.replaced, self.count?, headers?) {
+    pub(crate) fn restored(&mut self, headers: Option<OwnedHeaders>) -> Option<OwnedHeaders> {
+        match (self.replaced.take(), self.count?, headers?) {
             (Some(original), ..) => Some(original),
             (None, count, headers) if headers.count() == count => Some(headers),
             (None, count, headers) => Some(copy(headers.iter().take(count))),

@@ -66,17 +66,24 @@ where
         client: &Client<Self>,
         instrumentation: &Instrumentation,
         record: BaseRecord<'r, K, P, C::DeliveryOpaque>,
-        send: impl FnOnce(BaseRecord<'r, K, P, usize>) -> Sent<'r, K, P, usize>,
+        send: impl Fn(BaseRecord<'r, K, P, usize>) -> Sent<'r, K, P, usize>,
     ) -> Sent<'r, K, P, C::DeliveryOpaque> {
         let this = client.context();
         let (mut record, opaque) = exchange(record, 0);
         let BaseRecord { topic, partition, key, payload, .. } = record;
         let facts = Facts { topic, partition, key, payload };
-        let (operation, kept) = facts.start(instrumentation, client, &mut record.headers);
+        let (operation, mut kept) = facts.start(instrumentation, client, &mut record.headers);
         // The report may be there before `send` has returned.
         let operation = (!operation.is_empty()).then(|| Box::new(operation));
         record.delivery_opaque = this.in_flight().insert(InFlight { operation, opaque });
-        let Err((error, record)) = send(record) else { return Ok(()) };
+        let sent = match send(record) {
+            Err((error, mut record)) if kept.is_too_much(&error, record.headers.as_ref()) => {
+                record.headers = kept.restored(record.headers);
+                send(record)
+            }
+            sent => sent,
+        };
+        let Err((error, record)) = sent else { return Ok(()) };
         let InFlight { operation, opaque } = this.in_flight().remove(record.delivery_opaque);
         if let Some(operation) = operation {
             operation.fail(&error);

@@ -92,21 +92,19 @@ where
         T: Into<Timeout>,
     {
         let topic = record.topic;
-        let (operation, kept) = self.start(&mut record);
-        let sent = if operation.is_empty() {
-            self.raw.send(record, queue_timeout).await
-        } else {
-            match self.raw.send_result(record) {
-                Ok(receipt) => match Watched::start(receipt, operation).await {
-                    Ok(delivered) => delivered,
-                    // Not while there is a producer, which is borrowed here.
-                    Err(_) => Err((KafkaError::Canceled, unknown(topic))),
-                },
-                // Again, as rdkafka does it: with its patience, and with its answer.
-                Err((_, record)) => {
-                    let sending = self.raw.send(record, queue_timeout);
-                    operation.run_to_end(sending, end).await
-                }
+        let (operation, mut kept) = self.start(&mut record);
+        let sent = match self.hand_over(record, &mut kept) {
+            Ok(receipt) => {
+                let sent = match operation.is_empty() {
+                    true => receipt.await,
+                    false => Watched::start(receipt, operation).await,
+                };
+                // Not while there is a producer, which is borrowed here.
+                sent.unwrap_or_else(|_| Err((KafkaError::Canceled, unknown(topic))))
+            }
+            // Again, as rdkafka does it: with its patience, and with its answer.
+            Err((_, record)) => {
+                operation.run_to_end(self.raw.send(record, queue_timeout), end).await
             }
         };
         sent.map_err(|returned| restored(returned, kept))
@@ -122,8 +120,8 @@ where
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let (operation, kept) = self.start(&mut record);
-        match self.raw.send_result(record) {
+        let (operation, mut kept) = self.start(&mut record);
+        match self.hand_over(record, &mut kept) {
             Ok(receipt) if operation.is_empty() => {
                 Ok(DeliveryFuture { receipt: Either::Bare(receipt), kept: Some(kept) })
             }
@@ -144,6 +142,26 @@ where
         self.raw.poll(timeout);
     }
 
+    /// Once more without what was written into it, where there is no room for that.
+    #[expect(clippy::result_large_err, reason = "as rdkafka's")]
+    fn hand_over<'a, K, P>(
+        &self,
+        record: FutureRecord<'a, K, P>,
+        kept: &mut Kept,
+    ) -> Result<Receipt, (KafkaError, FutureRecord<'a, K, P>)>
+    where
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        match self.raw.send_result(record) {
+            Err((error, mut record)) if kept.is_too_much(&error, record.headers.as_ref()) => {
+                record.headers = kept.restored(record.headers);
+                self.raw.send_result(record)
+            }
+            receipt => receipt,
+        }
+    }
+
     fn start<K, P>(&self, record: &mut FutureRecord<'_, K, P>) -> (Operation<Kafka>, Kept)
     where
         K: ToBytes + ?Sized,
@@ -161,7 +179,7 @@ fn unknown(topic: &str) -> OwnedMessage {
 
 fn restored(
     (error, mut message): (KafkaError, OwnedMessage),
-    kept: Kept,
+    mut kept: Kept,
 ) -> (KafkaError, OwnedMessage) {
     let headers = kept.restored(message.detach_headers());
     (error, message.replace_headers(headers))
