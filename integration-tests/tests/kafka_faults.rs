@@ -6,6 +6,7 @@
 mod kafka_suite;
 mod kafka_support;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 use std::sync::Mutex;
 
@@ -327,9 +328,13 @@ async fn what_a_silent_broker_does_not_answer_ends_in_time() {
     played.assert_metrics(|_| true);
 }
 
-/// A port that nobody has now.
+/// A port that nobody has now: none of those that are given to whoever connects, which may be taken
+/// at any moment.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let chance = RandomState::new().hash_one(()).to_le_bytes();
+    let start = u16::from_le_bytes([chance[0], chance[1]]) % 8000;
+    (0..8000).map(|step| 11_000 + (start + step) % 8000).find(is_free).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
