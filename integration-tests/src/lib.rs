@@ -5,6 +5,7 @@ pub mod authority;
 pub mod collector;
 pub mod otlp;
 pub mod received;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
