@@ -16,9 +16,50 @@ use anyhow::{Context as _, Result, bail};
 /// First argument of a program of this folder that runs as a child of itself.
 pub const CHILD: &str = "child";
 /// The names of all measurements: each program knows the others' and leaves them to them.
-const NAMES: [&str; 4] = ["stub", "sql", "setup", "sqlite"];
+const NAMES: [&str; 5] = ["stub", "sql", "kafka", "setup", "sqlite"];
 /// How many threads call at once where that is measured.
 pub const THREADS: u32 = 8;
+
+/// More than the calls at each of which a late provider is asked for, and a multiple of the
+/// distance between two later ones.
+pub const WARM_UP: u32 = 1280;
+/// Calls of one contender in a row.
+pub const CALLS: u32 = 64_000;
+const CALLS_COUNTED: u32 = 6_400;
+const ROUNDS: usize = 31;
+
+/// Two that do and tell the same, in one state of the providers, warmed up.
+pub trait Pair {
+    /// Calls ours so many times.
+    fn run_ours(&self, calls: u32);
+    /// Calls the bare SDK so many times.
+    fn run_bare(&self, calls: u32);
+
+    /// What a child of the program does under callgrind.
+    fn run(&self, who: &str, calls: u32) {
+        uncounted(|| if who == "ours" { self.run_ours(calls) } else { self.run_bare(calls) });
+    }
+}
+
+/// The head of what [`compared`] gives.
+pub const COMPARED: &str =
+    "ns | bare | ratio | instructions | bare | ratio | allocations in 10 000 calls | bare";
+
+/// Cells of a table: time, instructions, by a child of `measurement`, `who` and `case`, and
+/// allocations.
+pub fn compared(measurement: &str, case: &[&str], pair: &impl Pair) -> Result<Vec<String>> {
+    let (ours, bare) = (|calls| pair.run_ours(calls), |calls| pair.run_bare(calls));
+    let times = nanoseconds([&ours, &bare], ROUNDS, CALLS).map(Some);
+    let count = |who| instructions(&[&[measurement, who], case].concat(), None, CALLS_COUNTED);
+    let mut row = Vec::new();
+    for [ours, bare] in [times, [count("ours")?, count("bare")?]] {
+        let ratio = ours.zip(bare).map(|(ours, bare)| ours / bare);
+        row.extend([cell(ours, 0), cell(bare, 0), cell(ratio, 2)]);
+    }
+    row.push(allocations(|| ours(10_000)).0.to_string());
+    row.push(allocations(|| bare(10_000)).0.to_string());
+    Ok(row)
+}
 
 /// Whether a program that measures `own` was asked to do so; an error if the name is nobody's.
 pub fn wanted(own: &str, arguments: &[String]) -> Result<bool> {
@@ -165,7 +206,7 @@ pub fn table(title: &str, head: &str, rows: &[Vec<String>]) {
 #[macro_export]
 macro_rules! providers {
     ($name:ident, $api:ident, $sdk:ident) => {
-        mod $name {
+        pub(crate) mod $name {
             use std::time::Duration;
 
             use $sdk::error::OTelSdkResult;
@@ -189,7 +230,7 @@ macro_rules! providers {
                 }
             }
 
-            pub(super) fn new(sampled: bool) -> (SdkTracerProvider, SdkMeterProvider) {
+            pub(crate) fn new(sampled: bool) -> (SdkTracerProvider, SdkMeterProvider) {
                 let sampler = if sampled { Sampler::AlwaysOn } else { Sampler::AlwaysOff };
                 let tracer = SdkTracerProvider::builder().with_sampler(sampler);
                 let reader = PeriodicReader::builder(InMemoryMetricExporter::default())

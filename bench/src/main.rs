@@ -1,6 +1,7 @@
-//! The measurements `stub`, `sql` and `setup`.
+//! The measurements `stub`, `sql`, `kafka` and `setup`.
 
 mod bare;
+mod kafka;
 #[cfg(feature = "setup")]
 mod setup;
 mod sql;
@@ -16,6 +17,9 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [CHILD, stub::NAME, who, state, calls] => stub::child(who, state, calls.parse()?),
         [CHILD, sql::NAME, ref case @ .., calls] => sql::child(case, calls.parse()?)?,
+        [CHILD, kafka::NAME, who, ref case @ .., calls] => {
+            kafka::child(who, case, calls.parse()?)?;
+        }
         #[cfg(feature = "setup")]
         [CHILD, setup::NAME, "burst", rate] => setup::child(Some(rate))?,
         #[cfg(feature = "setup")]
@@ -26,6 +30,9 @@ fn main() -> Result<()> {
             }
             if bench::wanted(sql::NAME, &arguments)? {
                 sql::measure()?;
+            }
+            if bench::wanted(kafka::NAME, &arguments)? {
+                kafka::measure()?;
             }
             #[cfg(feature = "setup")]
             if bench::wanted(setup::NAME, &arguments)? {

@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::thread;
 
 use anyhow::Result;
-use bench::{THREADS, allocations, cell, instructions, nanoseconds, poll_once, scaling, table};
+use bench::{
+    CALLS, COMPARED, Pair as _, THREADS, WARM_UP, cell, compared, poll_once, scaling, table,
+};
 use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider as _};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::{Context, ContextGuard, InstrumentationScope};
@@ -25,13 +27,6 @@ pub(crate) const SUMMARY: &str = "SELECT orders";
 pub(crate) const TEXT: &str =
     "SELECT id, customer, amount, placed FROM orders WHERE customer = $1 AND id <= $2";
 const _: () = assert!(TEXT.len() == 80);
-
-/// More than the calls at each of which a late provider is asked for, and a multiple of the
-/// distance between two later ones.
-const WARM_UP: u32 = 1280;
-const CALLS: u32 = 64_000;
-const CALLS_COUNTED: u32 = 6_400;
-const ROUNDS: usize = 31;
 
 pub(crate) enum Stub {}
 
@@ -94,7 +89,9 @@ impl Pair {
         pair.run_bare(WARM_UP);
         pair
     }
+}
 
+impl bench::Pair for Pair {
     fn run_ours(&self, calls: u32) {
         for _ in 0..calls {
             poll_once(pin!(call_ours(&self.ours)));
@@ -117,10 +114,7 @@ fn enter(state: &str) -> Option<ContextGuard> {
 pub(crate) fn child(who: &str, state: &str, calls: u32) {
     let _guard = enter(state);
     let pair = Pair::new(state);
-    bench::uncounted(|| match who {
-        "ours" => pair.run_ours(calls),
-        _ => pair.run_bare(calls),
-    });
+    pair.run(who, calls);
 }
 
 pub(crate) fn measure() -> Result<()> {
@@ -129,28 +123,20 @@ pub(crate) fn measure() -> Result<()> {
     for state in STATES {
         let _guard = enter(state);
         let pair = Pair::new(state);
-        let (ours, bare) = (|calls| pair.run_ours(calls), |calls| pair.run_bare(calls));
-        let [ours_time, bare_time] = nanoseconds([&ours, &bare], ROUNDS, CALLS).map(Some);
-        let ours_count = instructions(&[NAME, "ours", state], None, CALLS_COUNTED)?;
-        let bare_count = instructions(&[NAME, "bare", state], None, CALLS_COUNTED)?;
         let mut row = vec![state.to_owned()];
-        for (ours, bare) in [(ours_time, bare_time), (ours_count, bare_count)] {
-            let ratio = ours.zip(bare).map(|(ours, bare)| ours / bare);
-            row.extend([cell(ours, 0), cell(bare, 0), cell(ratio, 2)]);
-        }
-        row.push(allocations(|| ours(10_000)).0.to_string());
-        row.push(allocations(|| bare(10_000)).0.to_string());
+        row.extend(compared(NAME, &[state], &pair)?);
         costs.push(row);
         if matches!(state, "off" | "sampled") {
-            let ratios =
-                [scaling(ours, CALLS), scaling(bare, CALLS)].map(|ratio| cell(Some(ratio), 2));
+            let ratios = [
+                scaling(|calls| pair.run_ours(calls), CALLS),
+                scaling(|calls| pair.run_bare(calls), CALLS),
+            ];
+            let ratios = ratios.map(|ratio| cell(Some(ratio), 2));
             threads.push([state.to_owned()].into_iter().chain(ratios).collect());
         }
     }
     let title = "stub: one call, ours beside the bare SDK, with metrics in every state but off";
-    let head = "state | ns | bare | ratio | instructions | bare | ratio | allocations in 10 000 \
-                calls | bare";
-    table(title, head, &costs);
+    table(title, &format!("state | {COMPARED}"), &costs);
     let title = format!(
         "stub: calls per second of {THREADS} threads on one client, as a multiple of one thread's \
          ({} processors)",
@@ -161,13 +147,31 @@ pub(crate) fn measure() -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use opentelemetry::KeyValue;
     use otel_testing::Capture;
 
     use super::*;
+
+    /// What is worth comparing of everything that was told.
+    pub(crate) fn told(capture: &Capture) -> [BTreeSet<String>; 2] {
+        let facts = |attributes: &[KeyValue]| {
+            let told = attributes.iter().map(|fact| format!("{}={}", fact.key, fact.value));
+            told.collect::<BTreeSet<_>>()
+        };
+        let spans = capture.spans().into_iter().map(|span| {
+            let links = span.links.iter().map(|link| link.span_context.span_id());
+            let links = links.collect::<Vec<_>>();
+            format!("{} {:?} {:?} {links:?}", span.name, span.span_kind, facts(&span.attributes))
+        });
+        let metrics = capture.metrics().into_iter().map(|metric| {
+            let points = metric.points.iter().map(|point| facts(&point.attributes));
+            format!("{} {} {:?}", metric.name, metric.unit, points.collect::<Vec<_>>())
+        });
+        [spans.collect(), metrics.collect()]
+    }
 
     /// Else the two would not be worth comparing.
     #[test]
@@ -182,17 +186,7 @@ mod tests {
                 let bare = Bare::new(tracer, &capture.meter_provider().meter("bare"));
                 poll_once(pin!(bare.run(stub())));
             }
-            let told = |attributes: &[KeyValue]| {
-                let told = attributes.iter().map(|fact| format!("{}={}", fact.key, fact.value));
-                told.collect::<BTreeSet<_>>()
-            };
-            let spans = capture.spans().into_iter();
-            let spans = spans.map(|span| (span.name, span.span_kind, told(&span.attributes)));
-            let metrics = capture.metrics().into_iter().map(|metric| {
-                let points = metric.points.iter().map(|point| told(&point.attributes));
-                (metric.name, metric.unit, points.collect::<Vec<_>>())
-            });
-            (spans.collect::<Vec<_>>(), metrics.collect::<Vec<_>>())
+            told(&capture)
         });
         assert_eq!(ours, bare);
     }

@@ -21,7 +21,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::baggage::{Baggage, BaggageExt as _};
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
@@ -323,7 +323,7 @@ impl Shared {
         if own.baggage().is_empty() {
             return self.telemetry.inject(context, message);
         }
-        let baggage: Vec<_> = delivery::pairs(own).collect();
+        let baggage: Baggage = delivery::entries(own).collect();
         self.telemetry.inject(&context.with_baggage(baggage), message);
     }
 }

@@ -13,8 +13,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use otel_core::Telemetry;
 use otel_core::propagation::{
-    ByteCarrier, ByteHeaders as _, ByteHeadersMut as _, StringCarrier, StringHeaders as _,
-    StringHeadersMut as _,
+    ByteCarrier, ByteHeaders as _, StringCarrier, StringHeaders as _, StringHeadersMut as _,
 };
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -21,6 +21,8 @@ enum Measurement {
     Stub,
     /// The analysis of statements, beside a tokenizer
     Sql,
+    /// A step of a message whose driver does nothing, beside the bare SDK
+    Kafka,
     /// What `otel_setup::init!` adds to a process, and what leaves it
     Setup,
     /// A query on SQLite, beside sqlx-otel
@@ -32,6 +34,7 @@ impl Measurement {
         match self {
             Self::Stub => "stub",
             Self::Sql => "sql",
+            Self::Kafka => "kafka",
             Self::Setup => "setup",
             Self::Sqlite => "sqlite",
         }
@@ -45,8 +48,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     // What is not asked for is not built: the peers bring a database with them.
     let programs = match options.measurement {
         None => &[ours, peers][..],
-        Some(Measurement::Stub | Measurement::Sql | Measurement::Setup) => &[ours],
         Some(Measurement::Sqlite) => &[peers],
+        Some(_) => &[ours],
     };
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let mut code = ExitCode::SUCCESS;

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opentelemetry::Context;
-use opentelemetry::baggage::{Baggage, BaggageExt as _, KeyValueMetadata};
+use opentelemetry::baggage::{Baggage, BaggageExt as _, BaggageMetadata};
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{FutureExt as _, Link, SpanContext, TraceContextExt as _};
+use opentelemetry::{Context, Key, StringValue};
 
 use super::{Shared, span_of};
 use crate::options::{InboundBaggage, Options, ProcessParent};
@@ -48,8 +48,9 @@ impl Shared {
             InboundBaggage::Drop => creation.with_cleared_baggage(),
             InboundBaggage::Only(names) => {
                 let names = names.iter().map(String::as_str);
-                let wanted = names.filter_map(|name| pair(name, creation.baggage()));
-                creation.with_baggage(wanted.collect::<Vec<_>>())
+                let carried = entries(&creation)
+                    .filter(|(name, _)| names.clone().any(|it| it == name.as_str()));
+                creation.with_baggage(carried.collect::<Baggage>())
             }
         };
         let brings = span_of(&creation).is_some() || !creation.baggage().is_empty();
@@ -58,14 +59,11 @@ impl Shared {
     }
 }
 
-pub(super) fn pairs(context: &Context) -> impl Iterator<Item = KeyValueMetadata> {
-    let baggage = context.baggage();
-    baggage.iter().filter_map(move |(name, _)| pair(name.as_str(), baggage))
-}
-
-fn pair(name: &str, baggage: &Baggage) -> Option<KeyValueMetadata> {
-    let (value, more) = baggage.get_with_metadata(name)?;
-    Some(KeyValueMetadata::new(name.to_owned(), value.clone(), more.as_str()))
+/// The baggage of a context, which cannot be cloned as a whole.
+pub(super) fn entries(
+    context: &Context,
+) -> impl Iterator<Item = (Key, (StringValue, BaggageMetadata))> {
+    context.baggage().iter().map(|(name, value)| (name.clone(), value.clone()))
 }
 
 /// A message that carried this span: for those who settle by what they have noted of it.
@@ -144,8 +142,8 @@ impl Inner {
         if self.creation.baggage().is_empty() {
             return context.clone();
         }
-        let all: Vec<_> = pairs(context).chain(pairs(&self.creation)).collect();
-        context.with_baggage(all)
+        let all = entries(context).chain(entries(&self.creation));
+        context.with_baggage(all.collect::<Baggage>())
     }
 }
 
