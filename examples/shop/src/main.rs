@@ -1,8 +1,12 @@
-//! A shop and its customer: an HTTP service over a database, and a client that places three orders,
-//! each of which is one trace from the client to the database. With `--serve` the service alone.
+//! A shop, its customer and its warehouse: an HTTP service over a database and a broker, a client that
+//! places three orders, and a consumer that ships them. Each order is one trace, from the client to the
+//! warehouse. With `--serve` the customers are yours; with `--kafka` each part can be a process.
 
+mod broker;
 mod client;
+mod database;
 mod service;
+mod warehouse;
 
 use std::io::{self, Write as _, stderr, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,17 +14,28 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use otel_kafka::producer::Producer as _;
 use otel_setup::Exporter;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot::{self, Sender};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{task::JoinHandle, time::timeout, try_join};
+
+use crate::broker::Broker;
+use crate::service::Shop;
+use crate::warehouse::UnderWay;
 
 /// Places three orders at a small shop and shows the trace of each
 #[derive(Parser)]
 struct Arguments {
+    /// Only a part of it; the other is another process
+    #[arg(requires = "kafka")]
+    part: Option<Part>,
+    /// Send the orders to the warehouse through this Kafka and not through one that is played
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
     /// Keep the stock in this database and not in memory: postgres://user:password@host:port/name
     /// or sqlite:file.db?mode=rwc
     #[arg(long, value_name = "URL")]
@@ -32,6 +47,17 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    /// The service and its customers
+    Orders,
+    /// What ships the orders, until Ctrl-C or SIGTERM
+    Warehouse,
+}
+
+/// What has begun gets so long to come to its end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const NEXT: &str = "\
 Next: cargo run -p shop -- --html trace.html      the same in your browser; or --serve, and order yourself
@@ -46,6 +72,9 @@ async fn main() -> ExitCode {
     // already, as the driver tells, is no news.
     let mut builder = otel_setup::builder().default_exporters([Exporter::Console]);
     builder = builder.filter("info,sqlx=warn");
+    if arguments.part == Some(Part::Warehouse) {
+        builder = builder.service_name("warehouse");
+    }
     if let Some(page) = &arguments.html {
         builder = builder.html(page);
     }
@@ -72,8 +101,40 @@ fn tell(answers: &[String]) -> Result<()> {
 }
 
 async fn run(arguments: &Arguments) -> Result<Vec<String>> {
-    let pool = service::open(arguments.database.as_deref().unwrap_or("sqlite::memory:")).await?;
-    let routes = service::routes(pool.clone());
+    let url = arguments.database.as_deref().unwrap_or("sqlite::memory:");
+    let pool = database::open(url).await?;
+    let broker = Broker::open(arguments.kafka.as_deref()).await?;
+    let under_way = UnderWay::default();
+    let shop = Shop { pool: pool.clone(), producer: broker.producer()?, under_way };
+    let answers = match arguments.part {
+        Some(Part::Orders) => sell(arguments, &shop).await?,
+        Some(Part::Warehouse) => {
+            let stop = otel_setup::until_signal();
+            warehouse::work(broker.consumer()?, &pool, &shop.under_way, stop).await?;
+            Vec::new()
+        }
+        None => {
+            let (stop, stopped) = oneshot::channel::<()>();
+            let stopped = async { _ = stopped.await };
+            let selling = async {
+                let answers = sell(arguments, &shop).await?;
+                // The broker that is played ends with this process: all that was sold is shipped.
+                let mut under_way = shop.under_way.subscribe();
+                _ = timeout(PATIENCE, under_way.wait_for(|numbers| numbers.is_empty())).await;
+                drop(stop);
+                Ok(answers)
+            };
+            let working = warehouse::work(broker.consumer()?, &pool, &shop.under_way, stopped);
+            try_join!(selling, working)?.0
+        }
+    };
+    pool.close().await;
+    Ok(answers)
+}
+
+/// The service, and its own customer if no other is to come.
+async fn sell(arguments: &Arguments, shop: &Shop) -> Result<Vec<String>> {
+    let routes = service::routes(shop.clone());
     let address = arguments.serve.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
     let taken = || format!("{address} is not to be had: give --serve another one");
     let listener = TcpListener::bind(address).await.with_context(taken)?;
@@ -81,7 +142,8 @@ async fn run(arguments: &Arguments) -> Result<Vec<String>> {
         Some(_) => serve(listener, routes).await?,
         None => orders(listener, routes).await?,
     };
-    pool.close().await;
+    // Orders are answered when the broker has them: here are those whose customers went away.
+    shop.producer.flush(PATIENCE).context("the last orders are not sent")?;
     Ok(answers)
 }
 
@@ -100,7 +162,7 @@ async fn serve(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
     // `main` goes on to the guard, and the spans of the last requests arrive as well.
     otel_setup::until_signal().await;
     drop(stop);
-    if let Ok(ended) = timeout(Duration::from_secs(10), server).await {
+    if let Ok(ended) = timeout(PATIENCE, server).await {
         ended??;
     }
     Ok(Vec::new())
