@@ -18,7 +18,8 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, SpanExporter as _, SpanProcessor as _,
+    SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, SpanExporter as _,
+    SpanProcessor as _,
 };
 use otel_setup::console::{self, Style, Waterfall};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, bail};
 use otel_kafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use otel_kafka::client::DefaultClientContext;
 use otel_kafka::consumer::Consumer as _;
@@ -15,55 +15,60 @@ use otel_kafka::{ClientConfig, FutureProducer, StreamConsumer};
 pub(crate) const TOPIC: &str = "shop-orders";
 
 pub(crate) struct Broker {
-    servers: String,
+    config: ClientConfig,
     /// Plays as long as it lives.
     mock: Option<MockCluster<'static, DefaultProducerContext>>,
 }
 
 impl Broker {
-    /// Where there is a topic for the orders.
     pub(crate) async fn open(kafka: Option<&str>) -> Result<Self> {
+        let mut config = ClientConfig::new();
         let Some(kafka) = kafka else {
             let mock = MockCluster::new(1)?;
             mock.create_topic(TOPIC, 1, 1)?;
-            return Ok(Self { servers: mock.bootstrap_servers(), mock: Some(mock) });
+            config.set("bootstrap.servers", mock.bootstrap_servers());
+            return Ok(Self { config, mock: Some(mock) });
         };
-        let broker = Self { servers: kafka.to_owned(), mock: None };
-        let admin: AdminClient<DefaultClientContext> = broker.client().create()?;
+        let admin: AdminClient<DefaultClientContext> =
+            config.set("bootstrap.servers", kafka).create()?;
         let topic = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(-1));
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
-        match admin.create_topics([&topic], &options).await.context(SILENT)?.pop() {
-            Some(Err((_, code))) if code != TopicAlreadyExists => Err(anyhow!(code)).context(REFUSES),
-            _ => Ok(broker),
+        let made = admin.create_topics([&topic], &options).await.context(SILENT)?;
+        match made.first() {
+            Some(Err((_, code))) if *code != TopicAlreadyExists => bail!("{REFUSES} ({code})"),
+            _ => Ok(Self { config, mock: None }),
         }
     }
 
-    fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers);
-        config
-    }
-
-    /// Everything done with it is traced: created by its configuration, as rdkafka's own.
+    /// What is created by a configuration, as rdkafka's own is, is traced.
     pub(crate) fn producer(&self) -> Result<FutureProducer> {
-        let mut config = self.client();
-        // A customer waits: no message is kept back for a fuller batch, none tried for minutes.
+        let mut config = self.config.clone();
+        // A customer waits: no message is kept for a fuller batch, none is tried for minutes.
         config.set("linger.ms", "0").set("message.timeout.ms", "5000");
         Ok(config.create()?)
     }
 
     pub(crate) fn consumer(&self) -> Result<StreamConsumer> {
-        let mut config = self.client();
+        let mut config = self.config.clone();
         config.set("group.id", "shop-warehouse").set("auto.offset.reset", "earliest");
-        // What is shipped is committed, and not what was received.
+        // What is shipped is committed, not what was received.
         config.set("enable.auto.commit", "false");
         if self.mock.is_some() {
-            // Who plays is slow at joining in the usual protocol, and at messages that come later.
-            config.set("group.protocol", "consumer").set("fetch.wait.max.ms", "10");
+            // Who plays takes seconds to let a member of the older protocol join its group.
+            config.set("group.protocol", "consumer").set("fetch.wait.max.ms", "5");
         }
         let consumer: StreamConsumer = config.create()?;
         consumer.subscribe(&[TOPIC])?;
         Ok(consumer)
+    }
+
+    /// Whether nothing is lost if this process ends: a broker that is played ends with it.
+    pub(crate) fn keeps(&self, consumer: &StreamConsumer) -> Result<bool> {
+        let Some(_) = self.mock else { return Ok(true) };
+        let (_, end) = consumer.fetch_watermarks(TOPIC, 0, Duration::from_secs(5))?;
+        let committed = consumer.committed(Duration::from_secs(5))?;
+        let committed = committed.elements().first().and_then(|it| it.offset().to_raw());
+        Ok(committed.unwrap_or(0).max(0) >= end)
     }
 }
 

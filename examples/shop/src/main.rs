@@ -16,16 +16,16 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use clap::{Parser, ValueEnum};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use otel_kafka::producer::Producer as _;
+use otel_kafka::{consumer::Consumer as _, producer::Producer as _};
 use otel_setup::Exporter;
+use otel_sqlx::AnyPool;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot::{self, Sender};
-use tokio::{task::JoinHandle, time::timeout, try_join};
+use tokio::time::{sleep, timeout};
+use tokio::{task::JoinHandle, try_join};
 
 use crate::broker::Broker;
-use crate::service::Shop;
-use crate::warehouse::UnderWay;
 
 /// Places three orders at a small shop and shows the trace of each
 #[derive(Parser)]
@@ -62,6 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const NEXT: &str = "\
 Next: cargo run -p shop -- --html trace.html      the same in your browser; or --serve, and order yourself
       cargo run -p shop -- --database postgres://user:password@localhost/name      a real database
+      cargo run -p shop -- --kafka localhost:9092      a real broker; with `orders` and `warehouse` in two terminals
       OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp cargo run -p shop      to a collector";
 
 #[tokio::main]
@@ -101,30 +102,26 @@ fn tell(answers: &[String]) -> Result<()> {
 }
 
 async fn run(arguments: &Arguments) -> Result<Vec<String>> {
-    let url = arguments.database.as_deref().unwrap_or("sqlite::memory:");
-    let pool = database::open(url).await?;
+    let pool = database::open(arguments.database.as_deref().unwrap_or("sqlite::memory:")).await?;
     let broker = Broker::open(arguments.kafka.as_deref()).await?;
-    let under_way = UnderWay::default();
-    let shop = Shop { pool: pool.clone(), producer: broker.producer()?, under_way };
     let answers = match arguments.part {
-        Some(Part::Orders) => sell(arguments, &shop).await?,
+        Some(Part::Orders) => sell(arguments, &pool, &broker).await?,
         Some(Part::Warehouse) => {
-            let stop = otel_setup::until_signal();
-            warehouse::work(broker.consumer()?, &pool, &shop.under_way, stop).await?;
-            Vec::new()
+            let (consumer, stop) = (broker.consumer()?, otel_setup::until_signal());
+            warehouse::work(&consumer, &pool, stop).await.map(|()| Vec::new())?
         }
         None => {
             let (stop, stopped) = oneshot::channel::<()>();
-            let stopped = async { _ = stopped.await };
+            let consumer = broker.consumer()?;
             let selling = async {
-                let answers = sell(arguments, &shop).await?;
-                // The broker that is played ends with this process: all that was sold is shipped.
-                let mut under_way = shop.under_way.subscribe();
-                _ = timeout(PATIENCE, under_way.wait_for(|numbers| numbers.is_empty())).await;
+                // Or the first trace would show how the warehouse joins its group.
+                until(|| Ok(consumer.assignment()?.count() > 0)).await?;
+                let answers = sell(arguments, &pool, &broker).await?;
+                until(|| broker.keeps(&consumer)).await?;
                 drop(stop);
                 Ok(answers)
             };
-            let working = warehouse::work(broker.consumer()?, &pool, &shop.under_way, stopped);
+            let working = warehouse::work(&consumer, &pool, async { _ = stopped.await });
             try_join!(selling, working)?.0
         }
     };
@@ -132,9 +129,10 @@ async fn run(arguments: &Arguments) -> Result<Vec<String>> {
     Ok(answers)
 }
 
-/// The service, and its own customer if no other is to come.
-async fn sell(arguments: &Arguments, shop: &Shop) -> Result<Vec<String>> {
-    let routes = service::routes(shop.clone());
+/// The service, and its customer if nobody else is to come.
+async fn sell(arguments: &Arguments, pool: &AnyPool, broker: &Broker) -> Result<Vec<String>> {
+    let producer = broker.producer()?;
+    let routes = service::routes((pool.clone(), producer.clone()));
     let address = arguments.serve.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
     let taken = || format!("{address} is not to be had: give --serve another one");
     let listener = TcpListener::bind(address).await.with_context(taken)?;
@@ -142,9 +140,20 @@ async fn sell(arguments: &Arguments, shop: &Shop) -> Result<Vec<String>> {
         Some(_) => serve(listener, routes).await?,
         None => orders(listener, routes).await?,
     };
-    // Orders are answered when the broker has them: here are those whose customers went away.
-    shop.producer.flush(PATIENCE).context("the last orders are not sent")?;
+    // What is answered is sent; here are the orders whose customers went away.
+    producer.flush(PATIENCE).context("the last orders are not sent")?;
     Ok(answers)
+}
+
+/// Waits until it is so, though not for ever.
+async fn until(is_so: impl Fn() -> Result<bool>) -> Result<()> {
+    let waiting = async {
+        while !is_so()? {
+            sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or(Ok(()))
 }
 
 /// A server that finishes its requests and ends once the sender is dropped.

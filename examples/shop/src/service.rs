@@ -10,23 +10,24 @@ use opentelemetry_instrumentation_tower::http::server::Layer;
 use otel_kafka::FutureProducer;
 use otel_kafka::producer::FutureRecord;
 use otel_sqlx::AnyPool;
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
 use crate::broker::TOPIC;
-use crate::warehouse::UnderWay;
 
-#[derive(serde::Deserialize, serde::Serialize)]
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Order {
+    /// Which one it is, also for those who are told of it twice.
+    #[serde(default = "number")]
+    pub(crate) number: String,
     pub(crate) item: String,
     pub(crate) quantity: NonZeroU32,
 }
 
-#[derive(Clone)]
-pub(crate) struct Shop {
-    pub(crate) pool: AnyPool,
-    pub(crate) producer: FutureProducer,
-    pub(crate) under_way: UnderWay,
+fn number() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
+
+type Shop = (AnyPool, FutureProducer);
 
 pub(crate) fn routes(shop: Shop) -> Router {
     // Opens a span of kind SERVER for each request, as a child of the one in its headers, and keeps
@@ -35,8 +36,11 @@ pub(crate) fn routes(shop: Shop) -> Router {
     Router::new().route("/orders", post(order)).with_state(shop).layer(Layer::new())
 }
 
-async fn order(State(shop): State<Shop>, Json(order): Json<Order>) -> (StatusCode, String) {
-    let total = match sell(&shop.pool, &order).await {
+async fn order(
+    State((pool, producer)): State<Shop>,
+    Json(order): Json<Order>,
+) -> (StatusCode, String) {
+    let total = match sell(&pool, &order).await {
         Ok(total) => total,
         Err(sqlx::Error::RowNotFound) => return (StatusCode::NOT_FOUND, "no such item".into()),
         Err(sqlx::Error::Database(error)) if error.is_check_violation() => {
@@ -45,11 +49,11 @@ async fn order(State(shop): State<Shop>, Json(order): Json<Order>) -> (StatusCod
         Err(_) => return (StatusCode::INTERNAL_SERVER_ERROR, "the database failed".into()),
     };
     // An order is accepted when it is in the database and the broker has its message: the customer
-    // waits for both, for a round trip more. In this order, because what is sent cannot be rolled
-    // back. If the broker fails in between, the customer hears of it, and the order is kept: a shop
-    // that has to deliver it all the same writes the message into the database as well (an outbox),
-    // and lets somebody else send it.
-    match tell_warehouse(&shop, &order).await {
+    // waits a round trip more for that. The database comes first, because a message cannot be rolled
+    // back. Should the broker fail in between, the customer is told, and the order is kept; who has to
+    // deliver it all the same writes the message into that transaction, too (an outbox), to be sent
+    // by somebody else.
+    match tell_warehouse(&producer, &order).await {
         Ok(()) => (StatusCode::CREATED, format!("sold for {total}")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the warehouse cannot be told".into()),
     }
@@ -57,7 +61,7 @@ async fn order(State(shop): State<Shop>, Json(order): Json<Order>) -> (StatusCod
 
 /// No line of it is for telemetry. Dropped at a `?`, a transaction is rolled back, and that is a span
 /// too; so is the statement that failed, with the code of the database.
-async fn sell(pool: &AnyPool, Order { item, quantity }: &Order) -> sqlx::Result<i64> {
+async fn sell(pool: &AnyPool, Order { item, quantity, .. }: &Order) -> sqlx::Result<i64> {
     let quantity = i64::from(quantity.get());
     let mut transaction = pool.begin().await?;
     let select = sqlx::query_scalar("SELECT price FROM shop_stock WHERE item = $1").bind(item);
@@ -71,14 +75,10 @@ async fn sell(pool: &AnyPool, Order { item, quantity }: &Order) -> sqlx::Result<
     Ok(total)
 }
 
-/// Nor of this one: the trace goes along in the headers of the message.
-async fn tell_warehouse(shop: &Shop, order: &Order) -> Result<()> {
-    let number = Uuid::new_v4().to_string();
+/// Nor of this one: the headers of the message take the trace along.
+async fn tell_warehouse(producer: &FutureProducer, order: &Order) -> Result<()> {
     let payload = serde_json::to_string(order)?;
-    shop.under_way.send_modify(|numbers| _ = numbers.insert(number.clone()));
-    let record = FutureRecord::to(TOPIC).key(&number).payload(&payload);
-    let sent = shop.producer.send(record, Duration::ZERO).await;
-    sent.inspect_err(|_| shop.under_way.send_modify(|numbers| _ = numbers.remove(&number)))
-        .map_err(|(error, _)| error)?;
+    let record = FutureRecord::to(TOPIC).key(&order.number).payload(&payload);
+    producer.send(record, Duration::ZERO).await.map_err(|(error, _)| error)?;
     Ok(())
 }
