@@ -32,10 +32,12 @@ impl Broker {
         let admin: AdminClient<DefaultClientContext> =
             config.set("bootstrap.servers", kafka).create()?;
         let topic = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(-1));
-        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let made = admin.create_topics([&topic], &options).await.context(SILENT)?;
         match made.first() {
-            Some(Err((_, code))) if *code != TopicAlreadyExists => bail!("{REFUSES} ({code})"),
+            Some(Err((_, code))) if *code != TopicAlreadyExists => {
+                bail!("the broker makes no topic: {code}")
+            }
             _ => Ok(Self { config, mock: None }),
         }
     }
@@ -61,16 +63,20 @@ impl Broker {
         consumer.subscribe(&[TOPIC])?;
         Ok(consumer)
     }
-
-    /// Whether nothing is lost if this process ends: a broker that is played ends with it.
-    pub(crate) fn keeps(&self, consumer: &StreamConsumer) -> Result<bool> {
-        let Some(_) = self.mock else { return Ok(true) };
-        let (_, end) = consumer.fetch_watermarks(TOPIC, 0, Duration::from_secs(5))?;
-        let committed = consumer.committed(Duration::from_secs(5))?;
-        let committed = committed.elements().first().and_then(|it| it.offset().to_raw());
-        Ok(committed.unwrap_or(0).max(0) >= end)
-    }
 }
 
+/// Whether all that was sent is committed.
+pub(crate) fn is_done(consumer: &StreamConsumer) -> Result<bool> {
+    let committed = consumer.committed(PATIENCE)?;
+    for place in committed.elements() {
+        let (start, end) = consumer.fetch_watermarks(TOPIC, place.partition(), PATIENCE)?;
+        if start < end && place.offset().to_raw() < Some(end) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How long a broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 const SILENT: &str = "no broker answers at --kafka: start it, or correct host and port";
-const REFUSES: &str = "the broker refuses to make the topic shop-orders: make it yourself";

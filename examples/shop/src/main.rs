@@ -1,6 +1,5 @@
-//! A shop, its customer and its warehouse: an HTTP service over a database and a broker, a client that
-//! places three orders, and a consumer that ships them. Each order is one trace, from the client to the
-//! warehouse. With `--serve` the customers are yours; with `--kafka` each part can be a process.
+//! A shop, its customer and its warehouse: a service over a database and a broker, a client that places
+//! three orders, and a consumer that ships them. Each order is one trace, across all of them.
 
 mod broker;
 mod client;
@@ -8,22 +7,19 @@ mod database;
 mod service;
 mod warehouse;
 
-use std::io::{self, Write as _, stderr, stdout};
+use std::io::{Write as _, stderr, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
-use axum::Router;
 use clap::{Parser, ValueEnum};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use otel_kafka::{consumer::Consumer as _, producer::Producer as _};
 use otel_setup::Exporter;
 use otel_sqlx::AnyPool;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot::{self, Sender};
 use tokio::time::{sleep, timeout};
-use tokio::{task::JoinHandle, try_join};
+use tokio::{sync::oneshot, try_join};
 
 use crate::broker::Broker;
 
@@ -48,11 +44,11 @@ struct Arguments {
     html: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
+#[derive(Clone, PartialEq, ValueEnum)]
 enum Part {
-    /// The service and its customers
+    /// The service and its customer
     Orders,
-    /// What ships the orders, until Ctrl-C or SIGTERM
+    /// The consumer, until Ctrl-C or SIGTERM
     Warehouse,
 }
 
@@ -85,20 +81,16 @@ async fn main() -> ExitCode {
     let result = run(&arguments).await;
     // Hands over what an exporter still holds: without it, a program loses its last spans.
     let flushed = guard.shutdown().await.context("the last spans are lost");
-    let told = result.and_then(|answers| tell(&answers));
+    // What the customer was answered, if there was one, and what to try next.
+    let told = result.and_then(|answers| match &answers[..] {
+        [] => Ok(()),
+        _ => Ok(writeln!(stdout(), "\n{}\n\n{NEXT}", answers.join("\n"))?),
+    });
     let Err(error) = told.and(flushed) else {
         return ExitCode::SUCCESS;
     };
     _ = writeln!(stderr(), "error: {error:#}");
     ExitCode::FAILURE
-}
-
-/// What the customer was answered, if there was one, and what to try next.
-fn tell(answers: &[String]) -> Result<()> {
-    if !answers.is_empty() {
-        writeln!(stdout(), "\n{}\n\n{NEXT}", answers.join("\n"))?;
-    }
-    Ok(())
 }
 
 async fn run(arguments: &Arguments) -> Result<Vec<String>> {
@@ -111,13 +103,14 @@ async fn run(arguments: &Arguments) -> Result<Vec<String>> {
             warehouse::work(&consumer, &pool, stop).await.map(|()| Vec::new())?
         }
         None => {
-            let (stop, stopped) = oneshot::channel::<()>();
             let consumer = broker.consumer()?;
+            let (stop, stopped) = oneshot::channel::<()>();
             let selling = async {
                 // Or the first trace would show how the warehouse joins its group.
                 until(|| Ok(consumer.assignment()?.count() > 0)).await?;
                 let answers = sell(arguments, &pool, &broker).await?;
-                until(|| broker.keeps(&consumer)).await?;
+                // A broker that is played ends with this process, and what it has with it.
+                until(|| broker::is_done(&consumer)).await?;
                 drop(stop);
                 Ok(answers)
             };
@@ -129,18 +122,32 @@ async fn run(arguments: &Arguments) -> Result<Vec<String>> {
     Ok(answers)
 }
 
-/// The service, and its customer if nobody else is to come.
+/// The service, until its own customer is served, or those of others.
 async fn sell(arguments: &Arguments, pool: &AnyPool, broker: &Broker) -> Result<Vec<String>> {
     let producer = broker.producer()?;
     let routes = service::routes((pool.clone(), producer.clone()));
     let address = arguments.serve.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
     let taken = || format!("{address} is not to be had: give --serve another one");
     let listener = TcpListener::bind(address).await.with_context(taken)?;
-    let answers = match arguments.serve {
-        Some(_) => serve(listener, routes).await?,
-        None => orders(listener, routes).await?,
-    };
-    // What is answered is sent; here are the orders whose customers went away.
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async { _ = stopped.await });
+    let server = tokio::spawn(server.into_future());
+    let mut answers = Vec::new();
+    if arguments.serve.is_none() {
+        answers = client::order(address).await?;
+    } else {
+        let order = json!({ "item": "lamp", "quantity": 2 });
+        writeln!(stdout(), "curl http://{address}/orders --json '{order}'")?;
+        // A rolling update ends a service by SIGTERM. What it has begun it finishes, within a bound,
+        // then `main` goes on to the guard, and the spans of the last requests arrive as well.
+        otel_setup::until_signal().await;
+    }
+    drop(stop);
+    if let Ok(ended) = timeout(PATIENCE, server).await {
+        ended??;
+    }
+    // What was answered is sent already; these are orders whose customers went away.
     producer.flush(PATIENCE).context("the last orders are not sent")?;
     Ok(answers)
 }
@@ -154,40 +161,4 @@ async fn until(is_so: impl Fn() -> Result<bool>) -> Result<()> {
         Ok(())
     };
     timeout(PATIENCE, waiting).await.unwrap_or(Ok(()))
-}
-
-/// A server that finishes its requests and ends once the sender is dropped.
-fn start(listener: TcpListener, routes: Router) -> (Sender<()>, JoinHandle<io::Result<()>>) {
-    let (stop, stopped) = oneshot::channel();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async { _ = stopped.await });
-    (stop, tokio::spawn(server.into_future()))
-}
-
-async fn serve(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
-    let url = format!("http://{}/orders", listener.local_addr()?);
-    writeln!(stdout(), "curl {url} --json '{}'", json!({ "item": "lamp", "quantity": 2 }))?;
-    let (stop, server) = start(listener, routes);
-    // A rolling update ends a service by SIGTERM. What it has begun it finishes, within a bound, then
-    // `main` goes on to the guard, and the spans of the last requests arrive as well.
-    otel_setup::until_signal().await;
-    drop(stop);
-    if let Ok(ended) = timeout(PATIENCE, server).await {
-        ended??;
-    }
-    Ok(Vec::new())
-}
-
-async fn orders(listener: TcpListener, routes: Router) -> Result<Vec<String>> {
-    let address = listener.local_addr()?;
-    let (stop, server) = start(listener, routes);
-    let http = Client::builder(TokioExecutor::new()).build_http();
-    let mut answers = Vec::new();
-    for (item, quantity) in [("lamp", 2), ("chair", 1), ("lamp", 50)] {
-        let order = json!({ "item": item, "quantity": quantity });
-        let answer = client::send(&http, address, &order).await?;
-        answers.push(format!("{quantity} x {item}: {answer}"));
-    }
-    drop((http, stop));
-    server.await??;
-    Ok(answers)
 }

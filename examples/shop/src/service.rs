@@ -48,11 +48,10 @@ async fn order(
         }
         Err(_) => return (StatusCode::INTERNAL_SERVER_ERROR, "the database failed".into()),
     };
-    // An order is accepted when it is in the database and the broker has its message: the customer
-    // waits a round trip more for that. The database comes first, because a message cannot be rolled
-    // back. Should the broker fail in between, the customer is told, and the order is kept; who has to
-    // deliver it all the same writes the message into that transaction, too (an outbox), to be sent
-    // by somebody else.
+    // Accepted is what is in the database and has its message at the broker: the customer waits for
+    // that, a round trip more. The message comes last, because it cannot be rolled back. If the broker
+    // fails, the order is kept and the customer told; who has to deliver it all the same writes the
+    // message into the transaction, too, to be sent by somebody else: an outbox.
     match tell_warehouse(&producer, &order).await {
         Ok(()) => (StatusCode::CREATED, format!("sold for {total}")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the warehouse cannot be told".into()),

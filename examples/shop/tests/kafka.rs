@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::Output;
 
 use integration_tests::collector::{Collector, Setup};
@@ -33,9 +34,8 @@ fn tree<'s>(spans: &[&'s Span]) -> String {
         });
         let service = span.resource["service.name"].as_str().expect("a name");
         let (indent, name, kind) = (depth(span), &span.name, &span.kind);
-        text += &format!("{:indent$}{name} - {service} {kind:?}", "");
-        text.extend(links);
-        text.push('\n');
+        let links: String = links.collect();
+        writeln!(text, "{:indent$}{name} - {service} {kind:?}{links}", "").expect("a text");
         waiting.extend(sorted.iter().rev().filter(|it| it.parent_id == span.span_id));
     }
     text
