@@ -205,7 +205,7 @@ fn spans_that_are_not_sampled_are_not_shown() {
             name: &str,
             _: &SpanKind,
             _: &[KeyValue],
-            _: &[opentelemetry::trace::Link],
+            _: &[Link],
         ) -> SamplingResult {
             let decision = if name == "kept" {
                 SamplingDecision::RecordAndSample

@@ -16,15 +16,11 @@ use crate::broker::TOPIC;
 
 #[derive(Deserialize, Serialize)]
 pub(crate) struct Order {
-    /// Which one it is, also for those who are told of it twice.
-    #[serde(default = "number")]
+    /// Given by the shop: a warehouse that is told of an order twice knows it by that.
+    #[serde(default)]
     pub(crate) number: String,
     pub(crate) item: String,
     pub(crate) quantity: NonZeroU32,
-}
-
-fn number() -> String {
-    uuid::Uuid::new_v4().to_string()
 }
 
 type Shop = (AnyPool, FutureProducer);
@@ -38,8 +34,9 @@ pub(crate) fn routes(shop: Shop) -> Router {
 
 async fn order(
     State((pool, producer)): State<Shop>,
-    Json(order): Json<Order>,
+    Json(mut order): Json<Order>,
 ) -> (StatusCode, String) {
+    order.number = uuid::Uuid::new_v4().to_string();
     let total = match sell(&pool, &order).await {
         Ok(total) => total,
         Err(sqlx::Error::RowNotFound) => return (StatusCode::NOT_FOUND, "no such item".into()),

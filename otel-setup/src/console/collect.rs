@@ -14,7 +14,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::output::Output;
-use super::span::{name_service, service, shrink, weight};
+use super::span::{name_service, only_link, service, shrink, weight};
 use super::style::Style;
 use super::text;
 use super::tree::{Seen, Tree};
@@ -101,14 +101,6 @@ impl Trace {
     fn has_sent(&self) -> bool {
         self.ended.iter().any(|span| span.span_kind == SpanKind::Producer)
     }
-
-    /// The one span that its only span links to.
-    fn only_link(&self) -> Option<(TraceId, SpanId)> {
-        let [span] = &self.ended[..] else { return None };
-        let [link] = &span.links[..] else { return None };
-        let is_root = span.parent_span_id == SpanId::INVALID && !self.has_sent();
-        is_root.then(|| (link.span_context.trace_id(), link.span_context.span_id()))
-    }
 }
 
 impl State {
@@ -124,7 +116,7 @@ impl State {
 
     /// Draws the only span of a trace where its link leads, if that is not printed yet.
     fn adopt(&mut self, mut trace: Trace) -> Option<Trace> {
-        let target = trace.only_link();
+        let target = only_link(&trace.ended);
         let home = target.and_then(|(home, span)| Some((self.open.get_mut(&home)?, span)));
         let Some((home, span)) = home.filter(|(home, _)| home.len() < SPANS_OF_TRACE) else {
             return Some(trace);
