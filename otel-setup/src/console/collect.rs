@@ -30,7 +30,7 @@ const LONGEST: usize = 2048;
 /// How long the thread stays when there is nothing to print: the next request starts no other.
 const LINGER: Duration = Duration::from_secs(1);
 const FLUSH: Duration = Duration::from_secs(5);
-/// How long a trace that has sent a message is kept once none of its spans is open: if the message is
+/// How long a trace that has sent or got a message is kept once none of its spans is open: if the message is
 /// received in this process, too, the tree has its whole way.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 
@@ -41,7 +41,7 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 /// each trace in one piece. Where it cannot follow, traces are left out, and a line says how many: at
 /// most 1000 are open and 1000 wait, with at most 10 000 spans each and 64 MiB together.
 ///
-/// A trace that has sent a message is kept for a second more, for whoever receives that in this process.
+/// A trace that has sent or got a message is kept for a second more, for what follows in this process.
 /// What receives it is no part of the trace, but a trace of its own with a link to it: one of a single
 /// span is drawn where the link leads.
 ///
@@ -88,8 +88,8 @@ struct Trace {
     dropped: usize,
     /// When it was printed before its end.
     cut: Option<SystemTime>,
-    /// When the last of its spans ended, if a message may be under way: its own, or that of a trace
-    /// before it.
+    /// When none of its spans was open for the first time, if a message may be under way: its own, or
+    /// that of a trace before it.
     quiet: Option<Instant>,
 }
 
@@ -98,8 +98,15 @@ impl Trace {
         self.running.len() + self.ended.len()
     }
 
-    fn has_sent(&self) -> bool {
-        self.ended.iter().any(|span| span.span_kind == SpanKind::Producer)
+    /// Whether there may be more of it: a consumer, or the commit after one.
+    fn has_messages(&self) -> bool {
+        let kinds = [SpanKind::Producer, SpanKind::Consumer];
+        self.ended.iter().any(|span| kinds.contains(&span.span_kind))
+    }
+
+    /// Since when it is kept.
+    fn kept(&self) -> Option<Instant> {
+        self.quiet.filter(|_| self.running.is_empty())
     }
 }
 
@@ -130,13 +137,13 @@ impl State {
     /// Finishes traces that were kept and are due, in the order of their start. When did the first of
     /// the others become quiet?
     fn finish_quiet(&mut self, is_due: impl Fn(Instant) -> bool) -> Option<Instant> {
-        let due = self.open.extract_if(|_, trace| trace.quiet.is_some_and(&is_due));
+        let due = self.open.extract_if(|_, trace| trace.kept().is_some_and(&is_due));
         let mut due: Vec<_> = due.collect();
         due.sort_by_key(|(_, trace)| trace.ended.iter().map(|span| span.start_time).min());
         for (id, trace) in due {
             self.finish(id, trace);
         }
-        self.open.values().filter_map(|trace| trace.quiet).min()
+        self.open.values().filter_map(Trace::kept).min()
     }
 }
 
@@ -208,7 +215,6 @@ impl SpanProcessor for Waterfall {
         if trace.len() < SPANS_OF_TRACE {
             state.held += bytes;
             trace.bytes += bytes;
-            trace.quiet = None;
             trace.running.insert(id, data);
         } else {
             trace.dropped += 1;
@@ -237,8 +243,9 @@ impl SpanProcessor for Waterfall {
         let Some(trace) = state.open.remove(&id) else { return };
         if let Some(trace) = state.adopt(trace) {
             // The others wait behind it, so that the terminal shows them in their order.
-            if trace.has_sent() || state.open.values().any(|it| it.quiet.is_some()) {
-                state.open.insert(id, Trace { quiet: Some(Instant::now()), ..trace });
+            if trace.has_messages() || state.open.values().any(|it| it.kept().is_some()) {
+                let quiet = trace.quiet.or_else(|| Some(Instant::now()));
+                state.open.insert(id, Trace { quiet, ..trace });
             } else {
                 state.finish(id, trace);
             }
@@ -290,7 +297,7 @@ impl Shared {
                 let waited = self.changed.wait_timeout_while(state, left.unwrap_or(LINGER), idle);
                 let (guard, result) = waited.unwrap_or_else(PoisonError::into_inner);
                 state = guard;
-                if result.timed_out() && !state.open.values().any(|trace| trace.quiet.is_some()) {
+                if result.timed_out() && !state.open.values().any(|trace| trace.kept().is_some()) {
                     state.working = false;
                     return;
                 }
