@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use console_support::{Written, order, span};
 use opentelemetry::trace::{
-    Span as _, SpanKind, TraceContextExt as _, TraceState, Tracer as _, TracerProvider as _,
+    Link, Span as _, SpanKind, TraceContextExt as _, TraceState, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    SamplingDecision, SamplingResult, SdkTracerProvider, SpanExporter as _, SpanProcessor as _,
+    SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, SpanExporter as _,
+    SpanProcessor as _,
 };
 use otel_setup::console::{self, Style, Waterfall};
 
@@ -36,7 +37,8 @@ fn provider(processor: Waterfall, service: Option<&str>) -> SdkTracerProvider {
 
 /// Names of the rows, in order, without branches.
 fn names(text: &str) -> Vec<&str> {
-    let rows = text.lines().filter(|line| line.contains(" internal ") || line.contains(" int "));
+    let kinds = [" internal ", " int ", " producer ", " consumer "];
+    let rows = text.lines().filter(|line| kinds.iter().any(|kind| line.contains(kind)));
     rows.filter_map(|line| line.trim_start_matches(['├', '└', '│', ' ']).split(' ').next())
         .collect()
 }
@@ -123,6 +125,74 @@ fn a_flush_prints_what_has_ended_and_later_the_rest() {
     assert!(names(&rest) == ["root", "second"] && !rest.contains("not finished"), "{rest}");
 }
 
+/// A trace that has sent a message, and the span that did.
+fn sent(tracer: &SdkTracer) -> Context {
+    let root = Context::new().with_span(tracer.start("root"));
+    let send = tracer.span_builder("send").with_kind(SpanKind::Producer);
+    let send = Context::new().with_span(send.start_with_context(tracer, &root));
+    send.span().end();
+    send
+}
+
+#[test]
+fn a_message_that_is_received_here_completes_its_trace() {
+    let written = Written::default();
+    let provider = provider(console(&written), None);
+    let tracer = provider.tracer("test");
+    let send = sent(&tracer);
+    let link = Link::with_context(send.span().span_context().clone());
+    let poll = tracer.span_builder("poll").with_links(vec![link.clone()]);
+    let poll = poll.start_with_context(&tracer, &Context::new());
+    let own = poll.span_context().trace_id();
+    drop(poll);
+    let process = tracer.span_builder("process").with_kind(SpanKind::Consumer);
+    process.with_links(vec![link]).start_with_context(&tracer, &send).end();
+    assert_eq!(written.text(), "", "all have ended, and more may come");
+    provider.force_flush().unwrap();
+    let text = written.text();
+    assert_eq!(names(&text), ["root", "send", "poll", "process"], "{text}");
+    assert!(text.contains("· 4 spans\n") && !text.contains("not finished"), "{text}");
+    let links: Vec<_> = text.lines().filter_map(|line| Some(line.split_once("→ ")?.1)).collect();
+    assert_eq!(links, [&format!("send (from trace {own})"), "send (in this trace)"], "{text}");
+    // Printed, it is forgotten: what comes late is a trace of its own.
+    let late = tracer.span_builder("late").with_kind(SpanKind::Consumer);
+    late.start_with_context(&tracer, &send).end();
+    provider.shutdown().unwrap();
+    assert_eq!(names(&written.text()[text.len()..]), ["late"]);
+}
+
+#[test]
+fn a_message_is_not_waited_for_for_ever() {
+    let written = Written::default();
+    let provider = provider(console(&written), None);
+    sent(&provider.tracer("test"));
+    let start = Instant::now();
+    while written.text().is_empty() && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(names(&written.text()), ["root", "send"]);
+}
+
+#[test]
+fn traces_that_wait_for_a_message_give_way() {
+    let written = Written::default();
+    let provider = provider(console(&written), None);
+    let tracer = provider.tracer("test");
+    for _ in 0..1000 {
+        sent(&tracer);
+    }
+    // One more would have no place.
+    sent(&tracer);
+    let start = Instant::now();
+    while written.text().is_empty() && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    provider.force_flush().unwrap();
+    let text = written.text();
+    assert_eq!(text.matches("trace ").count(), 1001, "{text:.1000}");
+    assert!(!text.contains("left out"), "{text:.1000}");
+}
+
 #[test]
 fn spans_that_are_not_sampled_are_not_shown() {
     #[derive(Clone, Debug)]
@@ -135,7 +205,7 @@ fn spans_that_are_not_sampled_are_not_shown() {
             name: &str,
             _: &SpanKind,
             _: &[KeyValue],
-            _: &[opentelemetry::trace::Link],
+            _: &[Link],
         ) -> SamplingResult {
             let decision = if name == "kept" {
                 SamplingDecision::RecordAndSample

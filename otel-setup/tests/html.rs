@@ -5,9 +5,9 @@ mod console_support;
 
 use std::fs;
 
-use console_support::{Build as _, order, span};
+use console_support::{Build as _, TRACE, order, span};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{Span as _, SpanKind, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanProcessor as _};
 use otel_setup::html;
@@ -57,6 +57,26 @@ fn the_page_holds_the_tree() {
     let links = &rows[8]["links"];
     assert_eq!(links[0][0], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!((&links[0][2], &links[1][2]), (&Value::Null, &"COMMIT".into()));
+}
+
+#[test]
+fn what_receives_is_drawn_where_its_link_leads() {
+    let send = span(1, 0, "send", 0, 5).kind(SpanKind::Producer);
+    let receive = |trace, name, to| {
+        let mut receive = span(2, 0, name, 6, 7).links(to, 1);
+        receive.span_context = console_support::context(trace, 2);
+        receive
+    };
+    // One whose message is from elsewhere stays by itself.
+    let (_, data) = written(vec![receive(9, "poll", TRACE), receive(8, "other", 7), send]);
+    let traces = data["traces"].as_array().unwrap();
+    let rows = |at: usize| traces[at]["rows"].as_array().unwrap().clone();
+    assert_eq!((traces.len(), rows(0).len(), rows(1).len()), (2, 1, 2));
+    assert_eq!((&rows(0)[0]["name"], &rows(0)[0]["trace"]), (&"other".into(), &Value::Null));
+    let poll = &rows(1)[1];
+    assert_eq!((&poll["name"], &poll["depth"]), (&"poll".into(), &1.into()));
+    assert_eq!(poll["trace"], format!("{:032x}", 9));
+    assert_eq!(poll["links"][0][2], "send");
 }
 
 #[test]

@@ -7,16 +7,27 @@ use anyhow::Result;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header::CONTENT_TYPE};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_http::HeaderInjector;
 use opentelemetry_semantic_conventions::attribute;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-pub(crate) type Http = Client<HttpConnector, Body>;
+type Http = Client<HttpConnector, Body>;
 
-/// Sends an order to the shop at an address, and tells what it answered.
-pub(crate) async fn send(http: &Http, shop: SocketAddr, order: &Value) -> Result<String> {
+/// Places three orders at the shop at an address, and tells what it answered.
+pub(crate) async fn order(shop: SocketAddr) -> Result<Vec<String>> {
+    let http = Client::builder(TokioExecutor::new()).build_http();
+    let mut answers = Vec::new();
+    for (item, quantity) in [("lamp", 2), ("chair", 1), ("lamp", 50)] {
+        let answer = send(&http, shop, &json!({ "item": item, "quantity": quantity })).await?;
+        answers.push(format!("{quantity} x {item}: {answer}"));
+    }
+    Ok(answers)
+}
+
+async fn send(http: &Http, shop: SocketAddr, order: &Value) -> Result<String> {
     let url = format!("http://{shop}/orders");
     let request = Request::post(&url).header(CONTENT_TYPE, "application/json");
     let mut request = request.body(Body::from(order.to_string()))?;

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -45,10 +45,10 @@ fn loses_nothing(protocol: &str, endpoint: impl Fn(&Collector) -> &str) {
             // The end of the shop: this customer, and every other one, finds it closed.
             let Ok(status) = status_of(address, order, &traceparent) else { return answered };
             assert!([201, 409].contains(&status), "{status}");
-            answered.push(trace);
+            answered.push((trace, status));
         }
     };
-    let answered: BTreeSet<String> = thread::scope(|scope| {
+    let answered: BTreeMap<String, u16> = thread::scope(|scope| {
         let customers: Vec<_> = (0..CUSTOMERS).map(|_| scope.spawn(customer)).collect();
         customers.into_iter().flat_map(|it| it.join().expect("a customer")).collect()
     });
@@ -62,15 +62,17 @@ fn loses_nothing(protocol: &str, endpoint: impl Fn(&Collector) -> &str) {
     // Its end writes down all that it accepted.
     collector.server.stop().expect("the collector ends");
     let received = collector.received.look();
-    for trace in &answered {
+    for (trace, status) in &answered {
         let spans = received.trace(trace);
         let kinds = spans.iter().filter(|span| span.kind == SpanKind::Server);
         assert_eq!(kinds.count(), 1, "{trace}: {spans:#?}");
         let ids: BTreeSet<&str> = spans.iter().map(|span| span.span_id.as_str()).collect();
         assert_eq!(ids.len(), spans.len(), "twice: {spans:#?}");
-        let ended = spans.iter().filter(|it| it.name.starts_with("COMMIT")).count()
-            + spans.iter().filter(|it| it.name.starts_with("ROLLBACK")).count();
-        assert_eq!(ended, 1, "{trace}: {spans:#?}");
+        let names = ["COMMIT", "ROLLBACK", "send", "process", "commit"];
+        let ended = names.map(|it| spans.iter().filter(|span| span.name.starts_with(it)).count());
+        // What was sold is shipped, by a transaction of the warehouse.
+        let expected = if *status == 201 { [2, 0, 1, 1, 1] } else { [0, 1, 0, 0, 0] };
+        assert_eq!(ended, expected, "{trace}: {spans:#?}");
         for span in spans {
             let parent = span.parent_id.as_str();
             assert!(parent == "00000000000000ff" || ids.contains(parent), "{trace}: {span:#?}");

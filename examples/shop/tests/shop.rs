@@ -22,7 +22,7 @@ fn blocks(output: &Output) -> Vec<String> {
     stdout.split("\n\n").map(|block| block.trim_matches('\n').to_owned()).collect()
 }
 
-/// A trace without what differs from run to run: its id, its times and its bars.
+/// A trace without what differs from run to run: ids, times and bars.
 fn tree(block: &str) -> String {
     let mut lines = block.lines();
     let title = lines.next().expect("a title");
@@ -33,7 +33,11 @@ fn tree(block: &str) -> String {
 }
 
 fn without_times(line: &str) -> String {
-    let kinds = [" client ", " server ", " internal "];
+    if let Some((link, trace)) = line.split_once(" (from trace ") {
+        assert_eq!(trace.trim_end_matches(')').len(), 32, "{line}");
+        return format!("{link} (from a trace of its own)");
+    }
+    let kinds = [" client ", " server ", " internal ", " producer ", " consumer "];
     let Some((at, kind)) = kinds.iter().find_map(|kind| Some((line.find(kind)?, kind))) else {
         return line.trim_end().to_owned();
     };
@@ -44,16 +48,29 @@ fn without_times(line: &str) -> String {
     format!("{} -{}", name.trim_end(), kind.trim_end())
 }
 
+/// The whole way, from the customer to the warehouse.
 fn sold(namespace: &str) -> String {
     format!(
         "POST /orders - client
 └ POST /orders - server
-  └ transaction {namespace} - internal
-    ├ BEGIN {namespace} - client
-    ├ SELECT shop_stock - client
-    ├ UPDATE shop_stock - client
-    ├ INSERT shop_orders - client
-    └ COMMIT {namespace} - client
+  ├ transaction {namespace} - internal
+  │ ├ BEGIN {namespace} - client
+  │ ├ SELECT shop_stock - client
+  │ ├ UPDATE shop_stock - client
+  │ ├ INSERT shop_orders - client
+  │ └ COMMIT {namespace} - client
+  └ send shop-orders - producer
+    ├ poll shop-orders - client
+    │   → send shop-orders (from a trace of its own)
+    ├ process shop-orders - consumer
+    │ │ → send shop-orders (in this trace)
+    │ └ transaction {namespace} - internal
+    │   ├ BEGIN {namespace} - client
+    │   ├ INSERT shop_shipments - client
+    │   ├ UPDATE shop_shelves - client
+    │   └ COMMIT {namespace} - client
+    └ commit shop-orders - client
+        → send shop-orders (in this trace)
 "
     )
 }
@@ -82,16 +99,26 @@ fn assert_three_orders(output: &Output, code: &str, namespace: &str) {
     assert_eq!(tree(second), sold(namespace));
     assert_eq!(tree(third), refused(code, namespace));
     assert!(metrics.starts_with("metrics · shop\n"), "{metrics}");
-    for metric in ["db.client.operation.duration", "http.server.request.duration"] {
+    for metric in [
+        "db.client.operation.duration",
+        "http.server.request.duration",
+        "messaging.process.duration",
+    ] {
         assert!(metrics.contains(&format!("\n{metric} · histogram · s\n")), "{metrics}");
+    }
+    // The refused order was not sent.
+    for counter in ["sent", "consumed"] {
+        let title = format!("\nmessaging.client.{counter}.messages · counter · {{message}}\n");
+        let (_, points) = metrics.split_once(&title).expect("a counter");
+        assert!(points.trim_start().starts_with("2 messaging."), "{metrics}");
     }
     assert_eq!(
         answers,
         "2 x lamp: 201 Created, sold for 84\n1 x chair: 201 Created, sold for 99\n\
          50 x lamp: 409 Conflict, not enough in stock"
     );
-    assert_eq!(next.lines().count(), 3, "{next}");
-    for hint in ["--serve", "--html", "OTEL_TRACES_EXPORTER=otlp", "--database"] {
+    assert_eq!(next.lines().count(), 4, "{next}");
+    for hint in ["--serve", "--html", "OTEL_TRACES_EXPORTER=otlp", "--database", "--kafka"] {
         assert!(next.contains(hint), "{next}");
     }
 }
@@ -212,12 +239,49 @@ fn it_serves_until_the_signal() {
         blocks.iter().filter(|it| it.starts_with("trace ")).map(|it| tree(it)).collect();
     assert_eq!(traces.len(), 2, "{blocks:#?}");
     assert!(
-        traces[0].starts_with("POST /orders - server\n└ transaction :memory:"),
+        traces[0].starts_with("POST /orders - server\n├ transaction :memory:"),
         "{}",
         traces[0]
     );
+    // The signal came while the message was under way, or before it was.
+    assert!(traces[0].contains("\n  └ commit shop-orders - client\n"), "{}", traces[0]);
     assert!(traces[1].contains("ROLLBACK"), "{}", traces[1]);
     assert!(blocks.iter().any(|block| block.starts_with("metrics · shop\n")), "{blocks:#?}");
+}
+
+#[test]
+fn a_refused_order_sends_nothing() {
+    let (shop, address) = serving(&[]);
+    for (order, status) in [
+        (r#"{ "item": "lamp", "quantity": 50 }"#, 409),
+        (r#"{ "item": "sofa", "quantity": 1 }"#, 404),
+        (r#"{ "item": "lamp", "quantity": 0 }"#, 422),
+    ] {
+        assert_eq!(status_of(address, order, "").expect("an answer"), status);
+    }
+    shop.terminate();
+    let output = shop.end();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("UPDATE shop_stock") && !stdout.contains("messag"), "{stdout}");
+    assert!(!stdout.contains("shop-orders"), "{stdout}");
+}
+
+#[test]
+fn a_part_needs_a_broker() {
+    for part in ["orders", "warehouse"] {
+        let output = shop(&[part]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--kafka <HOST:PORT>"));
+    }
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_named() {
+    let output = shop(&["--kafka", "127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.starts_with("error: no broker answers at --kafka: start it, "), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
 #[test]

@@ -8,13 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{Span as _, SpanId, TraceId};
+use opentelemetry::trace::{Span as _, SpanId, SpanKind, TraceId};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::output::Output;
-use super::span::{name_service, service, shrink, weight};
+use super::span::{name_service, only_link, service, shrink, weight};
 use super::style::Style;
 use super::text;
 use super::tree::{Seen, Tree};
@@ -30,6 +30,9 @@ const LONGEST: usize = 2048;
 /// How long the thread stays when there is nothing to print: the next request starts no other.
 const LINGER: Duration = Duration::from_secs(1);
 const FLUSH: Duration = Duration::from_secs(5);
+/// How long a trace that has sent or got a message is kept once none of its spans is open: if the message is
+/// received in this process, too, the tree has its whole way.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// Prints each trace as a tree with bars on a time axis, when it is finished: as soon as none of its
 /// sampled spans is open in this process. A span processor, because an exporter hears of no starts.
@@ -37,6 +40,10 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// The thread of the application that ends a span only puts it down; another thread draws and prints,
 /// each trace in one piece. Where it cannot follow, traces are left out, and a line says how many: at
 /// most 1000 are open and 1000 wait, with at most 10 000 spans each and 64 MiB together.
+///
+/// A trace that has sent or got a message is kept for a second more, for what follows in this process.
+/// What receives it is no part of the trace, but a trace of its own with a link to it: one of a single
+/// span is drawn where the link leads.
 ///
 /// A flush prints what has ended of traces that are still open, and the shutdown all of them; their open
 /// spans are marked `not finished`. What ends later is printed when its trace is finished.
@@ -81,11 +88,62 @@ struct Trace {
     dropped: usize,
     /// When it was printed before its end.
     cut: Option<SystemTime>,
+    /// When none of its spans was open for the first time, if a message may be under way: its own, or
+    /// that of a trace before it.
+    quiet: Option<Instant>,
 }
 
 impl Trace {
     fn len(&self) -> usize {
         self.running.len() + self.ended.len()
+    }
+
+    /// Whether there may be more of it: a consumer, or the commit after one.
+    fn has_messages(&self) -> bool {
+        let kinds = [SpanKind::Producer, SpanKind::Consumer];
+        self.ended.iter().any(|span| kinds.contains(&span.span_kind))
+    }
+
+    /// Since when it is kept.
+    fn kept(&self) -> Option<Instant> {
+        self.quiet.filter(|_| self.running.is_empty())
+    }
+}
+
+impl State {
+    /// Puts down a trace that is finished.
+    fn finish(&mut self, id: TraceId, trace: Trace) {
+        if self.ready.len() < TRACES {
+            self.ready.push_back((id, trace));
+        } else {
+            self.held -= trace.bytes;
+            self.dropped_traces += 1;
+        }
+    }
+
+    /// Draws the only span of a trace where its link leads, if that is not printed yet.
+    fn adopt(&mut self, mut trace: Trace) -> Option<Trace> {
+        let target = only_link(&trace.ended);
+        let home = target.and_then(|(home, span)| Some((self.open.get_mut(&home)?, span)));
+        let Some((home, span)) = home.filter(|(home, _)| home.len() < SPANS_OF_TRACE) else {
+            return Some(trace);
+        };
+        trace.ended.iter_mut().for_each(|it| it.parent_span_id = span);
+        home.ended.append(&mut trace.ended);
+        home.bytes += trace.bytes;
+        None
+    }
+
+    /// Finishes traces that were kept and are due, in the order of their start. When did the first of
+    /// the others become quiet?
+    fn finish_quiet(&mut self, is_due: impl Fn(Instant) -> bool) -> Option<Instant> {
+        let due = self.open.extract_if(|_, trace| trace.kept().is_some_and(&is_due));
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|(_, trace)| trace.ended.iter().map(|span| span.start_time).min());
+        for (id, trace) in due {
+            self.finish(id, trace);
+        }
+        self.open.values().filter_map(Trace::kept).min()
     }
 }
 
@@ -109,6 +167,7 @@ impl Waterfall {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let now = Some(SystemTime::now());
+        state.finish_quiet(|_| true);
         for (id, trace) in &mut state.open {
             if all || !trace.ended.is_empty() {
                 let running = trace.running.clone();
@@ -138,8 +197,14 @@ impl SpanProcessor for Waterfall {
         let bytes = weight(&data);
         let mut guard = self.shared.lock();
         let state = &mut *guard;
-        let is_full = state.open.len() >= TRACES && !state.open.contains_key(&trace);
-        if is_full || state.held >= BYTES {
+        let is_full = |state: &State| {
+            let no_place = state.open.len() >= TRACES && !state.open.contains_key(&trace);
+            no_place || state.held >= BYTES
+        };
+        if is_full(state) {
+            state.finish_quiet(|_| true);
+        }
+        if is_full(state) {
             state.dropped_spans += 1;
             drop(guard);
             // Told now: what keeps the place may never end.
@@ -175,12 +240,14 @@ impl SpanProcessor for Waterfall {
         if !trace.running.is_empty() {
             return;
         }
-        if let Some(trace) = state.open.remove(&id) {
-            if state.ready.len() < TRACES {
-                state.ready.push_back((id, trace));
+        let Some(trace) = state.open.remove(&id) else { return };
+        if let Some(trace) = state.adopt(trace) {
+            // The others wait behind it, so that the terminal shows them in their order.
+            if trace.has_messages() || state.open.values().any(|it| it.kept().is_some()) {
+                let quiet = trace.quiet.or_else(|| Some(Instant::now()));
+                state.open.insert(id, Trace { quiet, ..trace });
             } else {
-                state.held -= trace.bytes;
-                state.dropped_traces += 1;
+                state.finish(id, trace);
             }
         }
         drop(guard);
@@ -223,12 +290,14 @@ impl Shared {
     fn print_all(&self) {
         let mut state = self.lock();
         loop {
+            let next = state.finish_quiet(|quiet| quiet.elapsed() >= UNDER_WAY);
             if state.ready.is_empty() && state.dropped_spans + state.dropped_traces == 0 {
                 let idle = |state: &mut State| state.ready.is_empty();
-                let waited = self.changed.wait_timeout_while(state, LINGER, idle);
+                let left = next.map(|quiet| UNDER_WAY.saturating_sub(quiet.elapsed()));
+                let waited = self.changed.wait_timeout_while(state, left.unwrap_or(LINGER), idle);
                 let (guard, result) = waited.unwrap_or_else(PoisonError::into_inner);
                 state = guard;
-                if result.timed_out() {
+                if result.timed_out() && !state.open.values().any(|trace| trace.kept().is_some()) {
                     state.working = false;
                     return;
                 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
@@ -26,6 +26,14 @@ pub(crate) fn name_service(span: &mut SpanData, service: Option<&str>) {
     if let Some(service) = service.filter(|_| !is_named) {
         span.attributes.push(KeyValue::new(SERVICE, service.to_owned()));
     }
+}
+
+/// Of a trace, the one span that its only span links to: it is drawn there.
+pub(crate) fn only_link(trace: &[SpanData]) -> Option<(TraceId, SpanId)> {
+    let [span] = trace else { return None };
+    let [link] = &span.links[..] else { return None };
+    let is_guest = span.parent_span_id == SpanId::INVALID && span.span_kind != SpanKind::Producer;
+    is_guest.then(|| (link.span_context.trace_id(), link.span_context.span_id()))
 }
 
 /// Cuts texts to `longest` bytes and lists to what a span normally has: what is kept for show is

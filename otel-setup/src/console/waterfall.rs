@@ -26,8 +26,8 @@ const COLORS: [&str; 5] = ["36", "35", "34", "32", "33"];
 /// `dropped` spans were not kept.
 pub(crate) fn draw(trace: TraceId, tree: &Tree<'_>, dropped: usize, style: Style) -> String {
     let (rows, missing) = tree.rows(false, ROWS);
-    let mut drawing = Drawing::new(tree, &rows, style);
-    drawing.header(trace, dropped);
+    let mut drawing = Drawing::new(trace, tree, &rows, style);
+    drawing.header(dropped);
     drawing.axis();
     for row in &rows {
         drawing.row(row);
@@ -39,6 +39,7 @@ pub(crate) fn draw(trace: TraceId, tree: &Tree<'_>, dropped: usize, style: Style
 }
 
 struct Drawing<'t, 'a> {
+    trace: TraceId,
     tree: &'t Tree<'a>,
     style: Style,
     text: String,
@@ -59,7 +60,7 @@ struct Columns {
 }
 
 impl<'t, 'a> Drawing<'t, 'a> {
-    fn new(tree: &'t Tree<'a>, rows: &[Row], style: Style) -> Self {
+    fn new(trace: TraceId, tree: &'t Tree<'a>, rows: &[Row], style: Style) -> Self {
         let mut services = HashMap::new();
         for span in rows.iter().filter_map(|row| first(row).map(|at| &tree.spans[at])) {
             let next = services.len();
@@ -74,8 +75,8 @@ impl<'t, 'a> Drawing<'t, 'a> {
         let service = if services.len() < 2 { 0 } else { longest.unwrap_or(0).min(width / 8) };
         let taken = kind + DURATION + 2 + service + usize::from(service > 0);
         let columns = Columns { name: width - taken, kind, service, bar: 0 };
-        let mut this =
-            Self { tree, style, text: String::new(), services, by_id, columns, trunk: Vec::new() };
+        let (text, trunk) = (String::new(), Vec::new());
+        let mut this = Self { trace, tree, style, text, services, by_id, columns, trunk };
         // Names take what they need, but leave bars at least a third.
         let needed = rows.iter().map(|row| 2 * row.depth + text::width(&this.name(row)));
         let needed = needed.max().unwrap_or(0).max(2 * NAME);
@@ -85,7 +86,7 @@ impl<'t, 'a> Drawing<'t, 'a> {
         this
     }
 
-    fn header(&mut self, trace: TraceId, dropped: usize) {
+    fn header(&mut self, dropped: usize) {
         let count = |count: usize, noun: &str| match count {
             1 => format!("1 {noun}"),
             _ => format!("{count} {noun}s"),
@@ -94,7 +95,7 @@ impl<'t, 'a> Drawing<'t, 'a> {
         let errors = spans.iter().filter(|span| span.is_error()).count();
         let open = spans.iter().filter(|span| span.open).count();
         let services: BTreeSet<_> = spans.iter().filter_map(|span| span.service).collect();
-        let mut facts = vec![(BOLD, format!("trace {trace}"))];
+        let mut facts = vec![(BOLD, format!("trace {}", self.trace))];
         facts.push(("", self.duration(self.tree.whole)));
         facts.push(("", count(spans.len(), "span")));
         if errors > 0 {
@@ -217,8 +218,12 @@ impl<'t, 'a> Drawing<'t, 'a> {
         let arrow = self.style.pick("→", "->");
         for link in span.data.links.iter().take(LINKS) {
             let (trace, id) = (link.span_context.trace_id(), link.span_context.span_id());
-            let here = trace == span.data.span_context.trace_id();
+            let (own, here) = (span.data.span_context.trace_id(), trace == self.trace);
             let what = match self.by_id.get(&id).filter(|_| here) {
+                // Drawn here, because its link leads here.
+                Some(&at) if own != trace => {
+                    format!("{arrow} {} (from trace {own})", self.tree.spans[at].data.name)
+                }
                 Some(&at) => format!("{arrow} {} (in this trace)", self.tree.spans[at].data.name),
                 None if here => format!("{arrow} span {id} (in this trace, not here)"),
                 None => format!("{arrow} trace {trace}"),

@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
 
 use super::{Kept, Trace, file};
+use crate::console::span::only_link;
 use crate::console::text::{self, clip};
 use crate::console::tree::{Interval, Row, Seen, Tree, What};
 
@@ -24,7 +25,13 @@ const FINEST: i128 = 1000;
 const TICKS: i128 = 4;
 
 pub(super) fn page(kept: &Kept) -> String {
-    let traces: Vec<_> = kept.in_order().map(|(id, kept)| trace(id, kept)).collect();
+    let mut guests: HashMap<TraceId, Vec<SpanData>> = HashMap::new();
+    for (home, span) in kept.in_order().filter_map(|(_, trace)| guest(kept, trace)) {
+        guests.entry(home).or_default().push(span);
+    }
+    let own = kept.in_order().filter(|(_, trace)| guest(kept, trace).is_none());
+    let traces = own.map(|(id, kept)| trace(id, kept, guests.get(&id).map_or(&[], Vec::as_slice)));
+    let traces: Vec<_> = traces.collect();
     let data = json!({ "dropped": kept.dropped_traces, "traces": traces }).to_string();
     // Within the element, nothing may look like its end or a comment to the parser of the page.
     let data = data.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
@@ -40,13 +47,23 @@ pub(super) fn page(kept: &Kept) -> String {
     filled.collect()
 }
 
-fn trace(id: TraceId, kept: &Trace) -> Value {
-    let tree = Tree::new(kept.spans.iter().map(Seen::new).collect(), None);
+/// The only span of a trace, if it is drawn where its link leads.
+fn guest(kept: &Kept, trace: &Trace) -> Option<(TraceId, SpanData)> {
+    let (home, parent_span_id) = only_link(&trace.spans)?;
+    let host = kept.traces.get(&home).filter(|host| only_link(&host.spans).is_none())?;
+    let is_here = host.spans.iter().any(|span| span.span_context.span_id() == parent_span_id);
+    let span = trace.spans.first().filter(|_| is_here)?;
+    Some((home, SpanData { parent_span_id, ..span.clone() }))
+}
+
+fn trace(id: TraceId, kept: &Trace, guests: &[SpanData]) -> Value {
+    let spans = || kept.spans.iter().chain(guests);
+    let tree = Tree::new(spans().map(Seen::new).collect(), None);
     let (rows, _) = tree.rows(true, usize::MAX);
     let name = |span: &SpanData| (span.span_context.span_id(), shown(&span.name));
-    let names: Names = kept.spans.iter().map(name).collect();
+    let names = Names { trace: id, spans: spans().map(name).collect() };
     let length = tree.whole.length();
-    let start = kept.spans.iter().map(|span| span.start_time).min();
+    let start = spans().map(|span| span.start_time).min();
     json!({
         "id": id.to_string(),
         "clock": start.map(text::clock),
@@ -59,7 +76,10 @@ fn trace(id: TraceId, kept: &Trace) -> Value {
 }
 
 /// Of the spans of a trace, for links within it.
-type Names = HashMap<SpanId, String>;
+struct Names {
+    trace: TraceId,
+    spans: HashMap<SpanId, String>,
+}
 
 fn row(tree: &Tree<'_>, names: &Names, row: &Row) -> Value {
     let at = match &row.what {
@@ -82,10 +102,13 @@ fn row(tree: &Tree<'_>, names: &Names, row: &Row) -> Value {
     });
     let from = tree.times[at].start - tree.whole.start;
     let scope = &data.instrumentation_scope;
+    let own = data.span_context.trace_id();
     let mut value = head(tree, row.depth, at);
     let more = json!({
         "id": data.span_context.span_id().to_string(),
         "parentId": (data.parent_span_id != SpanId::INVALID).then(|| data.parent_span_id.to_string()),
+        // Of a span that is drawn here for its link.
+        "trace": (own != names.trace).then(|| own.to_string()),
         "name": shown(&data.name),
         "duration": text::duration(tree.times[at].length(), true),
         "from": text::duration(from, true),
@@ -96,7 +119,7 @@ fn row(tree: &Tree<'_>, names: &Names, row: &Row) -> Value {
         "note": back.or_else(|| tree.note(at).map(ToOwned::to_owned)),
         "attributes": pairs(span.attributes()),
         "events": events.collect::<Vec<_>>(),
-        "links": data.links.iter().map(|one| link(names, data.span_context.trace_id(), one)).collect::<Vec<_>>(),
+        "links": data.links.iter().map(|one| link(names, one)).collect::<Vec<_>>(),
         "scope": shown(&format!("{} {}", scope.name(), scope.version().unwrap_or_default())),
     });
     merge(&mut value, more);
@@ -162,9 +185,9 @@ fn parts(tree: &Tree<'_>, parts: impl Iterator<Item = Interval>) -> Vec<Value> {
     joined.into_iter().map(shown).collect()
 }
 
-fn link(names: &Names, here: TraceId, link: &Link) -> Value {
+fn link(names: &Names, link: &Link) -> Value {
     let (trace, id) = (link.span_context.trace_id(), link.span_context.span_id());
-    let name = names.get(&id).filter(|_| trace == here);
+    let name = names.spans.get(&id).filter(|_| trace == names.trace);
     json!([trace.to_string(), id.to_string(), name, pairs(link.attributes.iter())])
 }
 

@@ -274,6 +274,7 @@
     close.setAttribute("aria-label", "Close");
     close.addEventListener("click", shut);
     const facts = [row.kind, row.service, row.duration && `${row.duration} from ${row.from}`];
+    if (row.trace) facts.push(`from trace ${row.trace}`);
     panel.replaceChildren(close, make("h2", "", row.fold ? `${row.name} ×${row.times}` : row.name));
     panel.append(make("div", "soft", facts.filter(Boolean).join(" · ")));
     if (row.failed) {

@@ -38,20 +38,26 @@ pub(crate) struct Serving {
 
 /// Starts it on a port of its own, and waits until it serves.
 pub(crate) fn serving(environment: &[(&str, &str)]) -> (Serving, SocketAddr) {
-    let mut command = command(&["--serve", "127.0.0.1:0"]);
-    command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the shop runs");
-    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut shop = working(&["--serve", "127.0.0.1:0"], environment);
     let mut line = String::new();
-    stdout.read_line(&mut line).expect("the line that tells where");
+    shop.stdout.read_line(&mut line).expect("the line that tells where");
     let url = line.strip_prefix("curl http://").and_then(|rest| rest.split('/').next());
     let address = url.expect("a URL").parse().expect("an address");
+    (shop, address)
+}
+
+/// Starts it, to go on until the signal.
+pub(crate) fn working(arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
+    let mut command = command(arguments);
+    command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the shop runs");
+    let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     let (tell, stderr) = mpsc::channel();
     let errors = BufReader::new(child.stderr.take().expect("a pipe"));
     thread::spawn(move || {
         errors.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
     });
-    (Serving { child, stdout, stderr, told: Vec::new() }, address)
+    Serving { child, stdout, stderr, told: Vec::new() }
 }
 
 impl Serving {
