@@ -199,10 +199,15 @@ async fn a_slot_that_has_moved_is_followed() {
         // Any other answer would be a redirection.
         owners.push(node.exists::<_, bool>(&key).await.is_ok());
     }
-    let new = owners.iter().position(|owns| !owns).unwrap();
-    let id: String = ask(&mut nodes[new], &["MYID"]).await;
+    let [old, new] = [true, false].map(|is| owners.iter().position(|owns| *owns == is).unwrap());
+    let [old_id, new_id]: [String; 2] =
+        [ask(&mut nodes[old], &["MYID"]).await, ask(&mut nodes[new], &["MYID"]).await];
+    let slot = slot.to_string();
+    // Only who imports a slot outvotes the others, which would take it back.
+    ask::<()>(&mut nodes[new], &["SETSLOT", &slot, "IMPORTING", &old_id]).await;
+    ask::<()>(&mut nodes[new], &["SETSLOT", &slot, "NODE", &new_id]).await;
     for node in &mut nodes {
-        ask::<()>(node, &["SETSLOT", &slot.to_string(), "NODE", &id]).await;
+        ask::<()>(node, &["SETSLOT", &slot, "NODE", &new_id]).await;
     }
 
     cluster.set::<_, _, ()>(&key, 2).await.unwrap();
