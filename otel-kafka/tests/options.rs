@@ -29,7 +29,7 @@ async fn whole_way(telemetry: &Telemetry) {
 
 /// What the spans say under this name, by the spans' own.
 fn told(capture: &Capture, name: &str) -> Vec<(String, Option<String>)> {
-    let told = |span: &otel_testing::opentelemetry_sdk::trace::SpanData| {
+    let told = |span: &opentelemetry_sdk::trace::SpanData| {
         let mut attributes = span.attributes.iter();
         let value = attributes.find(|attribute| attribute.key.as_str() == name);
         (span.name.to_string(), value.map(|attribute| attribute.value.to_string()))

@@ -76,14 +76,14 @@ where
         // The report may be there before `send` has returned.
         let operation = (!operation.is_empty()).then(|| Box::new(operation));
         record.delivery_opaque = this.in_flight().insert(InFlight { operation, opaque });
-        let sent = match send(record) {
+        let queued = match send(record) {
             Err((error, mut record)) if kept.is_too_much(&error, record.headers.as_ref()) => {
                 record.headers = kept.restored(record.headers);
                 send(record)
             }
-            sent => sent,
+            queued => queued,
         };
-        let Err((error, record)) = sent else { return Ok(()) };
+        let Err((error, record)) = queued else { return Ok(()) };
         let InFlight { operation, opaque } = this.in_flight().remove(record.delivery_opaque);
         if let Some(operation) = operation {
             operation.fail(&error);

@@ -63,13 +63,16 @@ where
         let (operation, mut kept) = self.start(&mut record);
         let sent = match self.hand_over(record, &mut kept) {
             Ok(receipt) => {
-                let sent = if operation.is_empty() {
+                let reported = if operation.is_empty() {
                     receipt.await
                 } else {
                     Watched::start(receipt, operation).await
                 };
-                // Not while there is a producer, which is borrowed here.
-                sent.unwrap_or_else(|_| Err((KafkaError::Canceled, unknown(topic))))
+                match reported {
+                    Ok(delivered) => delivered,
+                    // Not while there is a producer, which is borrowed here.
+                    Err(_) => Err((KafkaError::Canceled, unknown(topic))),
+                }
             }
             // Again, as rdkafka does it: with its patience, and with its answer.
             Err((_, record)) => {
