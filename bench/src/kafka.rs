@@ -43,7 +43,8 @@ const PARTITION: i32 = 3;
 const OFFSET: i64 = 815;
 
 const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
-const STEPS: [&str; 3] = ["send", "receive", "process"];
+const BAGGAGE: &str = "process baggage";
+const STEPS: [&str; 4] = ["send", "receive", "process", BAGGAGE];
 const HEADERS: [usize; 3] = [0, 10, 100];
 const HANDLERS: [u32; 3] = [1, 8, 64];
 
@@ -64,10 +65,17 @@ fn headers(number: usize) -> Headers {
     (0..number).map(|at| (format!("header-{at}"), b"value".to_vec())).collect()
 }
 
-/// The headers of a message that somebody sent.
+/// The headers of a message that somebody sent, in a trace and with baggage.
 fn sent_headers(number: usize) -> Headers {
     let mut headers = headers(number);
     propagator().inject_context(&remote(), &mut ByteCarrier(&mut headers));
+    headers
+}
+
+/// The same, without baggage unless the step asks for it.
+fn headers_for(step: &str, number: usize) -> Headers {
+    let mut headers = sent_headers(number);
+    headers.retain(|(name, _)| step != "process" || name != "baggage");
     headers
 }
 
@@ -133,7 +141,7 @@ enum Step {
 }
 
 impl Pair {
-    fn new(state: &str, step: &str, number: usize) -> Self {
+    fn new(state: &str, step_name: &str, number: usize) -> Self {
         let providers = (state != "off").then(|| providers::new(state != "not sampled"));
         let (ours, bare) = match &providers {
             None => {
@@ -151,18 +159,18 @@ impl Pair {
                 (ours(&telemetry), bare)
             }
         };
-        let step = match step {
+        let step = match step_name {
             "send" => Step::Send,
             "receive" => Step::Receive,
             _ => Step::Process,
         };
         let headers = match step {
             Step::Send => headers(number),
-            _ => sent_headers(number),
+            _ => headers_for(step_name, number),
         };
+        let remote = propagator().extract(&ByteCarrier(&headers));
         let delivery = receive(&ours, &headers);
-        let pair =
-            Self { ours, bare, step, headers, delivery, remote: remote(), _providers: providers };
+        let pair = Self { ours, bare, step, headers, delivery, remote, _providers: providers };
         pair.run_ours(WARM_UP);
         pair.run_bare(WARM_UP);
         pair
@@ -272,7 +280,7 @@ mod tests {
                 let tracer = BoxedTracer::new(capture.tracer_provider().boxed_tracer(scope));
                 let meter = capture.meter_provider().meter("bare");
                 let bare = Bare::new(tracer, &meter, Some(propagator()));
-                let headers = sent_headers(0);
+                let headers = headers_for(step, 0);
                 let ours = ours(&telemetry(&capture));
                 match (step, is_ours) {
                     ("send", true) => poll_once(pin!(send(&ours, Headers::new()))),
@@ -285,7 +293,10 @@ mod tests {
                         let delivery = receive(&elsewhere, &headers);
                         poll_once(pin!(process(&ours, &delivery)));
                     }
-                    (_, false) => poll_once(pin!(bare.process(&remote(), stub()))),
+                    (_, false) => {
+                        let remote = propagator().extract(&ByteCarrier(&headers));
+                        poll_once(pin!(bare.process(&remote, stub())));
+                    }
                 }
                 told(&capture)
             });

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use opentelemetry::baggage::{Baggage, BaggageExt as _};
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
@@ -157,14 +158,21 @@ impl Bare {
         handler: impl Future<Output = Result<(), Infallible>>,
     ) {
         let start = Instant::now();
+        // What the application put into the ambient context stays, and what the message carries comes.
+        let mut parent =
+            Context::current().with_remote_span_context(remote.span().span_context().clone());
+        if !remote.baggage().is_empty() {
+            let entries = remote.baggage().iter().map(|(name, it)| (name.clone(), it.clone()));
+            parent = parent.with_baggage(entries.collect::<Baggage>());
+        }
         let span = self
             .tracer
             .span_builder("process orders")
             .with_kind(SpanKind::Consumer)
             .with_links(vec![Link::with_context(remote.span().span_context().clone())])
             .with_attributes(self.received_on_span("process", "process"))
-            .start_with_context(&self.tracer, remote);
-        let context = remote.with_span(span);
+            .start_with_context(&self.tracer, &parent);
+        let context = parent.with_span(span);
         _ = handler.with_context(context.clone()).await;
         let mut attributes = self.common("process", 2);
         attributes.extend(self.received_on_points());
