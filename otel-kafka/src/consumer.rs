@@ -99,7 +99,7 @@ macro_rules! implement_consumer {
 
             fn store_offset(&self, topic: &str, partition: i32, offset: i64) -> KafkaResult<()> {
                 self.raw.store_offset(topic, partition, offset)?;
-                self.reception.stored(topic, partition, offset + 1);
+                self.reception.stored(topic, partition, offset.saturating_add(1));
                 Ok(())
             }
 

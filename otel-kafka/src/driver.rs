@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,7 +29,7 @@ impl Client for Kafka {
 }
 
 /// What a handle does not tell of itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Facts {
     /// Of several brokers the first.
     broker: Option<(String, Option<u16>)>,
@@ -39,6 +40,17 @@ pub(crate) struct Facts {
     pub(crate) stores_delivered: bool,
     /// Whether a consumer reads what is not committed to a transaction.
     pub(crate) reads_uncommitted: bool,
+}
+
+/// Shows of the brokers what is told of them: what is configured may have a password in it.
+impl fmt::Debug for Facts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Facts")
+            .field("server", &self.server())
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Facts {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use otel_kafka::producer::{
     BaseProducer, BaseRecord, DeliveryContext, DeliveryResult, FutureProducer, FutureRecord,
@@ -101,7 +102,7 @@ fn a_polled_producer() {
         assert!(producer.send(record(number, &dropped)).is_ok());
     }
     eventually(|| {
-        producer.poll(std::time::Duration::ZERO);
+        producer.poll(Duration::ZERO);
         producer.in_flight_count() == 0
     });
     let reported: Vec<Report> = reports.try_iter().collect();
@@ -278,6 +279,50 @@ fn a_send_that_is_dropped_later() {
     assert!(capture.spans().is_empty(), "no report yet");
     eventually(|| !capture.spans().is_empty());
     capture.assert_spans([cluster.sent(0).attribute("messaging.kafka.cluster.id", id)]);
+}
+
+/// Neither has one that had to wait for room before.
+#[tokio::test]
+async fn a_send_that_waited_for_room_and_is_dropped_later() {
+    let (capture, cluster) = (Capture::new(), Cluster::new());
+    let config = cluster.config().set("queue.buffering.max.messages", "1").clone();
+    let producer = future(&config, &capture);
+    let id = Cluster::known_by(producer.client());
+    cluster.mock().broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
+    drop(producer.send_result(simple()));
+    let first_is_sent_and_second_queued = async {
+        while capture.spans().len() != 1 || producer.in_flight_count() != 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        sent = producer.send(simple(), LONG) => panic!("{sent:?}"),
+        () = first_is_sent_and_second_queued => {}
+        () = tokio::time::sleep(LONG) => panic!("no room"),
+    }
+    eventually(|| capture.spans().len() == 2);
+    let sent = |offset| cluster.sent(offset).attribute("messaging.kafka.cluster.id", id.clone());
+    capture.assert_spans([sent(0), sent(1)]);
+}
+
+/// A queue that stays full is an error after the time that was given, and not before.
+#[tokio::test]
+async fn a_send_that_gets_no_room_in_time() {
+    let (capture, cluster) = (Capture::new(), Cluster::new());
+    let config = cluster.config().set("queue.buffering.max.messages", "1").clone();
+    let producer = future(&config, &capture);
+    cluster.mock().broker_round_trip_time(1, LONG).unwrap();
+    let kept = producer.send_result(simple());
+    let start = Instant::now();
+    let patience = Duration::from_millis(250);
+    let (error, _) = producer.send(simple(), patience).await.unwrap_err();
+    assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+    assert!(start.elapsed() >= patience);
+    let failures = capture.spans();
+    let attribute = failures[0].attributes.iter().find(|it| it.key.as_str() == "error.type");
+    assert_eq!((failures.len(), attribute.unwrap().value.as_str()), (1, "_QUEUE_FULL".into()));
+    drop(kept);
 }
 
 #[tokio::test]

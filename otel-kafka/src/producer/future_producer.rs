@@ -1,13 +1,15 @@
 //! rdkafka's module of this name, with the instrumented producer in place of its own.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
+use std::time::Duration;
 
 use otel_core::Operation;
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Message as _, OwnedMessage, Timestamp, ToBytes};
 use rdkafka::producer::{NoCustomPartitioner, Partitioner, Producer as _};
 use rdkafka::util::{AsyncRuntime, DefaultRuntime, Timeout};
@@ -60,8 +62,20 @@ where
         T: Into<Timeout>,
     {
         let topic = record.topic;
-        let (operation, mut kept) = self.start(&mut record);
-        let sent = match self.hand_over(record, &mut kept) {
+        let (mut operation, mut kept) = self.start(&mut record);
+        let mut patience = Patience::<R>::new(queue_timeout.into());
+        // rdkafka's own `send` does not tell whether it waits for room or for the report.
+        let handed_over = loop {
+            match self.hand_over(record, &mut kept) {
+                Ok(receipt) => break Ok(receipt),
+                Err((error, returned)) if !is_full(&error) || patience.is_over().await => {
+                    break Err(returned);
+                }
+                Err((_, returned)) => record = returned,
+            }
+            R::delay_for(RETRY).await;
+        };
+        let sent = match handed_over {
             Ok(receipt) => {
                 let reported = if operation.is_empty() {
                     receipt.await
@@ -74,9 +88,10 @@ where
                     Err(_) => Err((KafkaError::Canceled, unknown(topic))),
                 }
             }
-            // Again, as rdkafka does it: with its patience, and with its answer.
-            Err((_, record)) => {
-                operation.run_to_end(self.raw.send(record, queue_timeout), end).await
+            // Once more, for rdkafka's own answer. All that this could wait for is a report.
+            Err(record) => {
+                operation.handed_over();
+                operation.run_to_end(self.raw.send(record, Duration::ZERO), end).await
             }
         };
         sent.map_err(|returned| restored(returned, kept))
@@ -142,6 +157,35 @@ where
         let FutureRecord { topic, partition, key, payload, .. } = *record;
         let facts = Facts { topic, partition, key, payload };
         facts.start(&self.instrumentation, self.raw.client(), &mut record.headers)
+    }
+}
+
+/// How long rdkafka waits before it looks for room in the queue again.
+const RETRY: Duration = Duration::from_millis(100);
+
+fn is_full(error: &KafkaError) -> bool {
+    *error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
+}
+
+/// How long to wait for room in the queue. The timer is made when it is needed.
+struct Patience<R: AsyncRuntime> {
+    timeout: Timeout,
+    timer: Option<Pin<Box<R::Delay>>>,
+}
+
+impl<R: AsyncRuntime> Patience<R> {
+    fn new(timeout: Timeout) -> Self {
+        Self { timeout, timer: None }
+    }
+
+    async fn is_over(&mut self) -> bool {
+        let time = match self.timeout {
+            Timeout::Never => return false,
+            Timeout::After(time) if time.is_zero() => return true,
+            Timeout::After(time) => time,
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(R::delay_for(time)));
+        poll_fn(|task| Poll::Ready(timer.as_mut().poll(task).is_ready())).await
     }
 }
 
