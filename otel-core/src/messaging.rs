@@ -15,6 +15,7 @@ mod measure;
 mod poll;
 mod shape;
 pub mod statistic;
+mod unsettled;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,6 +35,7 @@ pub use self::fact::Fact;
 pub(crate) use self::measure::{Instruments, Measure};
 pub use self::poll::{Messages, Poll};
 use self::shape::{Shape, Shapes};
+pub use self::unsettled::{Settling, Unsettled};
 use crate::Client;
 use crate::attribute as names;
 use crate::contain::contain;

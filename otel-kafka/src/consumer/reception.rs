@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use otel_core::messaging::{Delivery, Destination, MessagingCall, Poll, fact};
+use otel_core::messaging::{Delivery, Destination, MessagingCall, Poll, Settling, Unsettled, fact};
 use otel_core::propagation::ByteCarrier;
 use otel_core::{Messaging, Telemetry};
 use rdkafka::TopicPartitionList;
@@ -12,7 +12,7 @@ use rdkafka::message::{self, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::util::Timeout;
 
-use super::unsettled::{self, Covered, Entry, Unsettled};
+use super::unsettled::{Covered, Delivered};
 use crate::carrier::Incoming;
 use crate::driver::{Facts, Instrumentation, Kafka, body_size, key_text};
 use crate::message::BorrowedMessage;
@@ -23,7 +23,7 @@ use crate::message::BorrowedMessage;
 pub(crate) struct Reception {
     instrumentation: Instrumentation,
     pub(crate) facts: Facts,
-    unsettled: Unsettled,
+    unsettled: Unsettled<Delivered>,
 }
 
 impl Reception {
@@ -91,9 +91,9 @@ impl Reception {
                 let describe =
                     || self.instrumentation.in_cluster(self.about("poll", &message), client);
                 let delivery = poll.received(&headers, describe);
-                if let Some(span) = delivery.span_context().filter(|_| !self.messaging().is_off()) {
-                    let (topic, partition) = (message.topic(), message.partition());
-                    self.unsettled.note(topic, partition, message.offset(), span);
+                // In this order: to ask whether somebody listens may cost an allocation.
+                if delivery.span_context().is_some() && !self.messaging().is_off() {
+                    self.note(&message, &delivery);
                 }
                 Ok(BorrowedMessage::new(message, delivery, self))
             }
@@ -102,6 +102,13 @@ impl Reception {
                 Err(error)
             }
         }
+    }
+
+    fn note(&self, message: &impl message::Message, delivery: &Delivery) {
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        let order = |known: &Delivered| known.order(topic, partition, offset);
+        self.unsettled
+            .note(delivery, order, |last| Delivered::after(last, topic, partition, offset));
     }
 
     pub(crate) fn commit(
@@ -114,7 +121,7 @@ impl Reception {
         }
         let elements = list.elements();
         let covered = Covered::by(&elements);
-        let taken = self.unsettled.take(|entry| covered.covers(entry));
+        let taken = self.unsettled.take(|message| covered.covers(message));
         self.settle(taken, None, || self.commit_of(&covered), commit)
     }
 
@@ -134,7 +141,7 @@ impl Reception {
         let covered = Covered::all_of(&elements);
         let taken = self
             .unsettled
-            .take(|entry| (entry.stored || self.facts.stores_delivered) && covered.covers(entry));
+            .take(|it| (it.stored || self.facts.stores_delivered) && covered.covers(it));
         self.settle(taken, None, || self.call("commit", Destination::none()), commit)
     }
 
@@ -149,9 +156,9 @@ impl Reception {
         let offset = message.offset();
         let next = offset.saturating_add(1);
         let covered = Covered::before(message.topic(), message.partition(), next);
-        let taken = self.unsettled.take(|entry| covered.covers(entry));
+        let taken = self.unsettled.take(|message| covered.covers(message));
         // The message itself may have been forgotten; its headers have not.
-        let is_known = taken.iter().any(|entry| entry.offset == offset);
+        let is_known = taken.messages().any(|message| message.offset == offset);
         let headers = ByteCarrier(&Incoming(message.headers()));
         let own = (!is_known).then(|| self.messaging().delivery(&headers));
         let describe = || self.commit_of(&covered).with(fact::KAFKA_OFFSET, offset);
@@ -160,13 +167,13 @@ impl Reception {
 
     fn settle<'c>(
         &'c self,
-        taken: Vec<Entry>,
+        taken: Settling<Delivered>,
         own: Option<Delivery>,
         describe: impl FnOnce() -> MessagingCall<'c>,
         commit: impl FnOnce() -> KafkaResult<()>,
     ) -> KafkaResult<()> {
         let describe = || self.instrumentation.in_known_cluster(describe());
-        let result = self.messaging().settle(&unsettled::links(&taken, own), describe).call(commit);
+        let result = self.messaging().settle(&taken.deliveries(own), describe).call(commit);
         // What is not committed may be once more.
         if result.is_err() {
             self.unsettled.put_back(taken);
@@ -181,16 +188,16 @@ impl Reception {
         }
         let elements = list.elements();
         let covered = Covered::by(&elements);
-        let taken = self.unsettled.take(|entry| covered.covers(entry));
+        let mut taken = self.unsettled.take(|message| covered.covers(message));
         let describe = || self.instrumentation.in_known_cluster(self.commit_of(&covered));
-        let settling = self.messaging().settled(&unsettled::links(&taken, None), describe);
+        let settling = self.messaging().settled(&taken.deliveries(None), describe);
         // The whole may have succeeded where a partition has not.
         let failed = |element: &&TopicPartitionListElem<'_>| element.error().is_err();
         let of_partition = elements.iter().find(failed).map(TopicPartitionListElem::error);
         settling.finish_with(&result.clone().and(of_partition.unwrap_or(Ok(()))));
         let failed = Covered::by(elements.iter().filter(failed));
-        let is_left = |entry: &Entry| result.is_err() || failed.covers(entry);
-        self.unsettled.put_back(taken.into_iter().filter(is_left).collect());
+        taken.retain(|message| result.is_err() || failed.covers(message));
+        self.unsettled.put_back(taken);
     }
 
     fn commit_of<'c>(&'c self, covered: &Covered<'c>) -> MessagingCall<'c> {
@@ -203,12 +210,16 @@ impl Reception {
     }
 
     pub(crate) fn stored(&self, topic: &str, partition: i32, next: i64) {
-        self.unsettled.store(&Covered::before(topic, partition, next));
+        self.store(&Covered::before(topic, partition, next));
     }
 
     pub(crate) fn stored_all(&self, list: &TopicPartitionList) {
         let elements = list.elements();
         let stored = elements.iter().filter(|element| element.error().is_ok());
-        self.unsettled.store(&Covered::by(stored));
+        self.store(&Covered::by(stored));
+    }
+
+    fn store(&self, stored: &Covered<'_>) {
+        self.unsettled.update(|message| message.store(stored));
     }
 }
