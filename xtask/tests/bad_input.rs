@@ -26,7 +26,7 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
             &["analyze", "sql", "--dialect", "postgresql", "--standard-conforming-strings=maybe"],
             "[possible values: on, off]",
         ),
-        (&["bench", "slq"], "[possible values: stub, sql, setup, sqlite]"),
+        (&["bench", "slq"], "[possible values: stub, sql, kafka, setup, sqlite]"),
         (
             &["analyze", "sql", "--dialect", "oracle"],
             "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite, cql",
@@ -50,7 +50,7 @@ fn unknown_names_are_answered_with_the_known_ones() {
     let (code, _, said) = xtask(here(), &["test", "otel-sqlxx"], "");
     assert_eq!(code, 1);
     assert!(
-        said.starts_with("error: there is no crate named `otel-sqlxx`; use one of: "),
+        said.starts_with("error: there is no crate or driver named `otel-sqlxx`; use one of: "),
         "{said}"
     );
     assert!(said.contains("otel-core, "), "{said}");
