@@ -105,7 +105,8 @@ macro_rules! implement_consumer {
 
             fn store_offset_from_message(&self, message: &BorrowedMessage<'_>) -> KafkaResult<()> {
                 self.raw.store_offset_from_message(message)?;
-                self.reception.stored(message.topic(), message.partition(), message.offset() + 1);
+                let next = message.offset().saturating_add(1);
+                self.reception.stored(message.topic(), message.partition(), next);
                 Ok(())
             }
 

@@ -184,7 +184,8 @@ const LONGEST_KEY: usize = 256;
 
 /// A key that is text. A number in bytes may be UTF-8 as well, and would not be readable.
 pub(crate) fn key_text(key: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(key).ok().filter(|key| key.len() <= LONGEST_KEY)?;
+    let short = Some(key).filter(|key| key.len() <= LONGEST_KEY)?;
+    let text = std::str::from_utf8(short).ok()?;
     (!text.contains(char::is_control)).then(|| text.to_owned())
 }
 
@@ -198,8 +199,12 @@ fn is_true(setting: &str) -> bool {
     ["true", "t", "1"].iter().any(|it| setting.eq_ignore_ascii_case(it))
 }
 
-/// The first of `[PROTOCOL://]host[:port],…`, as librdkafka reads it.
+/// The first of `[PROTOCOL://]host[:port],…`, as librdkafka reads it. None if there may be a
+/// credential in it, which librdkafka has no place for.
 fn first_broker(servers: &str) -> Option<(String, Option<u16>)> {
+    if servers.contains('@') {
+        return None;
+    }
     let first = servers.split(',').map(str::trim).find(|server| !server.is_empty())?;
     let first = first.split_once("://").map_or(first, |(_, rest)| rest);
     let (host, port) = match first.rsplit_once(':') {
@@ -207,12 +212,12 @@ fn first_broker(servers: &str) -> Option<(String, Option<u16>)> {
         Some((host, port))
             if !port.contains(']') && (!host.contains(':') || host.ends_with(']')) =>
         {
-            (host, port.parse().ok())
+            (host, Some(port.parse().ok()?))
         }
-        _ => (first, None),
+        _ => (first, default_port(SYSTEM)),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    (!host.is_empty()).then(|| (host.to_owned(), port.or_else(|| default_port(SYSTEM))))
+    (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
 /// The name of a code in the protocol; of one that librdkafka made up, librdkafka's name.

@@ -16,6 +16,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use otel_kafka::Telemetry;
 use otel_kafka::producer::{
     BaseProducer, BaseRecord, DeliveryContext, DeliveryResult, FutureProducer, FutureRecord,
     Partitioner, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
@@ -264,6 +267,46 @@ fn dropped_receipts() {
     capture.assert_spans([sent(0), sent(1)]);
     drop(kept);
     assert_eq!(capture.spans().len(), 2);
+}
+
+#[derive(Debug)]
+struct Slow(Mutex<(Sender<()>, Receiver<()>)>);
+
+impl SpanProcessor for Slow {
+    fn on_start(&self, _: &mut Span, _: &opentelemetry::Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        let (entered, released) = &*self.0.lock().unwrap();
+        entered.send(()).unwrap();
+        _ = released.recv_timeout(LONG);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// A processor takes its time with the span: the thread that waits for the report goes on.
+#[test]
+fn a_processor_that_takes_its_time() {
+    let cluster = Cluster::new();
+    let ((entered, is_entered), (release, released)) = (channel(), channel());
+    let slow = Slow(Mutex::new((entered, released)));
+    let provider = SdkTracerProvider::builder().with_span_processor(slow).build();
+    let producer: FutureProducer = FutureProducer::builder(cluster.config().create().unwrap())
+        .telemetry(&Telemetry::builder().tracer_provider(provider).build())
+        .build();
+    let mut sending = pin!(producer.send(simple(), LONG));
+    let mut polled = || sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled().is_pending());
+    is_entered.recv_timeout(LONG).unwrap();
+    assert!(polled().is_pending());
+    release.send(()).unwrap();
+    eventually(|| polled().is_ready());
 }
 
 /// A send that is dropped once its message is queued has cancelled nothing.

@@ -1,5 +1,6 @@
 //! What becomes of a received message, from the poll to the commit; the same for all consumers.
 
+use std::fmt;
 use std::sync::Arc;
 
 use otel_core::messaging::{Delivery, Destination, MessagingCall, Poll, Settling, Unsettled, fact};
@@ -19,11 +20,17 @@ use crate::message::BorrowedMessage;
 
 /// The telemetry of one consumer: shared with its queues, its messages, and the callbacks of its
 /// context.
-#[derive(Debug)]
 pub(crate) struct Reception {
     instrumentation: Instrumentation,
     pub(crate) facts: Facts,
     unsettled: Unsettled<Delivered>,
+}
+
+/// Without the messages that it remembers: a message shows this as well.
+impl fmt::Debug for Reception {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reception").field("facts", &self.facts).finish_non_exhaustive()
+    }
 }
 
 impl Reception {

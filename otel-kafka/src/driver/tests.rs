@@ -16,7 +16,9 @@ fn the_first_broker() {
         ("[::1]:9093", Some(("::1", Some(9093)))),
         ("[::1]", Some(("::1", Some(9092)))),
         ("fe80::1", Some(("fe80::1", Some(9092)))),
-        ("a:b", Some(("a", Some(9092)))),
+        ("a:b", None),
+        ("SASL_SSL://user:secret@kafka.example:9094", None),
+        ("user:12345,x@kafka.example:9094", None),
         ("", None),
         (":9092", None),
     ] {
@@ -36,6 +38,14 @@ fn facts_of_a_configuration() {
     assert_eq!(facts.broker, Some(("a".to_owned(), Some(9092))));
     assert_eq!(facts.client_id.as_deref(), Some("shop"));
     assert_eq!(facts.group.as_deref(), Some("readers"));
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", "SASL_SSL://user:secret@kafka.example:9094");
+    let shown = format!("{:?}", Facts::of(&config));
+    assert!(shown.contains("kafka") && !shown.contains("secret"), "{shown}");
 }
 
 #[test]

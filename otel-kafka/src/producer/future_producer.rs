@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -251,6 +251,8 @@ struct Watch(Mutex<Watching>);
 struct Watching {
     receipt: Receipt,
     operation: Option<Operation<Kafka>>,
+    /// The report is there, and being told.
+    ending: bool,
     output: Option<Output>,
     /// Who waits for it.
     waker: Option<Waker>,
@@ -261,7 +263,7 @@ impl Watched {
         // Should rdkafka lose the report, nothing was cancelled.
         operation.handed_over();
         let operation = Some(operation);
-        let watching = Watching { receipt, operation, output: None, waker: None };
+        let watching = Watching { receipt, operation, ending: false, output: None, waker: None };
         let watch = Arc::new(Watch(Mutex::new(watching)));
         watch.look();
         Self(watch)
@@ -271,20 +273,38 @@ impl Watched {
 impl Watch {
     /// Asks to be woken by the report, or ends the operation if it is there.
     fn look(self: &Arc<Self>) -> Option<Waker> {
-        let mut watching = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let operation = watching.operation.take()?;
-        let waker = Waker::from(Arc::clone(self));
-        let mut task = task::Context::from_waker(&waker);
-        let Poll::Ready(output) = Pin::new(&mut watching.receipt).poll(&mut task) else {
-            watching.operation = Some(operation);
-            return None;
-        };
+        let (operation, output) = self.report()?;
+        // Without the lock: a processor may take its time, and who waits for the report must not
+        // wait for that with its thread.
         match &output {
             Ok(sent) => end(operation, sent),
             Err(_) => operation.fail(&KafkaError::Canceled),
         }
+        let mut watching = self.lock();
+        watching.ending = false;
         watching.output = Some(output);
         watching.waker.take()
+    }
+
+    /// What came, and the operation that ends with it; once.
+    fn report(self: &Arc<Self>) -> Option<(Operation<Kafka>, Output)> {
+        let mut watching = self.lock();
+        let operation = watching.operation.take()?;
+        let waker = Waker::from(Arc::clone(self));
+        match Pin::new(&mut watching.receipt).poll(&mut task::Context::from_waker(&waker)) {
+            Poll::Ready(output) => {
+                watching.ending = true;
+                Some((operation, output))
+            }
+            Poll::Pending => {
+                watching.operation = Some(operation);
+                None
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watching> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -300,11 +320,11 @@ impl Future for Watched {
     type Output = Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Output> {
-        let mut watching = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watching = self.0.lock();
         if let Some(output) = watching.output.take() {
             return Poll::Ready(output);
         }
-        if watching.operation.is_none() {
+        if watching.operation.is_none() && !watching.ending {
             // The output was taken: as rdkafka's.
             return Pin::new(&mut watching.receipt).poll(task);
         }

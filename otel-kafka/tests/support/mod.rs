@@ -104,7 +104,7 @@ pub(crate) fn failed(expected: ExpectedSpan, error: &'static str) -> ExpectedSpa
 
 /// Waits for a condition that another thread brings about.
 #[track_caller]
-pub(crate) fn eventually(condition: impl Fn() -> bool) {
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < LONG, "it did not happen");
