@@ -270,15 +270,15 @@ fn dropped_receipts() {
 }
 
 #[derive(Debug)]
-struct Slow(Mutex<(Sender<()>, Receiver<()>)>);
+struct Slow(Mutex<(Sender<bool>, Receiver<()>)>);
 
 impl SpanProcessor for Slow {
     fn on_start(&self, _: &mut Span, _: &opentelemetry::Context) {}
 
     fn on_end(&self, _: SpanData) {
         let (entered, released) = &*self.0.lock().unwrap();
-        entered.send(()).unwrap();
-        _ = released.recv_timeout(LONG);
+        entered.send(true).unwrap();
+        entered.send(released.recv_timeout(LONG).is_ok()).unwrap();
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -307,6 +307,7 @@ fn a_processor_that_takes_its_time() {
     assert!(polled().is_pending());
     release.send(()).unwrap();
     eventually(|| polled().is_ready());
+    assert!(is_entered.recv_timeout(LONG).unwrap(), "the thread had to wait for the processor");
 }
 
 /// A send that is dropped once its message is queued has cancelled nothing.
