@@ -1,13 +1,12 @@
 //! The producers and the consumer of this crate as the shared scenarios use them, on a cluster.
 
 use std::collections::HashMap;
-use std::sync::Once;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use otel_kafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use otel_kafka::message::OwnedMessage;
-use otel_kafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _};
+use otel_kafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use otel_kafka::{Offset, Telemetry, TopicPartitionList};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::scenario;
@@ -24,9 +23,7 @@ const GROUP: &str = "readers";
 pub(crate) struct Kafka {
     id: String,
     producer: FutureProducer,
-    polled: BaseProducer,
     consumer: BaseConsumer,
-    provided: Once,
     /// The last to go, or the others would wait for it.
     cluster: Cluster,
 }
@@ -36,33 +33,16 @@ fn record(own: &[(&str, &str)]) -> FutureRecord<'static, [u8], str> {
     FutureRecord::to(TOPIC).payload("{}").headers(headers(&own))
 }
 
-impl Kafka {
-    /// Messages for all calls of the scenario `off`, so that none has to wait for the broker.
-    fn provide(&self) {
-        self.provided.call_once(|| {
-            let raw = self.polled.raw();
-            for _ in 0..2000 {
-                let record = BaseRecord::<str, str, usize>::with_opaque_to(TOPIC, usize::MAX);
-                assert!(raw.send(record.payload("{}")).is_ok());
-            }
-            raw.flush(LONG).unwrap();
-        });
-    }
-}
-
 impl scenario::Messaging for Kafka {
     type Message = OwnedMessage;
 
     const CAPABILITIES: &'static [Capability] =
-        &[Capability::Cancel, Capability::Off, Capability::Settle, Capability::Unpolled];
+        &[Capability::Cancel, Capability::Settle, Capability::Unpolled];
 
     async fn connect(telemetry: &Telemetry) -> Option<Self> {
         let cluster = Cluster::new();
         let mut config = cluster.config();
         config.set("linger.ms", "0").set("log_level", "0");
-        let polled: BaseProducer = config.create().unwrap();
-        let polled = BaseProducer::builder(polled.into_inner()).config(&config);
-        let polled = polled.telemetry(telemetry).build();
         // One message fills the queue.
         config.set("queue.buffering.max.messages", "1");
         let raw: rdkafka::producer::FutureProducer = config.create().unwrap();
@@ -76,9 +56,8 @@ impl scenario::Messaging for Kafka {
         all.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
         consumer.assign(&all).unwrap();
         Cluster::known_by(consumer.client());
-        Cluster::known_by(polled.client());
         let id = Cluster::known_by(producer.client());
-        Some(Self { id, producer, polled, consumer, provided: Once::new(), cluster })
+        Some(Self { id, producer, consumer, cluster })
     }
 
     async fn send(&self, headers: &[(&str, &str)]) {
@@ -130,24 +109,6 @@ impl scenario::Messaging for Kafka {
 
     fn unpolled(&self) {
         drop(self.producer.send(record(&[]), LONG));
-    }
-
-    fn off_call(&self) {
-        self.provide();
-        assert!(self.polled.send(BaseRecord::<str, str>::to(TOPIC).payload("{}")).is_ok());
-        self.polled.poll(Duration::ZERO);
-        let message = self.consumer.poll(LONG).unwrap().unwrap();
-        message.process_blocking(|_| Ok::<_, HandlerFailed>(())).unwrap();
-        self.consumer.commit_message(&message, CommitMode::Async).unwrap();
-    }
-
-    fn bare_call(&self) {
-        let (polled, consumer) = (self.polled.raw(), self.consumer.raw());
-        let record = BaseRecord::<str, str, usize>::with_opaque_to(TOPIC, usize::MAX).payload("{}");
-        assert!(polled.send(record).is_ok());
-        polled.poll(Duration::ZERO);
-        let message = consumer.poll(LONG).unwrap().unwrap();
-        consumer.commit_message(&message, CommitMode::Async).unwrap();
     }
 
     fn expected(&self, step: Step) -> ExpectedSpan {
