@@ -84,10 +84,6 @@ impl<C: Client> Db<C> {
             server,
             shapes: Shapes::default(),
         };
-        // A provider that is there already is found before the first call.
-        if shared.scope.known().is_nothing() {
-            shared.scope.look();
-        }
         Self { shared: Arc::new(shared), enclosing: None, client: PhantomData }
     }
 

@@ -145,13 +145,20 @@ impl Telemetry {
     /// The scope of a client: its tracer and instruments, shared by all of that client's handles.
     pub(crate) fn scope<C: Client>(&self) -> Arc<Scope> {
         let mut scopes = self.0.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(scopes.entry(C::NAME).or_insert_with(|| {
+        let scope = Arc::clone(scopes.entry(C::NAME).or_insert_with(|| {
             let scope = InstrumentationScope::builder(C::NAME)
                 .with_version(C::VERSION)
                 .with_schema_url(attribute::SCHEMA_URL)
                 .build();
             Scope::new(scope, C::NAME, C::VERSION, self)
-        }))
+        }));
+        // A provider is somebody else's code, and may come back here.
+        drop(scopes);
+        // One that is there already is found before the first call.
+        if scope.known().is_nothing() {
+            scope.look();
+        }
+        scope
     }
 
     /// The tracer of a given provider, or what a global one hands out.

@@ -161,15 +161,33 @@ fn a_message_that_is_received_here_completes_its_trace() {
     assert_eq!(names(&written.text()[text.len()..]), ["late"]);
 }
 
+/// Or the terminal would show it before what began earlier.
+#[test]
+fn a_trace_waits_behind_one_whose_message_is_under_way() {
+    let written = Written::default();
+    let provider = provider(console(&written), None);
+    let tracer = provider.tracer("test");
+    sent(&tracer);
+    tracer.start("later").end();
+    provider.force_flush().unwrap();
+    assert_eq!(names(&written.text()), ["root", "send", "later"]);
+}
+
+/// Until something is printed without having been asked for.
+fn wait_for_text(written: &Written) {
+    let start = Instant::now();
+    while written.text().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(10), "nothing is printed");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_message_is_not_waited_for_for_ever() {
     let written = Written::default();
     let provider = provider(console(&written), None);
     sent(&provider.tracer("test"));
-    let start = Instant::now();
-    while written.text().is_empty() && start.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_text(&written);
     assert_eq!(names(&written.text()), ["root", "send"]);
 }
 
@@ -183,10 +201,7 @@ fn traces_that_wait_for_a_message_give_way() {
     }
     // One more would have no place.
     sent(&tracer);
-    let start = Instant::now();
-    while written.text().is_empty() && start.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_text(&written);
     provider.force_flush().unwrap();
     let text = written.text();
     assert_eq!(text.matches("trace ").count(), 1001, "{text:.1000}");
@@ -392,10 +407,7 @@ fn what_is_left_out_is_told_of_while_the_traces_before_it_go_on() {
     // They hold every place, and never end.
     let open: Vec<_> = (0..1000).map(|_| tracer.start("open")).collect();
     tracer.start("finished").end();
-    let end = Instant::now() + Duration::from_secs(10);
-    while written.text().is_empty() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_text(&written);
     assert_eq!(written.text().trim_end(), "(1 spans left out: too many at once)");
     drop(open);
 }

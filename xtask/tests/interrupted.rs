@@ -104,7 +104,7 @@ fn until(mut is_so: impl FnMut() -> bool, said: impl Fn() -> String) {
     }
 }
 
-/// What lives in this session.
+/// The processes of this session of the system.
 fn session_of(session: u32) -> Vec<String> {
     let stats = fs::read_dir("/proc")
         .unwrap()

@@ -14,6 +14,7 @@ use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator a
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, StringValue};
 use otel_core::attribute as names;
+use otel_core::messaging::fact;
 use otel_core::propagation::ByteCarrier;
 
 use super::{BROKER, CLIENT_ID, GROUP, Headers, KEY, OFFSET, PARTITION, SYSTEM, TOPIC};
@@ -78,7 +79,7 @@ impl Bare {
         attributes.extend([
             KeyValue::new(names::MESSAGING_OPERATION_TYPE, kind),
             KeyValue::new(names::MESSAGING_CLIENT_ID, self.client.clone()),
-            KeyValue::new("messaging.kafka.message.key", KEY),
+            KeyValue::new(fact::KAFKA_MESSAGE_KEY.name(), KEY),
         ]);
         attributes
     }
@@ -86,7 +87,7 @@ impl Bare {
     fn received_on_span(&self, operation: &'static str, kind: &'static str) -> Vec<KeyValue> {
         let mut attributes = self.on_span(operation, kind);
         attributes.extend(self.received_on_points());
-        attributes.push(KeyValue::new("messaging.kafka.offset", OFFSET));
+        attributes.push(KeyValue::new(fact::KAFKA_OFFSET.name(), OFFSET));
         attributes
     }
 
@@ -118,7 +119,7 @@ impl Bare {
             KeyValue::new(names::MESSAGING_DESTINATION_PARTITION_ID, PARTITION.to_string());
         context
             .span()
-            .set_attributes([partition.clone(), KeyValue::new("messaging.kafka.offset", OFFSET)]);
+            .set_attributes([partition.clone(), KeyValue::new(fact::KAFKA_OFFSET.name(), OFFSET)]);
         let mut attributes = self.common("send", 2);
         attributes.push(partition);
         self.sent.add(1, &attributes);
