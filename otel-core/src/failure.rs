@@ -1,4 +1,4 @@
-//! What went wrong, as the conventions want it told.
+//! Layer `telemetry`: what went wrong, as the conventions want it told.
 
 use std::borrow::Cow;
 

@@ -6,7 +6,7 @@ pub mod future_producer;
 
 use otel_core::messaging::{Destination, fact};
 use otel_core::propagation::ByteCarrier;
-use otel_core::{MessagingCall, Operation};
+use otel_core::{MessagingCall, MessagingOperation};
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
 use rdkafka::message::{OwnedHeaders, ToBytes};
@@ -45,7 +45,7 @@ impl<'r, K: ToBytes + ?Sized, P: ToBytes + ?Sized> Facts<'r, K, P> {
         instrumentation: &Instrumentation,
         client: &Client<C>,
         headers: &mut Option<OwnedHeaders>,
-    ) -> (Operation<Kafka>, Kept) {
+    ) -> (MessagingOperation<Kafka>, Kept) {
         let mut outgoing = Outgoing::new(headers);
         let describe = || instrumentation.in_cluster(self.call(), client);
         let operation = instrumentation.messaging.send(&mut ByteCarrier(&mut outgoing), describe);
@@ -54,7 +54,7 @@ impl<'r, K: ToBytes + ?Sized, P: ToBytes + ?Sized> Facts<'r, K, P> {
 }
 
 /// Tells where the broker put a message, or would have.
-fn learn(operation: &mut Operation<Kafka>, partition: i32, offset: Option<i64>) {
+fn learn(operation: &mut MessagingOperation<Kafka>, partition: i32, offset: Option<i64>) {
     if partition >= 0 {
         operation.learn(fact::PARTITION_ID, partition.to_string());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use otel_core::opentelemetry::Context;
-use otel_core::{Classify as _, Db, Operation};
+use otel_core::{Classify as _, Db, DbOperation};
 use sqlx::{Error, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
@@ -23,7 +23,7 @@ pub struct Transaction<'c, DB: Database> {
     /// The handle of the connection as it was before, for after this transaction.
     outside: Db<Sqlx>,
     /// The span over the whole transaction, if the user asked for one.
-    whole: Option<Operation<Sqlx>>,
+    whole: Option<DbOperation<Sqlx>>,
     state: State,
     /// What was current at the beginning: the parent of a rollback when a task is dropped.
     beginning: Context,
@@ -149,10 +149,10 @@ impl<DB: Database> Drop for Transaction<'_, DB> {
                 None
             };
             DB::TransactionManager::start_rollback(self.raw_mut());
-            rollback.into_iter().for_each(Operation::finish);
+            rollback.into_iter().for_each(DbOperation::finish);
         }
         // After the rollback, which belongs to it.
-        self.whole.take().into_iter().for_each(Operation::finish);
+        self.whole.take().into_iter().for_each(DbOperation::finish);
         self.connection.db = self.outside.clone();
     }
 }

@@ -1,13 +1,14 @@
-//! The facts of a server and of a call, as an adapter states them.
+//! Layer `db`: the facts of a server and of a call, as an adapter states them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
+use super::fact::Fact;
 use crate::address::{default_port, is_plain};
 use crate::sql::{Dialect, Syntax};
+use crate::text::shared;
 
 /// A database server as the client was configured for it. A clone is cheap.
 #[derive(Clone)]
@@ -116,11 +117,11 @@ impl DbServer {
         &self.system
     }
 
-    pub(crate) fn has_address(&self) -> bool {
+    pub(super) fn has_address(&self) -> bool {
         self.known_address().is_some()
     }
 
-    pub(crate) fn is_default(&self, port: u16) -> bool {
+    pub(super) fn is_default(&self, port: u16) -> bool {
         default_port(self.system.as_str()) == Some(port)
     }
 }
@@ -134,14 +135,6 @@ impl fmt::Debug for DbServer {
             .field("address", &self.known_address())
             .field("port", &self.told_port())
             .finish_non_exhaustive()
-    }
-}
-
-/// A value that is cloned without copying: static or shared.
-pub(crate) fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
-    match text.into() {
-        Cow::Borrowed(text) => text.into(),
-        Cow::Owned(text) => Arc::<str>::from(text).into(),
     }
 }
 
@@ -161,6 +154,8 @@ pub struct DbCall<'a> {
 /// The facts that tell one kind of call from another.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Kind<'a> {
+    /// Which of the servers of a client it goes to.
+    pub(super) server: u32,
     pub(super) text: Option<Text<'a>>,
     pub(super) parameterized: bool,
     pub(super) prefix: Option<&'static str>,
@@ -265,9 +260,9 @@ impl<'a> DbCall<'a> {
         self
     }
 
-    /// An attribute of one system only, as its page defines it.
-    pub fn attribute(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.more.push(KeyValue::new(name, value));
+    /// A fact of one system only, as its page defines it.
+    pub fn with<T: Into<Value>>(mut self, fact: Fact<T>, value: impl Into<T>) -> Self {
+        self.more.push(KeyValue::new(fact.name(), value.into()));
         self
     }
 

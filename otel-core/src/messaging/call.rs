@@ -1,4 +1,4 @@
-//! The facts of a broker, of a call and of a message, as an adapter states them.
+//! Layer `messaging`: the facts of a broker, of a call and of a message, as an adapter states them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::fact::{Fact, Of, PEER_ADDRESS, PEER_PORT};
-use crate::db::shared;
 use crate::options::Options;
+use crate::text::shared;
 
 /// Facts, with the rules that say when each is told.
 pub(super) type Facts = Vec<(Fact<Value>, Value)>;
@@ -59,10 +59,6 @@ impl MessagingServer {
     /// The `messaging.system`.
     pub fn system(&self) -> &str {
         self.system.as_str()
-    }
-
-    pub(crate) fn has_address(&self) -> bool {
-        self.address.is_some()
     }
 
     pub(super) fn known_address(&self) -> Option<(&StringValue, Option<u16>)> {
@@ -159,6 +155,8 @@ pub(super) struct Kind<'a> {
     pub(super) group: Option<Cow<'a, str>>,
     pub(super) subscription: Option<Cow<'a, str>>,
     pub(super) partition: Option<Partition<'a>>,
+    /// Where the client knows none.
+    pub(super) server: Option<(Cow<'a, str>, Option<u16>)>,
 }
 
 /// A partition: made from its number or its name.
@@ -200,6 +198,7 @@ impl<'a> MessagingCall<'a> {
             group: None,
             subscription: None,
             partition: None,
+            server: None,
         };
         Self { kind, batch: None, facts: Vec::new() }
     }
@@ -219,6 +218,12 @@ impl<'a> MessagingCall<'a> {
     /// The partition, where it is known before the call.
     pub fn partition(mut self, partition: impl Into<Partition<'a>>) -> Self {
         self.kind.partition = Some(partition.into());
+        self
+    }
+
+    /// The server, where the client learns it with the call. One that was configured stays.
+    pub fn server(mut self, address: impl Into<Cow<'a, str>>, port: Option<u16>) -> Self {
+        self.kind.server = Some((address.into(), port));
         self
     }
 

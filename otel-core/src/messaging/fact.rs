@@ -1,4 +1,4 @@
-//! What the pages of the systems define beyond what all of them have.
+//! Layer `messaging`: what the pages of the systems define beyond what all of them have.
 //!
 //! Each is a constant with the type of its value, so that an adapter can neither misspell a name
 //! nor give a number as text. When it is told is decided here and not by the adapter.

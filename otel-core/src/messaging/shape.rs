@@ -1,4 +1,4 @@
-//! What all calls of one kind have in common, made once and kept: the span's name, the attributes
+//! Layer `messaging`: what all calls of one kind have in common, made once and kept: the span's name, the attributes
 //! of span and point.
 
 use std::borrow::Cow;
@@ -9,8 +9,8 @@ use opentelemetry::KeyValue;
 use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
-use crate::db::{kept, shared};
 use crate::options::Options;
+use crate::text::{bytes_of, kept, shared};
 
 impl Step {
     fn as_str(self) -> &'static str {
@@ -73,8 +73,13 @@ impl Shape {
             }
             None => {}
         }
-        if let Some((address, port)) = server.known_address() {
-            attributes.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
+        let learnt = || {
+            let (address, port) = kind.server.as_ref()?;
+            Some((shared(address.clone().into_owned()), *port))
+        };
+        let known = server.known_address().map(|(address, port)| (address.clone(), port));
+        if let Some((address, port)) = known.or_else(learnt) {
+            attributes.push(KeyValue::new(names::SERVER_ADDRESS, address));
             let port = port.map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)));
             attributes.extend(port);
         }
@@ -120,7 +125,7 @@ fn span_name(kind: &Kind<'_>, destination: Option<&str>, server: &MessagingServe
 pub(super) type Shapes = Cache<Kind<'static>, Shape>;
 
 impl Kind<'_> {
-    fn texts(&self) -> [Option<&str>; 5] {
+    fn texts(&self) -> [Option<&str>; 6] {
         let partition = match &self.partition {
             Some(Partition(Number::Name(name))) => Some(&**name),
             _ => None,
@@ -128,7 +133,8 @@ impl Kind<'_> {
         let Destination { name, template, .. } = &self.destination;
         let known = [name, template, &self.group, &self.subscription].map(Option::as_deref);
         let [name, template, group, subscription] = known;
-        [name, template, group, subscription, partition]
+        let server = self.server.as_ref().map(|(address, _)| &**address);
+        [name, template, group, subscription, partition, server]
     }
 }
 
@@ -168,6 +174,10 @@ impl Key for Kind<'_> {
             group: owned(self.group.as_ref()),
             subscription: owned(self.subscription.as_ref()),
             partition,
+            server: self
+                .server
+                .as_ref()
+                .map(|(address, port)| (Cow::Owned(address.as_ref().to_owned()), *port)),
         }
     }
 
@@ -182,6 +192,6 @@ impl Value for Shape {
             Cow::Borrowed(_) => 0,
             Cow::Owned(name) => name.capacity(),
         };
-        name + crate::db::bytes_of(&self.attributes)
+        name + bytes_of(&self.attributes)
     }
 }
