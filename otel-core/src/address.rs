@@ -1,4 +1,4 @@
-//! Where a connection URL leads, without what it proves.
+//! Beside the pages: where a connection URL leads, without what it proves.
 //!
 //! [`Address::parse`] takes the URL a client is given and returns what may be emitted of it as
 //! `server.address`, `server.port` and `db.namespace` of the [conventions page for database

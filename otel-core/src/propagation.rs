@@ -1,4 +1,5 @@
-//! Carriers for the two shapes that headers of messages have: maps of strings, and lists of bytes
+//! Beside the pages: carriers for the two shapes that headers of messages have: maps of strings,
+//! and lists of bytes
 //! where a name may stand several times.
 //!
 //! What goes in and out of them is decided by the propagator; see

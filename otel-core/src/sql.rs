@@ -1,4 +1,5 @@
-//! What a SQL text says without what it must not say: `db.query.text` and `db.query.summary`.
+//! Beside the pages: what a SQL text says without what it must not say: `db.query.text` and
+//! `db.query.summary`.
 //!
 //! An [`Analyzer`] replaces literals, removes comments and names operations and targets, in one pass
 //! over the bytes of the text. The rules are those of the [conventions page for database

@@ -1,4 +1,5 @@
-//! The constants of Cassandra that are written without quotes: UUIDs and durations.
+//! Beside the pages: the constants of Cassandra that are written without quotes: UUIDs and
+//! durations.
 //!
 //! Source: <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/definitions.html>
 

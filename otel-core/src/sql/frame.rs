@@ -1,4 +1,4 @@
-//! Where in a statement the walk is.
+//! Beside the pages: where in a statement the walk is.
 
 use super::keyword::Keyword;
 

@@ -1,4 +1,4 @@
-//! The words that steer the walk through a text, by what they do to it.
+//! Beside the pages: the words that steer the walk through a text, by what they do to it.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Keyword {

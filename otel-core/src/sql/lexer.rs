@@ -1,4 +1,4 @@
-//! Cuts a text into tokens, byte by byte, once.
+//! Beside the pages: cuts a text into tokens, byte by byte, once.
 //!
 //! Every byte a token begins or ends at is ASCII or the first of a character, so that tokens are
 //! always valid slices of the text. Where two readings of a text exist and differ in what is

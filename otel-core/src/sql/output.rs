@@ -1,4 +1,4 @@
-//! The text to be emitted.
+//! Beside the pages: the text to be emitted.
 
 use std::borrow::Cow;
 

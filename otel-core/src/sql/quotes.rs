@@ -1,4 +1,4 @@
-//! Tokens with an end of their own: quotes, brackets, comments.
+//! Beside the pages: tokens with an end of their own: quotes, brackets, comments.
 
 use super::dialect::{Backslash, Dialect};
 use super::keyword::Keyword;

@@ -1,4 +1,5 @@
-//! What of a statement is a secret, whatever becomes of literals, and what is a value that is set.
+//! Beside the pages: what of a statement is a secret, whatever becomes of literals, and what is a
+//! value that is set.
 
 use super::dialect::Dialect;
 use super::frame::{Previous, Secrecy, Sensitive, Setting, Verb};

@@ -1,4 +1,5 @@
-//! How many bytes are looked at: the analysis is linear, whatever the text tempts it to look for.
+//! Beside the pages: how many bytes are looked at: the analysis is linear, whatever the text tempts
+//! it to look for.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! The summary, how it is written, and the names it leaves out.
+//! Beside the pages: the summary, how it is written, and the names it leaves out.
 
 use std::fmt;
 use std::ops::Deref;

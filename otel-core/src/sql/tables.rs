@@ -1,4 +1,5 @@
-//! Words where a table, or what else a statement is about, is named, and words behind one.
+//! Beside the pages: words where a table, or what else a statement is about, is named, and words
+//! behind one.
 
 use super::frame::{Place, Previous, Verb};
 use super::keyword::Keyword;

@@ -1,4 +1,5 @@
-//! The boundaries of tokens, compared with those of `sqlparser`, which reads the same texts in order
+//! Beside the pages: the boundaries of tokens, compared with those of `sqlparser`, which reads the
+//! same texts in order
 //! to parse them.
 //!
 //! Where both accept a text, quotes, comments and words begin and end at the same bytes, but for

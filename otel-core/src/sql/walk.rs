@@ -1,4 +1,5 @@
-//! Walks through the tokens of a text: names its operations and targets in order, and tells
+//! Beside the pages: walks through the tokens of a text: names its operations and targets in order,
+//! and tells
 //! literals from names.
 //!
 //! The walk knows as much grammar as it needs to tell what may stand where. What it does not know

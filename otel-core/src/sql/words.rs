@@ -1,4 +1,4 @@
-//! What the words of a text do to the walk.
+//! Beside the pages: what the words of a text do to the walk.
 
 use super::dialect::Dialect;
 use super::frame::{Place, Previous, Secrecy, Sensitive, Setting, Verb};
