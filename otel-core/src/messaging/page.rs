@@ -158,11 +158,11 @@ impl<C> MessagingOperation<C> {
     /// Tells a fact that is learnt during the call: the id or the offset that the broker gave to a
     /// message. What the call told already stays; of what is learnt twice the last word counts.
     ///
-    /// A database call has none:
+    /// A fact of a database call is none of a message:
     ///
     /// ```compile_fail,E0308
-    /// # fn call<C>(mut operation: otel_core::DbOperation<C>) {
-    /// operation.learn(otel_core::messaging::fact::MESSAGE_ID, "7");
+    /// # fn step<C>(mut operation: otel_core::MessagingOperation<C>) {
+    /// operation.learn(otel_core::db::fact::CASSANDRA_COORDINATOR_DC, "west");
     /// # }
     /// ```
     pub fn learn<T: Into<Value>>(&mut self, fact: Fact<T>, value: impl Into<T>) {
