@@ -18,6 +18,7 @@ pub mod propagation;
 pub mod sql;
 pub mod sqlcommenter;
 mod telemetry;
+mod w3c;
 
 pub use opentelemetry;
 

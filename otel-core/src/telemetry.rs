@@ -18,6 +18,7 @@ use crate::contain::contain;
 use crate::late::Scope;
 use crate::options::{InboundBaggage, Options, ProcessParent, QueryText};
 use crate::sqlcommenter::SqlCommenter;
+use crate::w3c::{Read, Written};
 use crate::{Client, attribute};
 
 /// Where the telemetry of the instrumented clients goes, and how much of it: the same value for all
@@ -77,12 +78,18 @@ impl Telemetry {
     /// Writes a context into the headers of a message, with the propagator of this value.
     ///
     /// Independent of the tracer provider: without one the ambient context still travels.
+    /// What W3C does not allow in `tracestate` and `baggage` is not written; a `tracestate` that
+    /// stood beside another parent is replaced.
     pub fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
-        contain(|| match &self.0.propagator {
-            Some(propagator) => propagator.inject_context(context, carrier),
-            None => global::get_text_map_propagator(|propagator| {
-                propagator.inject_context(context, carrier);
-            }),
+        contain(|| {
+            let mut carrier = Written::new(carrier);
+            match &self.0.propagator {
+                Some(propagator) => propagator.inject_context(context, &mut carrier),
+                None => global::get_text_map_propagator(|propagator| {
+                    propagator.inject_context(context, &mut carrier);
+                }),
+            }
+            carrier.finish();
         });
     }
 
@@ -103,15 +110,15 @@ impl Telemetry {
     }
 
     /// Reads the context out of the headers of a message; what is broken in them is as if it were
-    /// not there.
+    /// not there. Of the headers of the W3C that is decided here, whatever the propagator takes.
     pub fn extract(&self, carrier: &dyn Extractor) -> Context {
-        let root = Context::new();
+        let (root, carrier) = (Context::new(), Read::new(carrier));
         contain(|| match &self.0.propagator {
-            Some(propagator) => propagator.extract_with_context(&root, carrier),
+            Some(propagator) => propagator.extract_with_context(&root, &carrier),
             None => global::get_text_map_propagator(|propagator| {
                 // The no-op propagator answers the ambient context, which the message did not carry.
                 match propagator.fields().next() {
-                    Some(_) => propagator.extract_with_context(&root, carrier),
+                    Some(_) => propagator.extract_with_context(&root, &carrier),
                     None => root.clone(),
                 }
             }),
