@@ -23,7 +23,6 @@ use std::str::FromStr;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
 use crate::operation::Operation;
-use crate::w3c::is_state;
 
 /// A longer text is data for the most part. It would be copied for each call, and may be just as
 /// long as the server takes it.
@@ -116,7 +115,7 @@ pub fn commented(text: &str, span: &SpanContext, tracestate: bool) -> Option<Str
     // Writing to a `String` cannot fail.
     let (trace, id) = (span.trace_id(), span.span_id());
     let _ = write!(commented, "{statement} /*traceparent='00-{trace}-{id}-01'");
-    if (1..=LONGEST_TRACESTATE).contains(&state.len()) && is_state(&state) {
+    if (1..=LONGEST_TRACESTATE).contains(&state.len()) {
         commented.push_str(",tracestate='");
         encode(&state, &mut commented);
         commented.push('\'');

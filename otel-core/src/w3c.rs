@@ -119,7 +119,7 @@ fn is_parent(header: &str) -> bool {
 }
 
 /// A list of at most 32 members, some of which may be empty.
-pub(crate) fn is_state(list: &str) -> bool {
+fn is_state(list: &str) -> bool {
     let members = list.split(',').map(|member| member.trim_matches(BLANK));
     let mut members = members.filter(|member| !member.is_empty());
     members.by_ref().take(32).all(is_member) && members.next().is_none()
