@@ -257,13 +257,16 @@ impl<C: Client> Db<C> {
         })
     }
 
-    /// Registers a connection pool of this handle: its gauges live as long as `state` does.
+    /// Registers a connection pool of this handle: its gauges live as long as `state` and the answer
+    /// do. A second pool of one name in the process becomes `name#2`; a pool that is known by its
+    /// [`identity`](PoolState::identity) keeps the name it has.
     pub fn pool(
         &self,
         name: impl Into<Cow<'static, str>>,
         state: &Arc<impl PoolState>,
     ) -> PoolMetrics {
-        PoolMetrics::register(Arc::clone(&self.shared.scope), &name.into(), state)
+        let names = (self.shared.telemetry.pool_names(), C::NAME);
+        PoolMetrics::register(Arc::clone(&self.shared.scope), names, &name.into(), state)
     }
 
     /// The bytes that what is kept of calls takes now, and at most. For the benchmark.

@@ -15,6 +15,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope};
 
 use crate::contain::contain;
+use crate::db::pool::PoolNames;
 use crate::late::Scope;
 use crate::options::{InboundBaggage, Options, ProcessParent, QueryText};
 use crate::sqlcommenter::SqlCommenter;
@@ -37,6 +38,7 @@ struct Inner {
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     options: Arc<Options>,
     carries_spans: AtomicBool,
+    pool_names: PoolNames,
     scopes: Mutex<HashMap<&'static str, Arc<Scope>>>,
 }
 
@@ -71,6 +73,7 @@ impl Telemetry {
             tracer_provider: None,
             meter_provider: None,
             propagator: None,
+            pool_names: PoolNames::shared(),
             options: Options::from_environment(),
         }
     }
@@ -149,6 +152,10 @@ impl Telemetry {
         &self.0.options
     }
 
+    pub(crate) fn pool_names(&self) -> &PoolNames {
+        &self.0.pool_names
+    }
+
     /// The scope of a client: its tracer and instruments, shared by all of that client's handles.
     pub(crate) fn scope<C: Client>(&self) -> Arc<Scope> {
         let mut scopes = self.0.scopes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,6 +231,7 @@ pub struct TelemetryBuilder {
     tracer_provider: Option<Box<dyn ObjectSafeTracerProvider + Send + Sync>>,
     meter_provider: Option<Box<dyn MeterProvider + Send + Sync>>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    pool_names: PoolNames,
     options: Options,
 }
 
@@ -442,6 +450,14 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Whose names the pools of this value are told apart from: the process's by default. For tests,
+    /// many of which run in one process.
+    #[doc(hidden)]
+    pub fn pool_names(mut self, names: &PoolNames) -> Self {
+        self.pool_names = names.clone();
+        self
+    }
+
     /// Builds the value.
     pub fn build(self) -> Telemetry {
         Telemetry(Arc::new(Inner {
@@ -450,6 +466,7 @@ impl TelemetryBuilder {
             propagator: self.propagator,
             options: Arc::new(self.options),
             carries_spans: AtomicBool::new(false),
+            pool_names: self.pool_names,
             scopes: Mutex::default(),
         }))
     }

@@ -2,16 +2,16 @@
 //!
 //! Source: <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools>.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{Context, KeyValue, StringValue};
 
-use super::Instruments;
+use super::{Instruments, shared};
 use crate::attribute::{self as names, metric};
 use crate::contain::contain;
 use crate::late::Scope;
@@ -36,47 +36,119 @@ pub trait PoolState: Send + Sync + 'static {
     fn idle_min(&self) -> Option<u64> {
         None
     }
+    /// What tells this pool from all others as long as it, or a connection of it, lives: the address
+    /// of what its handles share, for example. A pool that is registered again, for another handle
+    /// of it, is then known by it, and counted once.
+    fn identity(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// The pools that live, by their names. By default one for the process: two pools under one name
+/// would overwrite each other's gauges, and which meter providers are the same cannot be told.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub struct PoolNames(Arc<Mutex<Taken>>);
+
+/// All by the client, which is the scope of its metrics.
+#[derive(Default)]
+struct Taken {
+    names: HashSet<(&'static str, StringValue)>,
+    /// The number to try first for a name that was asked for; 1 without a word.
+    lowest: HashMap<(&'static str, String), u64>,
+    pools: HashMap<(&'static str, usize), Weak<Named>>,
+}
+
+impl fmt::Debug for PoolNames {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("PoolNames").field(&self.lock().names).finish()
+    }
+}
+
+impl PoolNames {
+    /// Those of the process.
+    pub(crate) fn shared() -> Self {
+        static SHARED: LazyLock<PoolNames> = LazyLock::new(PoolNames::default);
+        SHARED.clone()
+    }
+
+    /// A pool that is known keeps its name; of two, the second becomes `name#2`.
+    fn name(&self, client: &'static str, name: &str, identity: Option<usize>) -> Arc<Named> {
+        let mut taken = self.lock();
+        let identity = identity.map(|identity| (client, identity));
+        let known = identity.and_then(|identity| taken.pools.get(&identity)?.upgrade());
+        if let Some(known) = known {
+            return known;
+        }
+        let asked = (client, name.to_owned());
+        let mut number = taken.lowest.get(&asked).copied().unwrap_or(1);
+        let name = loop {
+            let text = if number == 1 { name.to_owned() } else { format!("{name}#{number}") };
+            let unique = shared(text);
+            if taken.names.insert((client, unique.clone())) {
+                break unique;
+            }
+            number += 1;
+        };
+        taken.lowest.insert(asked.clone(), number + 1);
+        let pending = AtomicI64::new(0);
+        let named = Named { name, asked, number, identity, pending, names: self.clone() };
+        let named = Arc::new(named);
+        taken.pools.extend(identity.map(|identity| (identity, Arc::downgrade(&named))));
+        named
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pool, and what all its registrations share. Its name is free again when this is dropped.
+struct Named {
+    name: StringValue,
+    asked: (&'static str, String),
+    number: u64,
+    identity: Option<(&'static str, usize)>,
+    pending: AtomicI64,
+    names: PoolNames,
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let mut taken = self.names.lock();
+        taken.names.remove(&(self.asked.0, self.name.clone()));
+        if self.number == 1 {
+            taken.lowest.remove(&self.asked);
+        } else if let Some(lowest) = taken.lowest.get_mut(&self.asked) {
+            *lowest = self.number.min(*lowest);
+        }
+        // Unless another pool has come to this place meanwhile.
+        if let Some(identity) = self.identity
+            && taken.pools.get(&identity).is_some_and(|pool| pool.strong_count() == 0)
+        {
+            taken.pools.remove(&identity);
+        }
+    }
 }
 
 /// The pools of a client, observed by one callback per gauge: observable instruments cannot be
 /// unregistered, so a callback per pool would outlive its pool.
 #[derive(Default)]
-pub(crate) struct Registry(Mutex<Pools>);
-
-#[derive(Default)]
-struct Pools {
-    registered: Vec<Registered>,
-    names: HashSet<StringValue>,
-}
-
-impl Pools {
-    fn forget_dropped(&mut self) {
-        let names = &mut self.names;
-        self.registered.retain(|pool| {
-            let lives = pool.state.strong_count() > 0;
-            if !lives {
-                names.remove(&pool.name);
-            }
-            lives
-        });
-    }
-
-    /// Two pools under one name would overwrite each other's gauges: the second becomes `name#2`.
-    fn unique(&mut self, name: &str) -> StringValue {
-        let mut unique = StringValue::from(Arc::<str>::from(name));
-        let mut number = 1_u64;
-        while !self.names.insert(unique.clone()) {
-            number += 1;
-            unique = Arc::<str>::from(format!("{name}#{number}")).into();
-        }
-        unique
-    }
-}
+pub(crate) struct Registry(Mutex<Vec<Registered>>);
 
 struct Registered {
-    state: Weak<dyn PoolState>,
-    pending: Weak<AtomicI64>,
-    name: StringValue,
+    pool: Weak<Named>,
+    /// Those of the handles that it was registered for.
+    states: Vec<Weak<dyn PoolState>>,
+}
+
+/// Also when a pool is registered, so that pools made and dropped without a reader leave nothing
+/// behind.
+fn forget_dropped(pools: &mut Vec<Registered>) {
+    pools.retain_mut(|Registered { pool, states }| {
+        states.retain(|state| state.strong_count() > 0);
+        pool.strong_count() > 0 && !states.is_empty()
+    });
 }
 
 /// One pool as a gauge reads it.
@@ -146,22 +218,19 @@ impl Registry {
         // Nothing of the pool's own may run under the lock: it could be what registers a pool.
         let pools: Vec<_> = {
             let mut pools = self.lock();
-            pools.forget_dropped();
-            pools
-                .registered
-                .iter()
-                .filter_map(|pool| {
-                    let pending = pool.pending.upgrade()?.load(Ordering::Relaxed);
-                    Some((pool.state.upgrade()?, pending, pool.name.clone()))
-                })
-                .collect()
+            forget_dropped(&mut pools);
+            let seen = |Registered { pool, states }: &Registered| {
+                Some((pool.upgrade()?, states.iter().find_map(Weak::upgrade)?))
+            };
+            pools.iter().filter_map(seen).collect()
         };
-        for (state, pending, name) in &pools {
-            contain(|| read(&Seen { state: &**state, pending: *pending, name }, &mut put));
+        for (pool, state) in &pools {
+            let pending = pool.pending.load(Ordering::Relaxed);
+            contain(|| read(&Seen { state: &**state, pending, name: &pool.name }, &mut put));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pools> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Registered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -189,7 +258,7 @@ pub struct PoolMetrics(Arc<Inner>);
 struct Inner {
     scope: Arc<Scope>,
     label: [KeyValue; 1],
-    pending: Arc<AtomicI64>,
+    pool: Arc<Named>,
 }
 
 impl fmt::Debug for PoolMetrics {
@@ -199,28 +268,33 @@ impl fmt::Debug for PoolMetrics {
 }
 
 impl PoolMetrics {
-    pub(super) fn register(scope: Arc<Scope>, name: &str, state: &Arc<impl PoolState>) -> Self {
-        let pending = Arc::new(AtomicI64::new(0));
+    pub(super) fn register(
+        scope: Arc<Scope>,
+        (taken, client): (&PoolNames, &'static str),
+        name: &str,
+        state: &Arc<impl PoolState>,
+    ) -> Self {
+        let identity = contain(|| state.identity()).flatten();
+        let pool = taken.name(client, name, identity);
         let weak = Arc::downgrade(state);
         let state: Weak<dyn PoolState> = weak;
-        let name = {
+        {
             let mut pools = scope.pools.lock();
-            // Also here, so that pools made and dropped without a reader leave nothing behind.
-            pools.forget_dropped();
-            let name = pools.unique(name);
-            let pending = Arc::downgrade(&pending);
-            pools.registered.push(Registered { state, pending, name: name.clone() });
-            name
-        };
-        let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, name)];
-        Self(Arc::new(Inner { scope, label, pending }))
+            forget_dropped(&mut pools);
+            match pools.iter_mut().find(|known| known.pool.as_ptr() == Arc::as_ptr(&pool)) {
+                Some(known) => known.states.push(state),
+                None => pools.push(Registered { pool: Arc::downgrade(&pool), states: vec![state] }),
+            }
+        }
+        let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, pool.name.clone())];
+        Self(Arc::new(Inner { scope, label, pool }))
     }
 
     /// Starts a wait for a connection. Dropped without an outcome, it was cancelled: the request is
     /// no longer pending and no time is recorded.
     pub fn wait(&self) -> Waiting {
         Waiting(self.timed().inspect(|_| {
-            self.0.pending.fetch_add(1, Ordering::Relaxed);
+            self.0.pool.pending.fetch_add(1, Ordering::Relaxed);
         }))
     }
 
@@ -269,7 +343,7 @@ impl Waiting {
     /// Lowers the counter, however the wait ends.
     fn end(&mut self) -> Option<Timed> {
         let timed = self.0.take()?;
-        timed.pool.0.pending.fetch_sub(1, Ordering::Relaxed);
+        timed.pool.0.pool.pending.fetch_sub(1, Ordering::Relaxed);
         Some(timed)
     }
 }
