@@ -220,9 +220,7 @@ impl Live {
                         if let Some(code) = failure.status_code.filter(|_| is_db) {
                             span.set_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code));
                         }
-                        if failure.is_error {
-                            span.set_status(Status::error(failure.description));
-                        }
+                        span.set_status(Status::error(failure.description));
                     }
                 }
                 span.end_with_timestamp(self.clock.time + elapsed);
@@ -420,9 +418,13 @@ impl<C> Drop for Operation<C> {
                 Some(Failure::panicked())
             } else if live.handed_over {
                 live.failure.take().map(|failure| *failure)
-            } else {
+            } else if live.ending.cancelled_is_error {
                 live.give_up();
-                Some(Failure::cancelled(live.ending.cancelled_is_error))
+                Some(Failure::cancelled())
+            } else {
+                // What was told before stays true. How many rows there would have been is not known.
+                live.rows = None;
+                live.failure.take().map(|failure| *failure)
             };
             live.end(failure, elapsed);
         }

@@ -330,7 +330,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Default: true. False leaves the status of a cancelled call unset; its `error.type` stays.
+    /// Default: true. False takes a cancelled call for one that did not fail: its span has neither
+    /// an `error.type` nor the status of an error, and its points have no `error.type`.
     ///
     /// `OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR` = `true` or `false`.
     pub fn cancelled_is_error(mut self, is_error: bool) -> Self {
