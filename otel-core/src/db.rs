@@ -20,8 +20,8 @@ use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanBuilder, SpanId, SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue, StringValue};
 
-pub(crate) use self::call::shared;
 pub use self::call::{DbCall, DbServer};
+pub(crate) use self::call::{shared, told};
 pub(crate) use self::measure::{Instruments, Measure};
 use self::pool::{PoolMetrics, PoolState};
 use self::shape::{Shape, Shapes};

@@ -8,6 +8,7 @@ use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, StringValue, Value};
 
+use crate::address::host;
 use crate::attribute as names;
 use crate::contain::contain;
 use crate::failure::{Classify, Failure};
@@ -272,7 +273,7 @@ impl<C> Operation<C> {
     /// system's default one.
     pub fn server(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
         if let Some(live) = self.live.as_mut().filter(|live| live.measure.learns_server()) {
-            live.learn(names::SERVER_ADDRESS, address.into());
+            live.learn(names::SERVER_ADDRESS, host(address.into()));
             if let Some(port) = port.filter(|port| live.measure.tells_port(*port)) {
                 live.learn(names::SERVER_PORT, i64::from(port));
             }
@@ -283,7 +284,7 @@ impl<C> Operation<C> {
     pub fn peer(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
         let unknown = |live: &&mut Live| !live.has_told(names::NETWORK_PEER_ADDRESS);
         if let Some(live) = self.live.as_mut().filter(unknown) {
-            live.learn(names::NETWORK_PEER_ADDRESS, address.into());
+            live.learn(names::NETWORK_PEER_ADDRESS, host(address.into()));
             if let Some(port) = port {
                 live.learn(names::NETWORK_PEER_PORT, i64::from(port));
             }

@@ -7,9 +7,10 @@ use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
 use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
+use crate::address::with_port;
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
-use crate::db::{kept, shared};
+use crate::db::{kept, shared, told};
 use crate::options::Options;
 
 impl Step {
@@ -66,7 +67,8 @@ impl Shape {
         put(names::MESSAGING_DESTINATION_SUBSCRIPTION_NAME, kind.subscription.as_deref());
         match &kind.partition {
             Some(Partition(Number::Name(partition))) => {
-                put(names::MESSAGING_DESTINATION_PARTITION_ID, Some(partition));
+                let partition = told(&**partition);
+                put(names::MESSAGING_DESTINATION_PARTITION_ID, partition.as_deref());
             }
             Some(Partition(Number::Number(partition))) => {
                 put(names::MESSAGING_DESTINATION_PARTITION_ID, Some(&partition.to_string()));
@@ -108,10 +110,9 @@ fn span_name(kind: &Kind<'_>, destination: Option<&str>, server: &MessagingServe
     let operation = kind.operation;
     match (destination, server.known_address()) {
         (Some(destination), _) => format!("{operation} {destination}"),
-        (None, Some((address, port))) if kind.destination.name.is_none() => match port {
-            Some(port) => format!("{operation} {address}:{port}"),
-            None => format!("{operation} {address}"),
-        },
+        (None, Some((address, port))) if kind.destination.name.is_none() => {
+            format!("{operation} {}", with_port(address.as_str(), port))
+        }
         _ => operation.to_owned(),
     }
 }
