@@ -9,6 +9,9 @@
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use opentelemetry::StringValue;
 
 /// What a connection URL tells about the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,6 +227,24 @@ fn address(host: &str) -> Option<String> {
         !host.is_empty() && host.len() <= 253 && host.chars().all(plain)
     };
     valid.then(|| host.into_owned())
+}
+
+/// A host without the brackets that a URL, and drivers that read one, have around an IPv6 address.
+pub(crate) fn host(host: StringValue) -> StringValue {
+    let inside = host.as_str().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside.filter(|inside| inside.contains(':')) {
+        Some(address) => StringValue::from(Arc::<str>::from(address)),
+        None => host,
+    }
+}
+
+/// An address and its port as one text, in which the brackets tell one's colons from the other's.
+pub(crate) fn with_port(address: &str, port: Option<u16>) -> String {
+    match port {
+        Some(port) if address.contains(':') => format!("[{address}]:{port}"),
+        Some(port) => format!("{address}:{port}"),
+        None => address.to_owned(),
+    }
 }
 
 /// The name of a database or a keyspace.

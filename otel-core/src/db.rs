@@ -261,13 +261,15 @@ impl<C: Client> Db<C> {
         })
     }
 
-    /// Registers a connection pool of this handle: its gauges live as long as `state` does.
+    /// Registers a connection pool of this handle: its gauges live as long as `state` and the answer
+    /// do. A second pool of one name in the process becomes `name#2`; a pool that is known by its
+    /// [`identity`](PoolState::identity) keeps the name it has.
     pub fn pool(
         &self,
         name: impl Into<Cow<'static, str>>,
         state: &Arc<impl PoolState>,
     ) -> PoolMetrics {
-        PoolMetrics::register(self.shared.site.clone(), &name.into(), state)
+        PoolMetrics::register(self.shared.site.clone(), C::NAME, &name.into(), state)
     }
 
     /// The bytes that what is kept of calls takes now, and at most. For the benchmark.

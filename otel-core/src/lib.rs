@@ -16,12 +16,14 @@ mod operation;
 mod options;
 pub mod page;
 mod pending;
+mod pool_names;
 pub mod propagation;
 mod providers;
 pub mod sql;
 pub mod sqlcommenter;
 mod telemetry;
 mod text;
+mod w3c;
 
 pub use opentelemetry;
 

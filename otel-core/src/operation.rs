@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use opentelemetry::trace::{Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, StringValue, Value};
 
+use crate::address::host;
 use crate::attribute as names;
 use crate::contain::contain;
 use crate::failure::{Classify, Failure};
@@ -180,9 +181,7 @@ impl<P: Page> Live<P> {
                 }
                 if let Some(failure) = failure {
                     span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.error_type));
-                    if failure.is_error {
-                        span.set_status(Status::error(failure.description));
-                    }
+                    span.set_status(Status::error(failure.description));
                 }
             }
             span.end_with_timestamp(self.clock.time + elapsed);
@@ -255,7 +254,7 @@ impl<C, P: Page> Operation<C, P> {
     pub fn server(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
         let learns = |live: &&mut Live<P>| !live.knows(names::SERVER_ADDRESS);
         if let Some(live) = self.live.as_mut().filter(learns) {
-            live.learn(names::SERVER_ADDRESS, address.into());
+            live.learn(names::SERVER_ADDRESS, host(address.into()));
             let tells = |port: &u16| live.page.as_ref().is_some_and(|page| page.tells_port(*port));
             if let Some(port) = port.filter(tells) {
                 live.learn(names::SERVER_PORT, i64::from(port));
@@ -267,7 +266,7 @@ impl<C, P: Page> Operation<C, P> {
     pub fn peer(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
         let learns = |live: &&mut Live<P>| !live.knows(names::NETWORK_PEER_ADDRESS);
         if let Some(live) = self.live.as_mut().filter(learns) {
-            live.learn(names::NETWORK_PEER_ADDRESS, address.into());
+            live.learn(names::NETWORK_PEER_ADDRESS, host(address.into()));
             if let Some(port) = port {
                 live.learn(names::NETWORK_PEER_PORT, i64::from(port));
             }
@@ -386,9 +385,13 @@ impl<C, P: Page> Drop for Operation<C, P> {
                 Some(Failure::panicked())
             } else if live.handed_over {
                 live.failure.take().map(|failure| *failure)
-            } else {
+            } else if live.cancelled_is_error {
                 live.give_up();
-                Some(Failure::cancelled(live.cancelled_is_error))
+                Some(Failure::cancelled())
+            } else {
+                // What was told before stays true.
+                live.page.iter_mut().for_each(Page::cut_short);
+                live.failure.take().map(|failure| *failure)
             };
             live.end(failure, elapsed);
         }

@@ -10,6 +10,7 @@ use opentelemetry::otel_warn;
 
 use crate::contain::contain;
 use crate::sql::DEFAULT_MAX_LENGTH;
+use crate::text::told;
 
 /// What becomes of the text of a query.
 ///
@@ -281,13 +282,13 @@ impl Options {
     /// The user's own summary of a text, if the hook is set and gives one.
     pub(crate) fn summarize(&self, text: &str) -> Option<Cow<'static, str>> {
         let hook = self.summary.as_ref()?;
-        contain(|| hook(text)).flatten()
+        contain(|| hook(text)).flatten().and_then(told)
     }
 
     /// The user's own template of a destination, if the hook is set and gives one.
     pub(crate) fn template_of(&self, destination: &str) -> Option<Cow<'static, str>> {
         let hook = self.template.as_ref()?;
-        contain(|| hook(destination)).flatten()
+        contain(|| hook(destination)).flatten().and_then(told)
     }
 
     /// Whether a span of this name is wanted; a filter that panics drops nothing.

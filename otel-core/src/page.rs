@@ -42,6 +42,10 @@ pub trait Page: Sized {
     /// Hears that the call itself failed, and not only a part of what it was about.
     fn gave_up(&mut self) {}
 
+    /// Hears that the call was cancelled, where the user takes that for no failure: what it would
+    /// have come to is not known.
+    fn cut_short(&mut self) {}
+
     /// Gives the attributes that a span gets at its end, beside `error.type` and what was learnt.
     /// Not asked where nobody records the span.
     fn tell(&mut self, _failure: Option<&mut Failure>, _put: &mut dyn FnMut(KeyValue)) {}

@@ -14,6 +14,7 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use crate::contain::contain;
 use crate::options::Options;
+use crate::w3c::{Read, Written};
 
 pub(crate) type TracerProvider = Box<dyn ObjectSafeTracerProvider + Send + Sync>;
 pub(crate) type BoxedMeterProvider = Box<dyn MeterProvider + Send + Sync>;
@@ -47,11 +48,15 @@ impl Providers {
     }
 
     pub(crate) fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
-        contain(|| match &self.propagator {
-            Some(propagator) => propagator.inject_context(context, carrier),
-            None => global::get_text_map_propagator(|propagator| {
-                propagator.inject_context(context, carrier);
-            }),
+        contain(|| {
+            let mut carrier = Written::new(carrier);
+            match &self.propagator {
+                Some(propagator) => propagator.inject_context(context, &mut carrier),
+                None => global::get_text_map_propagator(|propagator| {
+                    propagator.inject_context(context, &mut carrier);
+                }),
+            }
+            carrier.finish();
         });
     }
 
@@ -70,13 +75,13 @@ impl Providers {
     }
 
     pub(crate) fn extract(&self, carrier: &dyn Extractor) -> Context {
-        let root = Context::new();
+        let (root, carrier) = (Context::new(), Read::new(carrier));
         contain(|| match &self.propagator {
-            Some(propagator) => propagator.extract_with_context(&root, carrier),
+            Some(propagator) => propagator.extract_with_context(&root, &carrier),
             None => global::get_text_map_propagator(|propagator| {
                 // The no-op propagator answers the ambient context, which the message did not carry.
                 match propagator.fields().next() {
-                    Some(_) => propagator.extract_with_context(&root, carrier),
+                    Some(_) => propagator.extract_with_context(&root, &carrier),
                     None => root.clone(),
                 }
             }),

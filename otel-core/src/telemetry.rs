@@ -15,6 +15,7 @@ use crate::attribute;
 use crate::client::Client;
 use crate::late::{Instruments, Scope};
 use crate::options::{InboundBaggage, Options, ProcessParent, QueryText, SqlCommenter};
+use crate::pool_names::PoolNames;
 use crate::providers::{BoxedMeterProvider, Propagator, Providers, TracerProvider};
 
 /// Where the telemetry of the instrumented clients goes, and how much of it: the same value for all
@@ -29,6 +30,7 @@ pub struct Telemetry(Arc<Inner>);
 
 struct Inner {
     providers: Arc<Providers>,
+    pool_names: PoolNames,
     scopes: Mutex<Scopes>,
 }
 
@@ -68,6 +70,7 @@ impl Telemetry {
             tracer_provider: None,
             meter_provider: None,
             propagator: None,
+            pool_names: PoolNames::shared(),
             options: Options::from_environment(),
         }
     }
@@ -75,6 +78,8 @@ impl Telemetry {
     /// Writes a context into the headers of a message, with the propagator of this value.
     ///
     /// Independent of the tracer provider: without one the ambient context still travels.
+    /// What W3C does not allow in `tracestate` and `baggage` is not written; a `tracestate` that
+    /// stood beside another parent is replaced.
     pub fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
         self.0.providers.inject(context, carrier);
     }
@@ -86,7 +91,7 @@ impl Telemetry {
     }
 
     /// Reads the context out of the headers of a message; what is broken in them is as if it were
-    /// not there.
+    /// not there. Of the headers of the W3C that is decided here, whatever the propagator takes.
     pub fn extract(&self, carrier: &dyn Extractor) -> Context {
         self.0.providers.extract(carrier)
     }
@@ -98,6 +103,10 @@ impl Telemetry {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.providers.options
+    }
+
+    pub(crate) fn pool_names(&self) -> &PoolNames {
+        &self.0.pool_names
     }
 
     /// The scope of a client: its tracer and instruments, shared by all of that client's handles.
@@ -132,6 +141,7 @@ pub struct TelemetryBuilder {
     tracer_provider: Option<TracerProvider>,
     meter_provider: Option<BoxedMeterProvider>,
     propagator: Option<Propagator>,
+    pool_names: PoolNames,
     options: Options,
 }
 
@@ -230,7 +240,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Default: true. False leaves the status of a cancelled call unset; its `error.type` stays.
+    /// Default: true. False takes a cancelled call for one that did not fail: its span has neither
+    /// an `error.type` nor the status of an error, and its points have no `error.type`.
     ///
     /// `OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR` = `true` or `false`.
     pub fn cancelled_is_error(mut self, is_error: bool) -> Self {
@@ -350,10 +361,19 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Whose names the pools of this value are told apart from: the process's by default. For tests,
+    /// many of which run in one process.
+    #[doc(hidden)]
+    pub fn pool_names(mut self, names: &PoolNames) -> Self {
+        self.pool_names = names.clone();
+        self
+    }
+
     /// Builds the value.
     pub fn build(self) -> Telemetry {
-        let Self { tracer_provider, meter_provider, propagator, options } = self;
+        let Self { tracer_provider, meter_provider, propagator, pool_names, options } = self;
         let providers = Providers::new(tracer_provider, meter_provider, propagator, options);
-        Telemetry(Arc::new(Inner { providers: Arc::new(providers), scopes: Mutex::default() }))
+        let (providers, scopes) = (Arc::new(providers), Mutex::default());
+        Telemetry(Arc::new(Inner { providers, pool_names, scopes }))
     }
 }

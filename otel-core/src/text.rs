@@ -14,13 +14,19 @@ pub(crate) fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
     }
 }
 
+/// A fact, unless it is empty or blank: then it is none.
+pub(crate) fn told<'a>(text: impl Into<Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    Some(text.into()).filter(|text| !text.trim().is_empty())
+}
+
 /// Names of spans that are kept for good, at most: a quarter of a megabyte at their longest.
 const NAMES: usize = 1024;
 
 /// The name as one that every span can borrow, which spares each of them an allocation. Summaries
 /// are few, so they are kept for good; where there are too many, or somebody else is at it, the name
-/// is copied into each span.
-pub(crate) fn kept(name: String) -> Cow<'static, str> {
+/// is copied into each span. It ends with no white space, whatever what it is made of ends with.
+pub(crate) fn kept(mut name: String) -> Cow<'static, str> {
+    name.truncate(name.trim_end().len());
     static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let Ok(mut names) = KEPT.try_lock() else { return name.into() };
     if let Some(known) = names.get(name.as_str()) {

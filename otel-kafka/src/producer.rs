@@ -48,7 +48,8 @@ impl<'r, K: ToBytes + ?Sized, P: ToBytes + ?Sized> Facts<'r, K, P> {
     ) -> (MessagingOperation<Kafka>, Kept) {
         let mut outgoing = Outgoing::new(headers);
         let describe = || instrumentation.in_cluster(self.call(), client);
-        let operation = instrumentation.messaging.send(&mut ByteCarrier(&mut outgoing), describe);
+        let operation =
+            instrumentation.messaging.send(&mut ByteCarrier::new(&mut outgoing), describe);
         (operation, outgoing.kept())
     }
 }

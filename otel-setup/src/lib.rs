@@ -19,6 +19,8 @@ mod settings;
 mod signal;
 mod subscriber;
 mod tls;
+mod w3c;
+mod xray;
 
 pub use opentelemetry;
 pub use opentelemetry_sdk;

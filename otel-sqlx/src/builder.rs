@@ -94,7 +94,8 @@ impl<H> Builder<H> {
     }
 
     /// Default: `address:port/namespace`, as far as these are known. The name of the pool in its
-    /// metrics; keep it unique in the process.
+    /// metrics. A second pool of one name in the process becomes `name#2`; a pool that is
+    /// instrumented again keeps its first name.
     pub fn pool_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.pool_name = Some(name.into());
         self

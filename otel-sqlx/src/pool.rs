@@ -56,6 +56,11 @@ impl<DB: Database> PoolState for Gauges<DB> {
     fn idle_min(&self) -> Option<u64> {
         Some(self.0.options().get_min_connections().into())
     }
+
+    /// All handles and connections of a pool share these.
+    fn identity(&self) -> Option<usize> {
+        Some(std::ptr::from_ref(self.0.options()).addr())
+    }
 }
 
 impl<DB: Database> Pool<DB> {

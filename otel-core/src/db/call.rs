@@ -1,14 +1,14 @@
 //! Layer `db`: the facts of a server and of a call, as an adapter states them.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::fact::Fact;
-use crate::address::{default_port, is_plain};
+use crate::address::{default_port, host, is_plain, with_port};
 use crate::sql::{Dialect, Syntax};
-use crate::text::shared;
+use crate::text::{shared, told};
 
 /// A database server as the client was configured for it. A clone is cheap.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl DbServer {
     pub fn namespace(mut self, namespace: impl Into<Cow<'static, str>>) -> Self {
         let namespace = namespace.into();
         self.misread |= !is_plain(&namespace);
-        self.namespace = Some(shared(namespace));
+        self.namespace = told(namespace).map(shared);
         self
     }
 
@@ -52,7 +52,7 @@ impl DbServer {
     pub fn address(mut self, address: impl Into<Cow<'static, str>>, port: Option<u16>) -> Self {
         let address = address.into();
         self.misread |= address.contains(['@', '?', '#']) || address.contains(char::is_control);
-        self.address = Some(shared(address));
+        self.address = told(address).map(|address| host(shared(address)));
         self.port = port;
         self
     }
@@ -87,12 +87,7 @@ impl DbServer {
     }
 
     pub(super) fn address_and_port(&self) -> Option<String> {
-        let mut text = self.known_address()?.to_string();
-        if let Some(port) = self.port {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, ":{port}");
-        }
-        Some(text)
+        Some(with_port(self.known_address()?.as_str(), self.port))
     }
 
     /// The port where it is told: beside an address, and not the default one.
@@ -207,31 +202,31 @@ impl<'a> DbCall<'a> {
 
     /// The operation or command, where the call itself, and not a text, says so: `COMMIT`, `GET`.
     pub fn operation(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.operation = Some(name.into());
+        self.kind.operation = told(name);
         self
     }
 
     /// The collection, where the call itself, and not a text, says so.
     pub fn collection(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.collection = Some(name.into());
+        self.kind.collection = told(name);
         self
     }
 
     /// The stored procedure, where the call itself, and not a text, says so.
     pub fn stored_procedure(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.procedure = Some(name.into());
+        self.kind.procedure = told(name);
         self
     }
 
     /// The namespace of this call, where it is not the server's.
     pub fn namespace(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.namespace = Some(name.into());
+        self.kind.namespace = told(name);
         self
     }
 
     /// A summary made by a higher-level API that builds the query itself.
     pub fn summary(mut self, summary: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.summary = Some(summary.into());
+        self.kind.summary = told(summary);
         self
     }
 

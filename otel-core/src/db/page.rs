@@ -75,6 +75,10 @@ impl crate::page::Page for Page {
         !self.shared.server.is_default(port)
     }
 
+    fn cut_short(&mut self) {
+        self.rows = None;
+    }
+
     fn tell(&mut self, failure: Option<&mut Failure>, put: &mut dyn FnMut(KeyValue)) {
         let on_spans = self.site().telemetry().options().returned_rows;
         if let Some(rows) = self.rows.filter(|_| on_spans) {

@@ -5,16 +5,19 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 
 use super::instruments::Instruments;
 pub use super::registry::{PoolState, Registry};
+#[doc(hidden)]
+pub use crate::pool_names::PoolNames;
 use crate::attribute as names;
 use crate::contain::contain;
 use crate::page::Site;
+use crate::pool_names::Named;
 
 /// The metrics of one pool. A clone is another handle of the same pool.
 #[derive(Clone)]
@@ -23,7 +26,7 @@ pub struct PoolMetrics(Arc<Inner>);
 struct Inner {
     site: Site<Instruments>,
     label: [KeyValue; 1],
-    pending: Arc<AtomicI64>,
+    pool: Arc<Named>,
 }
 
 impl fmt::Debug for PoolMetrics {
@@ -35,21 +38,23 @@ impl fmt::Debug for PoolMetrics {
 impl PoolMetrics {
     pub(super) fn register(
         site: Site<Instruments>,
+        client: &'static str,
         name: &str,
         state: &Arc<impl PoolState>,
     ) -> Self {
-        let pending = Arc::new(AtomicI64::new(0));
+        let identity = contain(|| state.identity()).flatten();
+        let pool = site.telemetry().pool_names().name(client, name, identity);
         let state = Arc::downgrade(state);
-        let name = site.before().register(name, state, Arc::downgrade(&pending));
-        let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, name)];
-        Self(Arc::new(Inner { site, label, pending }))
+        site.before().register(&pool, state);
+        let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, pool.name.clone())];
+        Self(Arc::new(Inner { site, label, pool }))
     }
 
     /// Starts a wait for a connection. Dropped without an outcome, it was cancelled: the request is
     /// no longer pending and no time is recorded.
     pub fn wait(&self) -> Waiting {
         Waiting(self.timed().inspect(|_| {
-            self.0.pending.fetch_add(1, Ordering::Relaxed);
+            self.0.pool.pending.fetch_add(1, Ordering::Relaxed);
         }))
     }
 
@@ -127,7 +132,7 @@ impl Waiting {
     /// Lowers the counter, however the wait ends.
     fn end(&mut self) -> Option<Timed> {
         let timed = self.0.take()?;
-        timed.pool.0.pending.fetch_sub(1, Ordering::Relaxed);
+        timed.pool.0.pool.pending.fetch_sub(1, Ordering::Relaxed);
         Some(timed)
     }
 }

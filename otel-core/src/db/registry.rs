@@ -1,15 +1,15 @@
 //! Layer `db`: the pools of a client, read by gauges when somebody collects.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{KeyValue, StringValue};
 
 use crate::attribute::{self as names, metric};
 use crate::contain::contain;
+use crate::pool_names::Named;
 
 /// What a pool tells about itself whenever metrics are collected. Everything is optional; nothing
 /// may block.
@@ -31,12 +31,18 @@ pub trait PoolState: Send + Sync + 'static {
     fn idle_min(&self) -> Option<u64> {
         None
     }
+    /// What tells this pool from all others as long as it, or a connection of it, lives: the address
+    /// of what its handles share, for example. A pool that is registered again, for another handle
+    /// of it, is then known by it, and counted once.
+    fn identity(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// The pools of a client, observed by one callback per gauge: observable instruments cannot be
 /// unregistered, so a callback per pool would outlive its pool.
 #[derive(Default)]
-pub struct Registry(Mutex<Pools>);
+pub struct Registry(Mutex<Vec<Registered>>);
 
 impl fmt::Debug for Registry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,40 +50,19 @@ impl fmt::Debug for Registry {
     }
 }
 
-#[derive(Default)]
-struct Pools {
-    registered: Vec<Registered>,
-    names: HashSet<StringValue>,
-}
-
-impl Pools {
-    fn forget_dropped(&mut self) {
-        let names = &mut self.names;
-        self.registered.retain(|pool| {
-            let lives = pool.state.strong_count() > 0;
-            if !lives {
-                names.remove(&pool.name);
-            }
-            lives
-        });
-    }
-
-    /// Two pools under one name would overwrite each other's gauges: the second becomes `name#2`.
-    fn unique(&mut self, name: &str) -> StringValue {
-        let mut unique = StringValue::from(Arc::<str>::from(name));
-        let mut number = 1_u64;
-        while !self.names.insert(unique.clone()) {
-            number += 1;
-            unique = Arc::<str>::from(format!("{name}#{number}")).into();
-        }
-        unique
-    }
-}
-
 struct Registered {
-    state: Weak<dyn PoolState>,
-    pending: Weak<AtomicI64>,
-    name: StringValue,
+    pool: Weak<Named>,
+    /// Those of the handles that it was registered for.
+    states: Vec<Weak<dyn PoolState>>,
+}
+
+/// Also when a pool is registered, so that pools made and dropped without a reader leave nothing
+/// behind.
+fn forget_dropped(pools: &mut Vec<Registered>) {
+    pools.retain_mut(|Registered { pool, states }| {
+        states.retain(|state| state.strong_count() > 0);
+        pool.strong_count() > 0 && !states.is_empty()
+    });
 }
 
 /// One pool as a gauge reads it.
@@ -147,37 +132,29 @@ impl Registry {
         // Nothing of the pool's own may run under the lock: it could be what registers a pool.
         let pools: Vec<_> = {
             let mut pools = self.lock();
-            pools.forget_dropped();
-            pools
-                .registered
-                .iter()
-                .filter_map(|pool| {
-                    let pending = pool.pending.upgrade()?.load(Ordering::Relaxed);
-                    Some((pool.state.upgrade()?, pending, pool.name.clone()))
-                })
-                .collect()
+            forget_dropped(&mut pools);
+            let seen = |Registered { pool, states }: &Registered| {
+                Some((pool.upgrade()?, states.iter().find_map(Weak::upgrade)?))
+            };
+            pools.iter().filter_map(seen).collect()
         };
-        for (state, pending, name) in &pools {
-            contain(|| read(&Seen { state: &**state, pending: *pending, name }, &mut put));
+        for (pool, state) in &pools {
+            let pending = pool.pending.load(Ordering::Relaxed);
+            contain(|| read(&Seen { state: &**state, pending, name: &pool.name }, &mut put));
         }
     }
 
-    /// Has a pool, whose gauges live as long as its state, and answers the name that it got.
-    pub(super) fn register(
-        &self,
-        name: &str,
-        state: Weak<dyn PoolState>,
-        pending: Weak<AtomicI64>,
-    ) -> StringValue {
+    /// Has a pool, for one more handle of it whose state is told as long as that lives.
+    pub(super) fn register(&self, pool: &Arc<Named>, state: Weak<dyn PoolState>) {
         let mut pools = self.lock();
-        // Also here, so that pools made and dropped without a reader leave nothing behind.
-        pools.forget_dropped();
-        let name = pools.unique(name);
-        pools.registered.push(Registered { state, pending, name: name.clone() });
-        name
+        forget_dropped(&mut pools);
+        match pools.iter_mut().find(|known| known.pool.as_ptr() == Arc::as_ptr(pool)) {
+            Some(known) => known.states.push(state),
+            None => pools.push(Registered { pool: Arc::downgrade(pool), states: vec![state] }),
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pools> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Registered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,8 +6,9 @@ use std::fmt;
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::fact::{Fact, Of, PEER_ADDRESS, PEER_PORT};
+use crate::address::host;
 use crate::options::Options;
-use crate::text::shared;
+use crate::text::{shared, told};
 
 /// Facts, with the rules that say when each is told.
 pub(super) type Facts = Vec<(Fact<Value>, Value)>;
@@ -39,14 +40,15 @@ impl MessagingServer {
         let address = address.into();
         // A password with such a character, unescaped in a URL, may stand in it.
         let misread = address.contains(['@', '?', '#']) || address.contains(char::is_control);
-        self.address = (!misread).then(|| shared(address));
+        let address = told(address).filter(|_| !misread);
+        self.address = address.map(|address| host(shared(address)));
         self.port = port.filter(|_| !misread);
         self
     }
 
     /// The id that the client gave to the broker.
     pub fn client_id(mut self, id: impl Into<Cow<'static, str>>) -> Self {
-        self.client_id = Some(shared(id));
+        self.client_id = told(id).map(shared);
         self
     }
 
@@ -100,18 +102,18 @@ impl<'a> Destination<'a> {
 
     /// One with a name that somebody chose.
     pub fn named(name: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Some(name.into()), Nature::Named)
+        Self::new(told(name), Nature::Named)
     }
 
     /// One that goes with the client that made it, such as an inbox for answers. Its name is told,
     /// but is part of neither the span's name nor the points.
     pub fn temporary(name: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Some(name.into()), Nature::Temporary)
+        Self::new(told(name), Nature::Temporary)
     }
 
     /// One whose name the broker made up; as [`temporary`](Self::temporary).
     pub fn anonymous(name: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Some(name.into()), Nature::Anonymous)
+        Self::new(told(name), Nature::Anonymous)
     }
 
     /// No one destination: a poll of several, a commit of all.
@@ -122,7 +124,7 @@ impl<'a> Destination<'a> {
     /// A name of low cardinality that stands for this destination and its like. A hook of the user's
     /// wins; see [`destination_template`](crate::TelemetryBuilder::destination_template).
     pub fn template(mut self, template: impl Into<Cow<'a, str>>) -> Self {
-        self.template = Some(template.into());
+        self.template = told(template);
         self
     }
 }
@@ -205,13 +207,13 @@ impl<'a> MessagingCall<'a> {
 
     /// The group that the consumer belongs to.
     pub fn consumer_group(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.group = Some(name.into());
+        self.kind.group = told(name);
         self
     }
 
     /// The subscription that the messages come through.
     pub fn subscription(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.subscription = Some(name.into());
+        self.kind.subscription = told(name);
         self
     }
 
@@ -223,7 +225,7 @@ impl<'a> MessagingCall<'a> {
 
     /// The server, where the client learns it with the call. One that was configured stays.
     pub fn server(mut self, address: impl Into<Cow<'a, str>>, port: Option<u16>) -> Self {
-        self.kind.server = Some((address.into(), port));
+        self.kind.server = told(address).map(|address| (address, port));
         self
     }
 
@@ -244,7 +246,7 @@ impl<'a> MessagingCall<'a> {
     /// The node that was really contacted, for calls that are told of afterwards; others learn it
     /// by [`Operation::peer`](crate::Operation::peer).
     pub fn peer(self, address: impl Into<StringValue>, port: Option<u16>) -> Self {
-        let this = self.with(PEER_ADDRESS, address);
+        let this = self.with(PEER_ADDRESS, host(address.into()));
         match port {
             Some(port) => this.with(PEER_PORT, port),
             None => this,

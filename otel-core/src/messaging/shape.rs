@@ -7,10 +7,11 @@ use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
 use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
+use crate::address::{host, with_port};
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
 use crate::options::Options;
-use crate::text::{bytes_of, kept, shared};
+use crate::text::{bytes_of, kept, shared, told};
 
 impl Step {
     fn as_str(self) -> &'static str {
@@ -66,7 +67,8 @@ impl Shape {
         put(names::MESSAGING_DESTINATION_SUBSCRIPTION_NAME, kind.subscription.as_deref());
         match &kind.partition {
             Some(Partition(Number::Name(partition))) => {
-                put(names::MESSAGING_DESTINATION_PARTITION_ID, Some(partition));
+                let partition = told(&**partition);
+                put(names::MESSAGING_DESTINATION_PARTITION_ID, partition.as_deref());
             }
             Some(Partition(Number::Number(partition))) => {
                 put(names::MESSAGING_DESTINATION_PARTITION_ID, Some(&partition.to_string()));
@@ -75,7 +77,7 @@ impl Shape {
         }
         let learnt = || {
             let (address, port) = kind.server.as_ref()?;
-            Some((shared(address.clone().into_owned()), *port))
+            Some((host(shared(address.clone().into_owned())), *port))
         };
         let known = server.known_address().map(|(address, port)| (address.clone(), port));
         if let Some((address, port)) = known.or_else(learnt) {
@@ -113,10 +115,9 @@ fn span_name(kind: &Kind<'_>, destination: Option<&str>, server: &MessagingServe
     let operation = kind.operation;
     match (destination, server.known_address()) {
         (Some(destination), _) => format!("{operation} {destination}"),
-        (None, Some((address, port))) if kind.destination.name.is_none() => match port {
-            Some(port) => format!("{operation} {address}:{port}"),
-            None => format!("{operation} {address}"),
-        },
+        (None, Some((address, port))) if kind.destination.name.is_none() => {
+            format!("{operation} {}", with_port(address.as_str(), port))
+        }
         _ => operation.to_owned(),
     }
 }
