@@ -38,7 +38,12 @@ impl PoolNames {
     }
 
     /// A pool that is known keeps its name; of two, the second becomes `name#2`.
-    pub(crate) fn name(&self, client: &'static str, name: &str, identity: Option<usize>) -> Arc<Named> {
+    pub(crate) fn name(
+        &self,
+        client: &'static str,
+        name: &str,
+        identity: Option<usize>,
+    ) -> Arc<Named> {
         let mut taken = self.lock();
         let identity = identity.map(|identity| (client, identity));
         let known = identity.and_then(|identity| taken.pools.get(&identity)?.upgrade());

@@ -13,14 +13,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::extra::Extra;
 use crate::home::{self, Port};
 use crate::install;
 use crate::interrupt;
 use crate::place::{Place, last_lines, make_data_folder};
-use crate::private::Extra;
 use crate::process::{POLL, Process};
-use crate::server::Server;
-use crate::services::Report;
+use crate::server::{Report, Server};
 
 /// One server in one folder. Whoever changes it holds a lock.
 #[derive(Debug)]

@@ -13,11 +13,13 @@
 //! one with the same id by what `/proc` says.
 
 mod build;
+mod extra;
 mod home;
 mod install;
 mod instance;
 mod interrupt;
 mod jdk;
+mod missing;
 mod pins;
 mod place;
 mod private;
@@ -28,8 +30,10 @@ mod services;
 mod wire;
 
 pub use build::built_so_far;
-pub use install::{Missing, Need, provide};
+pub use extra::Extra;
+pub use install::{Need, provide};
 pub use interrupt::{interrupt, interrupted};
-pub use private::{Extra, Private};
-pub use server::Server;
-pub use services::{Report, Services, State, Status};
+pub use missing::Missing;
+pub use private::Private;
+pub use server::{Report, Server};
+pub use services::{Services, State, Status};

@@ -12,12 +12,12 @@ use opentelemetry::KeyValue;
 
 use super::instruments::Instruments;
 pub use super::registry::{PoolState, Registry};
-#[doc(hidden)]
-pub use crate::pool_names::PoolNames;
 use crate::attribute as names;
 use crate::contain::contain;
 use crate::page::Site;
 use crate::pool_names::Named;
+#[doc(hidden)]
+pub use crate::pool_names::PoolNames;
 
 /// The metrics of one pool. A clone is another handle of the same pool.
 #[derive(Clone)]
