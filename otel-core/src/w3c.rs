@@ -15,9 +15,6 @@ const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
-/// Optional white space.
-const BLANK: [char; 2] = [' ', '\t'];
-
 /// A carrier as it is read.
 pub(crate) struct Read<'c> {
     carrier: &'c dyn Extractor,
@@ -102,40 +99,45 @@ impl Injector for Written<'_> {
 
 /// `{version}-{trace}-{span}-{flags}`. A version of the future may have more behind it.
 fn is_parent(header: &str) -> bool {
-    let digits = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let id = |text: &[u8]| digits(text) && text.iter().any(|byte| *byte != b'0');
-    let header = header.trim_matches(BLANK).as_bytes();
-    let Some((known, more)) = header.split_at_checked(55) else { return false };
-    let mut fields = known.split(|byte| *byte == b'-');
-    let mut next = |length| fields.next().filter(|field| field.len() == length);
-    let fields = [next(2), next(32), next(16), next(2)];
-    let [Some(version), Some(trace), Some(span), Some(flags)] = fields else { return false };
-    digits(version)
-        && version != b"ff"
-        && id(trace)
-        && id(span)
-        && digits(flags)
-        && (more.is_empty() || version != b"00" && more.starts_with(b"-"))
+    let Some((known, more)) = trimmed(header.as_bytes()).split_first_chunk::<55>() else {
+        return false;
+    };
+    let is_digit = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    // All but the dashes.
+    known.iter().filter(is_digit).count() == 2 + 32 + 16 + 2
+        && [known[2], known[35], known[52]] == *b"---"
+        && known[3..35] != [b'0'; 32]
+        && known[36..52] != [b'0'; 16]
+        && !known.starts_with(b"ff")
+        && (more.is_empty() || more.starts_with(b"-") && !known.starts_with(b"00"))
 }
 
 /// A list of at most 32 members, some of which may be empty.
 fn is_state(list: &str) -> bool {
-    let members = list.split(',').map(|member| member.trim_matches(BLANK));
+    let members = list.as_bytes().split(|byte| *byte == b',').map(trimmed);
     let mut members = members.filter(|member| !member.is_empty());
     members.by_ref().take(32).all(is_member) && members.next().is_none()
 }
 
-fn is_member(member: &str) -> bool {
-    let Some((key, value)) = member.split_once('=') else { return false };
+fn is_member(member: &[u8]) -> bool {
     let in_key =
         |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
-    let in_value = |byte| matches!(byte, b' '..=b'~') && byte != b',' && byte != b'=';
-    let length = 1..=256;
-    length.contains(&key.len())
-        && length.contains(&value.len())
-        && key.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && key.bytes().all(in_key)
-        && value.bytes().all(in_value)
+    let in_value = |byte| matches!(byte, b' '..=b'~') && byte != b'=';
+    let Some(length) = member.iter().position(|byte| !in_key(*byte)) else { return false };
+    let (key, rest) = member.split_at(length);
+    let ([first, ..], [b'=', value @ ..]) = (key, rest) else { return false };
+    first.is_ascii_alphanumeric()
+        && key.len() <= 256
+        && (1..=256).contains(&value.len())
+        && value.iter().all(|byte| in_value(*byte))
+}
+
+/// Without the white space around it.
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// The `=` that are part of a value, which may have any number of them.
