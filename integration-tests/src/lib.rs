@@ -3,11 +3,13 @@
 
 pub mod authority;
 pub mod collector;
+pub mod foreign;
 pub mod otlp;
 pub mod received;
 pub mod told;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
@@ -46,12 +48,17 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 /// the thread.
 pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
     live::address(&server.key())?;
-    match Private::start_with(server, extra) {
-        Ok(private) => Some(private),
+    let what = format!("{} of the test's own", server.title());
+    or_skipped(&what, Private::start_with(server, extra))
+}
+
+/// Says that it was skipped where there is none, unless `OTEL_TEST_REQUIRE` demands something.
+fn or_skipped<T, E: Display>(what: &str, made: Result<T, E>) -> Option<T> {
+    match made {
+        Ok(made) => Some(made),
         Err(error) if std::env::var_os("OTEL_TEST_REQUIRE").is_none() => {
             // Past the capture of the test harness: what did not run must be seen.
-            let title = server.title();
-            _ = writeln!(io::stderr(), "skipped: no {title} of the test's own: {error:#}");
+            _ = writeln!(io::stderr(), "skipped: no {what}: {error:#}");
             None
         }
         Err(error) => panic!("{error:#}"),

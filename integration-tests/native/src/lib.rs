@@ -5,6 +5,8 @@
 //! own, which it may kill without disturbing anybody. Both run the same descriptions: one
 //! [`Server`] per file in `servers/`, a constant of at most sixty lines.
 //!
+//! [`Foreign`] is a client of another language, in an environment that is built like a server.
+//!
 //! A server comes from packages, or is built here, from sources or from the jars of a registry, once
 //! per machine (`build.rs`).
 //!
@@ -14,6 +16,7 @@
 
 mod build;
 mod extra;
+mod foreign;
 mod home;
 mod install;
 mod instance;
@@ -31,6 +34,7 @@ mod wire;
 
 pub use build::built_so_far;
 pub use extra::Extra;
+pub use foreign::Foreign;
 pub use install::{Need, provide};
 pub use interrupt::{interrupt, interrupted};
 pub use missing::Missing;
