@@ -26,15 +26,17 @@ use crate::driver;
 /// ```
 #[derive(Debug)]
 pub struct Migrator {
-    /// So that `migrate!` makes a value that may be `static`, as sqlx's does.
-    #[doc(hidden)]
+    /// The migrator of sqlx. Public, so that a constant can be made of it.
     pub raw: sqlx::migrate::Migrator,
 }
 
 /// Embeds the migrations of a folder: sqlx's `migrate!`, for the [`Migrator`] of this crate.
 ///
-/// ```ignore
-/// otel_sqlx::migrate!("./migrations").run(&pool).await?; // was: sqlx::migrate!
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # async fn example(pool: otel_sqlx::SqlitePool) -> Result<(), sqlx::migrate::MigrateError> {
+/// otel_sqlx::migrate!("tests/migrations").run(&pool).await // was: sqlx::migrate!
+/// # }
 /// ```
 #[macro_export]
 macro_rules! migrate {
@@ -139,11 +141,6 @@ impl Migrator {
         }
         Ok(())
     }
-
-    /// The migrator of sqlx.
-    pub fn into_inner(self) -> sqlx::migrate::Migrator {
-        self.raw
-    }
 }
 
 impl From<sqlx::migrate::Migrator> for Migrator {
@@ -184,9 +181,15 @@ where
         ensure_migrations_table(table_name: str) -> ();
         dirty_version(table_name: str) -> Option<i64>;
         list_applied_migrations(table_name: str) -> Vec<AppliedMigration>;
-        lock() -> ();
-        unlock() -> ();
         skip(table_name: str, migration: Migration) -> ();
+    }
+
+    fn lock(&mut self) -> BoxFuture<'_, Result<(), MigrateError>> {
+        self.raw_mut().lock()
+    }
+
+    fn unlock(&mut self) -> BoxFuture<'_, Result<(), MigrateError>> {
+        self.raw_mut().unlock()
     }
 
     fn apply<'e>(

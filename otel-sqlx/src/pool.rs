@@ -25,7 +25,7 @@ use crate::transaction::{Source, Transaction};
 /// handle of the same pool.
 ///
 /// `&Pool` is an [`Executor`]. The pool of sqlx is one call away, at [`raw`](Self::raw): what needs
-/// it, such as a `Migrator` or a `PgListener`, is not traced.
+/// it, such as a `PgListener`, is not traced.
 pub struct Pool<DB: sqlx::Database> {
     gauges: Arc<Gauges<DB>>,
     db: Db<Sqlx>,

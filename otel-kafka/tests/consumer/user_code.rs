@@ -168,7 +168,7 @@ mod dispatcher {
     pub(super) fn show<M: Message>(message: &M) -> String {
         let text =
             |bytes: Option<Result<&str, _>>| bytes.and_then(Result::ok).unwrap_or("-").to_owned();
-        let headers = message.headers().map_or(0, |headers| headers.count());
+        let headers = message.headers().map_or(0, Headers::count);
         format!(
             "{}/{}@{} {}={} +{headers} {}",
             message.topic(),
