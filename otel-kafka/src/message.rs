@@ -10,11 +10,78 @@ pub use rdkafka::message::*;
 
 use crate::consumer::reception::Reception;
 
+/// What all messages have: rdkafka's trait of this name, for its messages and for those of this
+/// crate. Without `payload_mut`, which is unsafe: for that import `rdkafka::message::Message`.
+pub trait Message {
+    /// The type of the headers.
+    type Headers: Headers;
+
+    /// As rdkafka's `Message::key`.
+    fn key(&self) -> Option<&[u8]>;
+
+    /// As rdkafka's `Message::payload`.
+    fn payload(&self) -> Option<&[u8]>;
+
+    /// As rdkafka's `Message::topic`.
+    fn topic(&self) -> &str;
+
+    /// As rdkafka's `Message::partition`.
+    fn partition(&self) -> i32;
+
+    /// As rdkafka's `Message::offset`.
+    fn offset(&self) -> i64;
+
+    /// As rdkafka's `Message::timestamp`.
+    fn timestamp(&self) -> Timestamp;
+
+    /// As rdkafka's `Message::headers`.
+    fn headers(&self) -> Option<&Self::Headers>;
+
+    /// As rdkafka's `Message::payload_view`.
+    fn payload_view<P: ?Sized + FromBytes>(&self) -> Option<Result<&P, P::Error>> {
+        self.payload().map(P::from_bytes)
+    }
+
+    /// As rdkafka's `Message::key_view`.
+    fn key_view<K: ?Sized + FromBytes>(&self) -> Option<Result<&K, K::Error>> {
+        self.key().map(K::from_bytes)
+    }
+}
+
+/// Forwards to rdkafka's trait.
+macro_rules! forward_message {
+    ($raw:ty, |$this:ident| $leads:expr; $($method:ident -> $output:ty;)*) => {
+        type Headers = <$raw as rdkafka::Message>::Headers;
+
+        $(
+            fn $method(&self) -> $output {
+                let $this = self;
+                rdkafka::Message::$method($leads)
+            }
+        )*
+    };
+    ($raw:ty, |$this:ident| $leads:expr) => {
+        forward_message! {
+            $raw, |$this| $leads;
+            key -> Option<&[u8]>;
+            payload -> Option<&[u8]>;
+            topic -> &str;
+            partition -> i32;
+            offset -> i64;
+            timestamp -> Timestamp;
+            headers -> Option<&Self::Headers>;
+        }
+    };
+}
+
+impl<M: rdkafka::Message> Message for M {
+    forward_message!(M, |message| message);
+}
+
 /// A received message: rdkafka's `BorrowedMessage`, to which it leads, with the context that it
 /// carries.
 ///
-/// `&BorrowedMessage` goes where `&rdkafka::message::BorrowedMessage` is asked for. A function over
-/// any `M: Message` takes `&*message`.
+/// `&BorrowedMessage` goes where `&rdkafka::message::BorrowedMessage` is asked for.
 #[derive(Debug)]
 pub struct BorrowedMessage<'c> {
     raw: rdkafka::message::BorrowedMessage<'c>,
@@ -101,6 +168,18 @@ macro_rules! received {
             /// The message of rdkafka, without its context.
             pub fn into_inner(self) -> rdkafka::message::$message $(<$consumer>)? {
                 self.raw
+            }
+        }
+
+        impl $(<$consumer>)? Message for $message $(<$consumer>)? {
+            forward_message!(rdkafka::message::$message $(<$consumer>)?, |message| &message.raw);
+        }
+
+        impl $(<$consumer>)? From<$message $(<$consumer>)?>
+            for rdkafka::message::$message $(<$consumer>)?
+        {
+            fn from(message: $message $(<$consumer>)?) -> Self {
+                message.raw
             }
         }
 

@@ -4,13 +4,19 @@ pub mod base_producer;
 mod delivery;
 pub mod future_producer;
 
+use std::sync::Arc;
+
 use otel_core::messaging::{Destination, fact};
 use otel_core::propagation::ByteCarrier;
 use otel_core::{MessagingCall, MessagingOperation};
-use rdkafka::ClientContext;
 use rdkafka::client::Client;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{OwnedHeaders, ToBytes};
+use rdkafka::producer::future_producer::FutureProducerContext;
 pub use rdkafka::producer::*;
+use rdkafka::util::{AsyncRuntime, Timeout};
+use rdkafka::{ClientContext, TopicPartitionList};
 
 pub use self::base_producer::{BaseProducer, ThreadedProducer};
 pub use self::delivery::DeliveryContext;
@@ -64,6 +70,92 @@ fn learn(operation: &mut MessagingOperation<Kafka>, partition: i32, offset: Opti
         operation.learn(fact::KAFKA_OFFSET, offset);
     }
 }
+
+/// The methods of producers beside `context`, to be declared or forwarded.
+macro_rules! methods {
+    ($write:ident, $inner:ty) => {
+        $write! {
+            client() -> &Client<$inner>;
+            in_flight_count() -> i32;
+            flush<T>(timeout: T) -> KafkaResult<()>;
+            purge(flags: PurgeConfig) -> ();
+            init_transactions<T>(timeout: T) -> KafkaResult<()>;
+            begin_transaction() -> KafkaResult<()>;
+            send_offsets_to_transaction<T>(offsets: &TopicPartitionList, cgm: &ConsumerGroupMetadata, timeout: T) -> KafkaResult<()>;
+            commit_transaction<T>(timeout: T) -> KafkaResult<()>;
+            abort_transaction<T>(timeout: T) -> KafkaResult<()>;
+        }
+    };
+}
+
+macro_rules! declare {
+    ($($method:ident $(<$timeout:ident>)? ($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $(
+            #[doc = concat!("As rdkafka's `Producer::", stringify!($method), "`.")]
+            fn $method $(<$timeout: Into<Timeout>>)? (&self, $($argument: $type),*) -> $output;
+        )*
+    };
+}
+
+macro_rules! forward {
+    ($($method:ident $(<$timeout:ident>)? ($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $(
+            fn $method $(<$timeout: Into<Timeout>>)? (&self, $($argument: $type),*) -> $output {
+                rdkafka::producer::Producer::$method(self, $($argument),*)
+            }
+        )*
+    };
+}
+
+/// What all producers have: rdkafka's trait of this name, for its producers and for those of this
+/// crate. `C` is the application's context, also where the client has another one around it.
+pub trait Producer<C = DefaultProducerContext, Part = NoCustomPartitioner>
+where
+    Part: Partitioner,
+    C: ProducerContext<Part>,
+{
+    /// The context of the client: `C`, or a [`DeliveryContext`] around it.
+    type Inner: ProducerContext<Part>;
+
+    /// As rdkafka's `Producer::context`: the context that the producer was created with.
+    fn context(&self) -> &Arc<C>;
+
+    methods!(declare, Self::Inner);
+}
+
+/// Implements it by rdkafka's.
+macro_rules! implement_producer {
+    ([$($generics:tt)*] $producer:ty, $context:ty, $inner:ty, |$found:ident| $leads:expr) => {
+        impl<$($generics)*> Producer<$context, Part> for $producer
+        where
+            Part: Partitioner,
+        {
+            type Inner = $inner;
+
+            fn context(&self) -> &Arc<$context> {
+                let $found = self.client().context();
+                $leads
+            }
+
+            methods!(forward, $inner);
+        }
+    };
+}
+
+implement_producer!([C: ProducerContext<Part>, Part]
+    rdkafka::producer::BaseProducer<C, Part>, C, C, |context| context);
+implement_producer!([C: ProducerContext<Part>, Part]
+    BaseProducer<C, Part>, C, DeliveryContext<C, Part>, |context| context.user());
+implement_producer!([C: ProducerContext<Part> + 'static, Part: Send + Sync + 'static]
+    rdkafka::producer::ThreadedProducer<C, Part>, C, C, |context| context);
+implement_producer!([C: ProducerContext<Part> + 'static, Part: Send + Sync + 'static]
+    ThreadedProducer<C, Part>, C, DeliveryContext<C, Part>, |context| context.user());
+implement_producer!([C: ClientContext + 'static, R: AsyncRuntime, Part]
+    rdkafka::producer::FutureProducer<C, R, Part>,
+    FutureProducerContext<C>, FutureProducerContext<C>, |context| context);
+implement_producer!([C: ClientContext + 'static, R: AsyncRuntime, Part]
+    FutureProducer<C, R, Part>,
+    FutureProducerContext<C>, FutureProducerContext<C>, |context| context);
 
 /// Implements rdkafka's trait of producers by its own producer.
 macro_rules! forward_producer {

@@ -8,13 +8,12 @@ use otel_core::sql::Syntax;
 use otel_core::{Db, DbServer, Telemetry};
 
 use crate::connection::{Connection, Raw};
-use crate::driver::Database;
 use crate::pool::{Gauges, Pool};
 
 /// A connection that belongs to no pool, as a [`Builder`] holds it.
-pub struct Single<DB: Database>(pub(crate) DB::Connection);
+pub struct Single<DB: sqlx::Database>(pub(crate) DB::Connection);
 
-impl<DB: Database> fmt::Debug for Single<DB> {
+impl<DB: sqlx::Database> fmt::Debug for Single<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Single").finish_non_exhaustive()
     }
@@ -102,7 +101,7 @@ impl<H> Builder<H> {
     }
 }
 
-impl<DB: Database> Builder<sqlx::Pool<DB>> {
+impl<DB: sqlx::Database> Builder<sqlx::Pool<DB>> {
     /// Makes the instrumented pool.
     pub fn build(self) -> Pool<DB> {
         let name = self.pool_name.unwrap_or_else(|| self.server.pool_name().into());
@@ -113,7 +112,7 @@ impl<DB: Database> Builder<sqlx::Pool<DB>> {
     }
 }
 
-impl<DB: Database> Builder<Single<DB>> {
+impl<DB: sqlx::Database> Builder<Single<DB>> {
     /// Makes the instrumented connection.
     pub fn build(self) -> Connection<DB> {
         Connection::from_parts(Raw::Own(self.handle.0), Db::new(&self.telemetry, self.server))

@@ -254,6 +254,26 @@ pub(crate) fn prepare(sql: &SqlStr) -> DbCall<'_> {
     DbCall::statement(sql.as_str(), false).prefix("PREPARE")
 }
 
+/// What is told of a migration: its text, in which nothing is bound.
+#[cfg(feature = "migrate")]
+pub(crate) fn migration(migration: &sqlx::migrate::Migration) -> DbCall<'_> {
+    DbCall::statement(migration.sql.as_str(), false)
+}
+
+#[cfg(feature = "migrate")]
+impl Classify<sqlx::migrate::MigrateError> for Sqlx {
+    /// What a migration fails with is an error of the database, and the others are sqlx's own.
+    fn classify(error: &sqlx::migrate::MigrateError) -> Failure {
+        use sqlx::migrate::MigrateError;
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                Self::classify(error)
+            }
+            _ => Failure::default(),
+        }
+    }
+}
+
 impl Classify<sqlx::Error> for Sqlx {
     /// Texts of errors may quote data (`invalid input syntax for type integer: "…"`), so none is
     /// shown.

@@ -4,6 +4,8 @@ mod acquire;
 mod builder;
 mod connection;
 mod driver;
+#[cfg(feature = "migrate")]
+pub mod migrate;
 mod options;
 mod pool;
 mod query;

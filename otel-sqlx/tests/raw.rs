@@ -12,7 +12,7 @@ async fn pool() -> (SqlitePool, Capture) {
 }
 
 #[tokio::test]
-async fn migrations() {
+async fn a_migrator_of_sqlx() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("1_users.sql"), "CREATE TABLE users (id INTEGER)").unwrap();
     let (pool, capture) = pool().await;
@@ -60,6 +60,36 @@ async fn a_pool_that_is_instrumented_again_is_one_pool() {
     let another = another.connect("sqlite::memory:").await.unwrap();
     let _another = SqlitePool::with(another, &capture.telemetry());
     capture.assert_metric(gauge().points([max(":memory:"), max(":memory:#2")]));
+}
+
+/// Methods that a connection of sqlx has beside its traits.
+#[tokio::test]
+async fn inherent_methods() {
+    let (pool, capture) = pool().await;
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query("CREATE TABLE users AS SELECT 7 AS id").execute(&mut *connection).await.unwrap();
+    capture.clear();
+    let mut handle = connection.lock_handle().await.unwrap();
+    handle.set_progress_handler(1_000_000, || true);
+    handle.remove_progress_handler();
+    drop(handle);
+    let copy = connection.serialize(None).await.unwrap();
+    drop(connection.detach());
+    capture.assert_no_spans();
+
+    let mut other = pool.acquire().await.unwrap();
+    other.deserialize(None, copy, true).await.unwrap();
+    let id: i64 = sqlx::query_scalar("SELECT id FROM users").fetch_one(&mut *other).await.unwrap();
+    assert_eq!(id, 7);
+    assert_eq!(capture.spans().len(), 1);
+}
+
+#[cfg(feature = "any")]
+#[tokio::test]
+async fn inherent_methods_of_any_connection() {
+    sqlx::any::install_default_drivers();
+    let connection = otel_sqlx::AnyConnection::connect("sqlite::memory:").await.unwrap();
+    assert_eq!(connection.backend_name(), "SQLite");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod comments;
 mod errors;
 mod life;
+mod migrations;
 mod nesting;
 mod parity;
 mod pool;

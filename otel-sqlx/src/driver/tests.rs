@@ -128,6 +128,19 @@ fn no_error_is_forgotten() {
     }
 }
 
+/// What a migration ran into, and not that it was one.
+#[cfg(feature = "migrate")]
+#[test]
+fn a_migration_fails_as_its_statement_did() {
+    use sqlx::migrate::MigrateError;
+
+    let lost = || Error::WorkerCrashed;
+    for error in [MigrateError::Execute(lost()), MigrateError::ExecuteMigration(lost(), 7)] {
+        assert_eq!(Sqlx::classify(&error), Failure::new("WorkerCrashed"), "{error:?}");
+    }
+    assert_eq!(Sqlx::classify(&MigrateError::SkipNotSupported()), Failure::default());
+}
+
 #[test]
 fn an_error_of_the_server_is_its_code() {
     let classify = |code, kind| {
