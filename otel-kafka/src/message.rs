@@ -16,66 +16,66 @@ pub trait Message {
     /// The type of the headers.
     type Headers: Headers;
 
+    #[doc(hidden)]
+    type Raw: rdkafka::Message<Headers = Self::Headers>;
+
+    /// The same message by rdkafka's trait.
+    #[doc(hidden)]
+    fn raw(&self) -> &Self::Raw;
+
     /// As rdkafka's `Message::key`.
-    fn key(&self) -> Option<&[u8]>;
+    fn key(&self) -> Option<&[u8]> {
+        self.raw().key()
+    }
 
     /// As rdkafka's `Message::payload`.
-    fn payload(&self) -> Option<&[u8]>;
+    fn payload(&self) -> Option<&[u8]> {
+        self.raw().payload()
+    }
 
     /// As rdkafka's `Message::topic`.
-    fn topic(&self) -> &str;
+    fn topic(&self) -> &str {
+        self.raw().topic()
+    }
 
     /// As rdkafka's `Message::partition`.
-    fn partition(&self) -> i32;
+    fn partition(&self) -> i32 {
+        self.raw().partition()
+    }
 
     /// As rdkafka's `Message::offset`.
-    fn offset(&self) -> i64;
+    fn offset(&self) -> i64 {
+        self.raw().offset()
+    }
 
     /// As rdkafka's `Message::timestamp`.
-    fn timestamp(&self) -> Timestamp;
-
-    /// As rdkafka's `Message::headers`.
-    fn headers(&self) -> Option<&Self::Headers>;
+    fn timestamp(&self) -> Timestamp {
+        self.raw().timestamp()
+    }
 
     /// As rdkafka's `Message::payload_view`.
     fn payload_view<P: ?Sized + FromBytes>(&self) -> Option<Result<&P, P::Error>> {
-        self.payload().map(P::from_bytes)
+        self.raw().payload_view()
     }
 
     /// As rdkafka's `Message::key_view`.
     fn key_view<K: ?Sized + FromBytes>(&self) -> Option<Result<&K, K::Error>> {
-        self.key().map(K::from_bytes)
+        self.raw().key_view()
+    }
+
+    /// As rdkafka's `Message::headers`.
+    fn headers(&self) -> Option<&Self::Headers> {
+        self.raw().headers()
     }
 }
 
-/// Forwards to rdkafka's trait.
-macro_rules! forward_message {
-    ($raw:ty, |$this:ident| $leads:expr; $($method:ident -> $output:ty;)*) => {
-        type Headers = <$raw as rdkafka::Message>::Headers;
-
-        $(
-            fn $method(&self) -> $output {
-                let $this = self;
-                rdkafka::Message::$method($leads)
-            }
-        )*
-    };
-    ($raw:ty, |$this:ident| $leads:expr) => {
-        forward_message! {
-            $raw, |$this| $leads;
-            key -> Option<&[u8]>;
-            payload -> Option<&[u8]>;
-            topic -> &str;
-            partition -> i32;
-            offset -> i64;
-            timestamp -> Timestamp;
-            headers -> Option<&Self::Headers>;
-        }
-    };
-}
-
 impl<M: rdkafka::Message> Message for M {
-    forward_message!(M, |message| message);
+    type Headers = M::Headers;
+    type Raw = M;
+
+    fn raw(&self) -> &M {
+        self
+    }
 }
 
 /// A received message: rdkafka's `BorrowedMessage`, to which it leads, with the context that it
@@ -172,14 +172,11 @@ macro_rules! received {
         }
 
         impl $(<$consumer>)? Message for $message $(<$consumer>)? {
-            forward_message!(rdkafka::message::$message $(<$consumer>)?, |message| &message.raw);
-        }
+            type Headers = <Self::Raw as rdkafka::Message>::Headers;
+            type Raw = rdkafka::message::$message $(<$consumer>)?;
 
-        impl $(<$consumer>)? From<$message $(<$consumer>)?>
-            for rdkafka::message::$message $(<$consumer>)?
-        {
-            fn from(message: $message $(<$consumer>)?) -> Self {
-                message.raw
+            fn raw(&self) -> &Self::Raw {
+                &self.raw
             }
         }
 

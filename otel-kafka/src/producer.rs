@@ -71,42 +71,6 @@ fn learn(operation: &mut MessagingOperation<Kafka>, partition: i32, offset: Opti
     }
 }
 
-/// The methods of producers beside `context`, to be declared or forwarded.
-macro_rules! methods {
-    ($write:ident, $inner:ty) => {
-        $write! {
-            client() -> &Client<$inner>;
-            in_flight_count() -> i32;
-            flush<T>(timeout: T) -> KafkaResult<()>;
-            purge(flags: PurgeConfig) -> ();
-            init_transactions<T>(timeout: T) -> KafkaResult<()>;
-            begin_transaction() -> KafkaResult<()>;
-            send_offsets_to_transaction<T>(offsets: &TopicPartitionList, cgm: &ConsumerGroupMetadata, timeout: T) -> KafkaResult<()>;
-            commit_transaction<T>(timeout: T) -> KafkaResult<()>;
-            abort_transaction<T>(timeout: T) -> KafkaResult<()>;
-        }
-    };
-}
-
-macro_rules! declare {
-    ($($method:ident $(<$timeout:ident>)? ($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
-        $(
-            #[doc = concat!("As rdkafka's `Producer::", stringify!($method), "`.")]
-            fn $method $(<$timeout: Into<Timeout>>)? (&self, $($argument: $type),*) -> $output;
-        )*
-    };
-}
-
-macro_rules! forward {
-    ($($method:ident $(<$timeout:ident>)? ($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
-        $(
-            fn $method $(<$timeout: Into<Timeout>>)? (&self, $($argument: $type),*) -> $output {
-                rdkafka::producer::Producer::$method(self, $($argument),*)
-            }
-        )*
-    };
-}
-
 /// What all producers have: rdkafka's trait of this name, for its producers and for those of this
 /// crate. `C` is the application's context, also where the client has another one around it.
 pub trait Producer<C = DefaultProducerContext, Part = NoCustomPartitioner>
@@ -117,15 +81,56 @@ where
     /// The context of the client: `C`, or a [`DeliveryContext`] around it.
     type Inner: ProducerContext<Part>;
 
+    /// As rdkafka's `Producer::client`, with the context that it really has.
+    fn client(&self) -> &Client<Self::Inner>;
+
     /// As rdkafka's `Producer::context`: the context that the producer was created with.
     fn context(&self) -> &Arc<C>;
 
-    methods!(declare, Self::Inner);
+    /// As rdkafka's `Producer::in_flight_count`.
+    fn in_flight_count(&self) -> i32;
+
+    /// As rdkafka's `Producer::flush`.
+    fn flush<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()>;
+
+    /// As rdkafka's `Producer::purge`.
+    fn purge(&self, flags: PurgeConfig);
+
+    /// As rdkafka's `Producer::init_transactions`.
+    fn init_transactions<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()>;
+
+    /// As rdkafka's `Producer::begin_transaction`.
+    fn begin_transaction(&self) -> KafkaResult<()>;
+
+    /// As rdkafka's `Producer::send_offsets_to_transaction`.
+    fn send_offsets_to_transaction<T: Into<Timeout>>(
+        &self,
+        offsets: &TopicPartitionList,
+        cgm: &ConsumerGroupMetadata,
+        timeout: T,
+    ) -> KafkaResult<()>;
+
+    /// As rdkafka's `Producer::commit_transaction`.
+    fn commit_transaction<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()>;
+
+    /// As rdkafka's `Producer::abort_transaction`.
+    fn abort_transaction<T: Into<Timeout>>(&self, timeout: T) -> KafkaResult<()>;
+}
+
+/// Forwards to rdkafka's trait.
+macro_rules! forward {
+    ($($method:ident $(<$timeout:ident>)? ($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $(
+            fn $method $(<$timeout: Into<Timeout>>)? (&self, $($argument: $type),*) -> $output {
+                rdkafka::producer::Producer::$method(self, $($argument),*)
+            }
+        )*
+    };
 }
 
 /// Implements it by rdkafka's.
 macro_rules! implement_producer {
-    ([$($generics:tt)*] $producer:ty, $context:ty, $inner:ty, |$found:ident| $leads:expr) => {
+    ([$($generics:tt)*] $producer:ty, $context:ty, $inner:ty $(, $leads:ident)?) => {
         impl<$($generics)*> Producer<$context, Part> for $producer
         where
             Part: Partitioner,
@@ -133,29 +138,36 @@ macro_rules! implement_producer {
             type Inner = $inner;
 
             fn context(&self) -> &Arc<$context> {
-                let $found = self.client().context();
-                $leads
+                self.client().context() $(.$leads())?
             }
 
-            methods!(forward, $inner);
+            forward! {
+                client() -> &Client<$inner>;
+                in_flight_count() -> i32;
+                flush<T>(timeout: T) -> KafkaResult<()>;
+                purge(flags: PurgeConfig) -> ();
+                init_transactions<T>(timeout: T) -> KafkaResult<()>;
+                begin_transaction() -> KafkaResult<()>;
+                send_offsets_to_transaction<T>(offsets: &TopicPartitionList, cgm: &ConsumerGroupMetadata, timeout: T) -> KafkaResult<()>;
+                commit_transaction<T>(timeout: T) -> KafkaResult<()>;
+                abort_transaction<T>(timeout: T) -> KafkaResult<()>;
+            }
         }
     };
 }
 
+implement_producer!([C: ProducerContext<Part>, Part] rdkafka::producer::BaseProducer<C, Part>, C, C);
 implement_producer!([C: ProducerContext<Part>, Part]
-    rdkafka::producer::BaseProducer<C, Part>, C, C, |context| context);
-implement_producer!([C: ProducerContext<Part>, Part]
-    BaseProducer<C, Part>, C, DeliveryContext<C, Part>, |context| context.user());
+    BaseProducer<C, Part>, C, DeliveryContext<C, Part>, user);
 implement_producer!([C: ProducerContext<Part> + 'static, Part: Send + Sync + 'static]
-    rdkafka::producer::ThreadedProducer<C, Part>, C, C, |context| context);
+    rdkafka::producer::ThreadedProducer<C, Part>, C, C);
 implement_producer!([C: ProducerContext<Part> + 'static, Part: Send + Sync + 'static]
-    ThreadedProducer<C, Part>, C, DeliveryContext<C, Part>, |context| context.user());
+    ThreadedProducer<C, Part>, C, DeliveryContext<C, Part>, user);
 implement_producer!([C: ClientContext + 'static, R: AsyncRuntime, Part]
     rdkafka::producer::FutureProducer<C, R, Part>,
-    FutureProducerContext<C>, FutureProducerContext<C>, |context| context);
+    FutureProducerContext<C>, FutureProducerContext<C>);
 implement_producer!([C: ClientContext + 'static, R: AsyncRuntime, Part]
-    FutureProducer<C, R, Part>,
-    FutureProducerContext<C>, FutureProducerContext<C>, |context| context);
+    FutureProducer<C, R, Part>, FutureProducerContext<C>, FutureProducerContext<C>);
 
 /// Implements rdkafka's trait of producers by its own producer.
 macro_rules! forward_producer {

@@ -254,12 +254,6 @@ pub(crate) fn prepare(sql: &SqlStr) -> DbCall<'_> {
     DbCall::statement(sql.as_str(), false).prefix("PREPARE")
 }
 
-/// What is told of a migration: its text, in which nothing is bound.
-#[cfg(feature = "migrate")]
-pub(crate) fn migration(migration: &sqlx::migrate::Migration) -> DbCall<'_> {
-    DbCall::statement(migration.sql.as_str(), false)
-}
-
 #[cfg(feature = "migrate")]
 impl Classify<sqlx::migrate::MigrateError> for Sqlx {
     /// What a migration fails with is an error of the database, and the others are sqlx's own.

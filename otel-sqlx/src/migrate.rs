@@ -5,11 +5,11 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use otel_core::DbCall;
 pub use sqlx::migrate::*;
 
 use crate::acquire::Acquire;
 use crate::connection::Connection;
-use crate::driver;
 
 /// A set of migrations: sqlx's `Migrator`, whose `run`, `run_to`, `skip` and `undo` take the pool,
 /// the connection or the transaction of this crate. It leads to sqlx's own for the rest.
@@ -171,6 +171,29 @@ macro_rules! forward {
     };
 }
 
+/// What runs a migration, with sqlx's own note of it.
+macro_rules! run_in_span {
+    ($($method:ident),*) => {
+        $(
+            fn $method<'e>(
+                &'e mut self,
+                table_name: &'e str,
+                migration: &'e Migration,
+            ) -> BoxFuture<'e, Result<Duration, MigrateError>> {
+                let (raw, db) = self.parts();
+                if db.is_off() {
+                    return raw.$method(table_name, migration);
+                }
+                Box::pin(db.run(
+                    raw,
+                    |_| DbCall::statement(migration.sql.as_str(), false),
+                    |raw| raw.$method(table_name, migration),
+                ))
+            }
+        )*
+    };
+}
+
 /// So that sqlx's migrator runs over our connection, which sees each migration.
 impl<DB: sqlx::Database> Migrate for Connection<DB>
 where
@@ -192,35 +215,5 @@ where
         self.raw_mut().unlock()
     }
 
-    fn apply<'e>(
-        &'e mut self,
-        table_name: &'e str,
-        migration: &'e Migration,
-    ) -> BoxFuture<'e, Result<Duration, MigrateError>> {
-        let (raw, db) = self.parts();
-        if db.is_off() {
-            return raw.apply(table_name, migration);
-        }
-        Box::pin(db.run(
-            raw,
-            |_| driver::migration(migration),
-            |raw| raw.apply(table_name, migration),
-        ))
-    }
-
-    fn revert<'e>(
-        &'e mut self,
-        table_name: &'e str,
-        migration: &'e Migration,
-    ) -> BoxFuture<'e, Result<Duration, MigrateError>> {
-        let (raw, db) = self.parts();
-        if db.is_off() {
-            return raw.revert(table_name, migration);
-        }
-        Box::pin(db.run(
-            raw,
-            |_| driver::migration(migration),
-            |raw| raw.revert(table_name, migration),
-        ))
-    }
+    run_in_span!(apply, revert);
 }

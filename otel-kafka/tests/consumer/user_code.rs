@@ -246,8 +246,8 @@ async fn helpers_take_the_drivers_messages_and_ours() {
     let expected = dispatcher::show(&message);
     assert_eq!(dispatcher::show(&*message), expected);
     assert_eq!(dispatcher::show(&message.detach()), expected);
-    let drivers: rdkafka::message::OwnedMessage = message.detach().into();
+    let drivers: rdkafka::message::OwnedMessage = message.detach().into_inner();
     assert_eq!(dispatcher::show(&drivers), expected);
-    let drivers: rdkafka::message::BorrowedMessage<'_> = message.into();
+    let drivers: rdkafka::message::BorrowedMessage<'_> = message.into_inner();
     assert_eq!(dispatcher::show(&drivers), expected);
 }
