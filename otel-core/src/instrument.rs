@@ -41,6 +41,7 @@ impl<C, P: Page> Operation<C, P> {
 
     /// As [`run`](Self::run), and shows a success to `inspect`, which may add facts learnt from it
     /// or mark it as [`failed`](Self::failed).
+    #[expect(clippy::type_complexity, reason = "no alias can name the closure")]
     pub fn run_with<F, T, E, I>(
         self,
         future: F,

@@ -26,8 +26,8 @@ const NAMES: usize = 1024;
 /// are few, so they are kept for good; where there are too many, or somebody else is at it, the name
 /// is copied into each span. It ends with no white space, whatever what it is made of ends with.
 pub(crate) fn kept(mut name: String) -> Cow<'static, str> {
-    name.truncate(name.trim_end().len());
     static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    name.truncate(name.trim_end().len());
     let Ok(mut names) = KEPT.try_lock() else { return name.into() };
     if let Some(known) = names.get(name.as_str()) {
         return Cow::Borrowed(known);

@@ -36,11 +36,14 @@ struct Watch<F: Future, C, E> {
     woken: Mutex<Woken>,
 }
 
+/// An operation, and what ends it.
+type Open<C, E> = (MessagingOperation<C>, E);
+
 struct Watched<F: Future, C, E> {
     /// Until this is dropped.
     receipt: Option<F>,
     /// Until the answer is there.
-    operation: Option<(MessagingOperation<C>, E)>,
+    operation: Option<Open<C, E>>,
     /// The answer is there, and being told.
     ending: bool,
     output: Option<F::Output>,
@@ -124,7 +127,7 @@ where
     }
 
     /// What came, and the operation that ends with it; once.
-    fn answer(self: &Arc<Self>) -> Option<((MessagingOperation<C>, E), F::Output)> {
+    fn answer(self: &Arc<Self>) -> Option<(Open<C, E>, F::Output)> {
         let mut watched = lock(&self.watched);
         // Gone from its place while the receipt is polled, so that what that wakes finds none.
         let operation = watched.operation.take()?;
