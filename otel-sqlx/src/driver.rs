@@ -34,7 +34,8 @@ pub(crate) type OptionalOf<'e, DB> =
     BoxFuture<'e, Result<Option<<DB as sqlx::Database>::Row>, sqlx::Error>>;
 
 /// A database of sqlx that this crate instruments: `Postgres`, `MySql`, `Sqlite` and `Any`, each
-/// behind the feature of its name.
+/// behind the feature of its name. Code that is generic over the database needs it where it makes
+/// queries or connects; for the types and the rest, sqlx's own trait is enough.
 pub trait Database: sqlx::Database {
     /// The server that connect options point to; nothing is asked from it.
     #[doc(hidden)]
