@@ -175,16 +175,22 @@ fn a_batch_that_was_lost_before_the_last_one() {
 /// Sums since the start are all in the last export; of sums since the last one, one is missing.
 #[test]
 fn metrics_that_arrive_later() {
-    for (temporality, expected) in [("cumulative", "nothing"), ("delta", "metrics None ")] {
-        let receiver = Receiver::answering([Answer::Status(401), Answer::Taken]);
-        let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-        let variables = [(name, temporality), ("FLUSHES", "yes")];
-        let test = "metrics_that_arrive_later";
-        let finished = with(test, &receiver.url(), &["metrics"], &variables, application);
-        let told = told(&finished);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("flush Err("), "{told:?}");
-        assert!(told[1].starts_with(expected), "{told:?}");
+    let protocols = [("http/protobuf", Answer::Status(401)), ("grpc", Answer::Code(16))];
+    for (protocol, refused) in protocols {
+        for (temporality, expected) in [("cumulative", "nothing"), ("delta", "metrics None ")] {
+            let receiver = Receiver::answering([refused, Answer::Taken]);
+            let variables = [
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality),
+                ("FLUSHES", "yes"),
+            ];
+            let test = "metrics_that_arrive_later";
+            let finished = with(test, &receiver.url(), &["metrics"], &variables, application);
+            let told = told(&finished);
+            assert_eq!(told.len(), 2, "{told:?}");
+            assert!(told[0].starts_with("flush Err("), "{told:?}");
+            assert!(told[1].starts_with(expected), "{protocol} {told:?}");
+        }
     }
 }
 
