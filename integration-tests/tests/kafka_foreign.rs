@@ -54,8 +54,8 @@ fn headers(format: &str, number: u64, (trace, id): &(String, String)) -> BTreeMa
     texts.into_iter().chain(baggage).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Sends with ours, receives with theirs, and checks what the messages carried. The spans of the
-/// messages as they went, by number and place, and what theirs emitted.
+/// Sends with ours, receives with theirs, and checks what the messages carried. The topic, the spans
+/// of sending as the messages carry them, by place, and what theirs told.
 async fn from_us_to(
     client: &'static Foreign,
     brokers: &str,
