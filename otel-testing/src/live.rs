@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 const REQUIRE: &str = "OTEL_TEST_REQUIRE";
@@ -21,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// For the name `POSTGRES` it is `OTEL_TEST_POSTGRES`, else the entry `POSTGRES` of the file that
 /// `cargo xtask services up` writes: `addresses.json` in `OTEL_SERVICES_HOME`, or in the folder
-/// `services` of the target folder. Without a server, prints `skipped: no postgres at` and where it
-/// looked.
+/// `services` of the target folder. Without a server, says as [`skipped`] does that there is `no
+/// postgres at`, and where it looked.
 ///
 /// # Panics
 ///
@@ -36,19 +37,28 @@ pub fn address(name: &str) -> Option<String> {
     };
     match environment.look(name) {
         Ok(Look::Found(url)) => Some(url),
-        Ok(Look::Missing(message)) => {
-            // Past the capture of the test harness: what did not run must be seen.
-            _ = writeln!(io::stderr(), "{message}");
+        Ok(Look::Missing(why)) => {
+            skipped(why);
             None
         }
         Err(message) => panic!("{message}"),
     }
 }
 
+/// Says that the test which calls it does not run, or not all of it: prints `skipped: `, why, and the
+/// name of the test, past the capture of the test harness, since what did not run must be seen.
+pub fn skipped(why: impl fmt::Display) {
+    let thread = thread::current();
+    // The harness calls it after the test.
+    let test = thread.name().map_or_else(String::new, |test| format!(" (in {test})"));
+    // At once, or what others say would stand in the middle of it.
+    _ = io::stderr().write_all(format!("skipped: {why}{test}\n").as_bytes());
+}
+
 #[derive(Debug, PartialEq)]
 enum Look {
     Found(String),
-    /// And the line that says so.
+    /// And why.
     Missing(String),
 }
 
@@ -89,7 +99,7 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
         if required {
             return Err(format!("{missing}, but {REQUIRE} requires it: {START}"));
         }
-        Ok(Look::Missing(format!("skipped: {missing}")))
+        Ok(Look::Missing(missing))
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, String> {
