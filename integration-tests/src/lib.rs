@@ -11,14 +11,15 @@ pub mod told;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use native::{Extra, Private, Server, Services};
 use otel_testing::{Capture, Point, PointValue, live};
 
-/// Long enough for a busy machine; nothing waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than what a server or a driver of these tests may take by its own settings, also on a busy
+/// machine: Kafka waits 45 seconds for a member of a group of which nothing is heard, librdkafka 60
+/// for the answer to a request, Pulsar's driver 30. Nothing waits this long unless it fails.
+pub const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(2);
 
 /// A name that no other test has, and no earlier run had.
@@ -57,8 +58,7 @@ fn or_skipped<T, E: Display>(what: &str, made: Result<T, E>) -> Option<T> {
     match made {
         Ok(made) => Some(made),
         Err(error) if std::env::var_os("OTEL_TEST_REQUIRE").is_none() => {
-            // Past the capture of the test harness: what did not run must be seen.
-            _ = writeln!(io::stderr(), "skipped: no {what}: {error:#}");
+            live::skipped(format!("no {what}: {error:#}"));
             None
         }
         Err(error) => panic!("{error:#}"),
@@ -77,7 +77,7 @@ pub fn address_where_it_runs(server: &Server) -> Option<String> {
     if is_started || std::env::var_os(format!("OTEL_TEST_{key}")).is_some() {
         return live::address(&key);
     }
-    _ = writeln!(io::stderr(), "skipped: no {}, which was not started", server.name());
+    live::skipped(format!("no {}, which was not started", server.name()));
     None
 }
 
@@ -86,9 +86,8 @@ pub fn address_where_it_runs(server: &Server) -> Option<String> {
 /// one, so `OTEL_TEST_REQUIRE` does not demand it. Ask the server itself who it is.
 pub fn is_real(server: &Server, stand_in: Option<&str>, otherwise: &str) -> bool {
     let Some(stand_in) = stand_in else { return true };
-    // Past the capture of the test harness: what did not run must be seen.
     let up = format!("`cargo xtask services up --docker {}`", server.name());
-    _ = writeln!(io::stderr(), "skipped: {stand_in} {otherwise}; for the real server: {up}");
+    live::skipped(format!("{stand_in} {otherwise}; for the real server: {up}"));
     false
 }
 

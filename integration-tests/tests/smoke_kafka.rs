@@ -1,7 +1,7 @@
 //! rdkafka on Kafka, without instrumentation: what an adapter of it may rely on.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use integration_tests::{private, soon, unique_name};
+use integration_tests::{PATIENCE, private, soon, unique_name};
 use native::{Extra, Server};
 use otel_testing::live;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, Owne
 use rdkafka::producer::future_producer::Delivery;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
-use rdkafka::{ClientConfig, Timestamp};
+use rdkafka::{ClientConfig, Offset, Timestamp};
 use tokio::task::block_in_place;
 
 /// Keys may repeat, and a value may be missing, which is not the same as empty.
@@ -35,6 +35,8 @@ fn consumer(brokers: &str, group: &str, topic: &str) -> StreamConsumer {
     let mut config = config(brokers);
     config.set("group.id", group).set("auto.offset.reset", "earliest");
     config.set("enable.auto.commit", "false");
+    // Longer than a broker is down, or it would begin anew with what it has.
+    config.set("session.timeout.ms", "180000");
     let consumer: StreamConsumer = config.create().unwrap();
     consumer.subscribe(&[topic]).unwrap();
     consumer
@@ -223,6 +225,11 @@ async fn a_killed_broker_comes_back_with_what_it_stored_and_clients_go_on() {
     for payload in ["stored", "sent meanwhile", "sent afterwards"] {
         assert_eq!(text(&receive(&consumer).await), payload);
     }
+    // One that still looks for its coordinator does not tell it that it leaves, and then the next
+    // one waits for the whole session.
+    let committed = block_in_place(|| consumer.committed(PATIENCE)).unwrap();
+    let committed = committed.find_partition(&topic, 0).unwrap().offset();
+    assert_eq!(committed, Offset::Offset(1));
     drop(first);
     drop(consumer);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
-use integration_tests::{count, eventually, total};
+use integration_tests::{PATIENCE, count, eventually, total};
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, Value};
 use opentelemetry_sdk::trace::SpanData;
@@ -110,7 +110,8 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     let Some(url) = live::address("POSTGRES") else { return };
     let capture = Capture::new();
     let telemetry = capture.telemetry_builder().query_text(QueryText::Verbatim).build();
-    let options = PgPoolOptions::new().max_connections(CONNECTIONS);
+    // The last of them waits for all others.
+    let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
     let pool = PgPool::with(options.connect(&url).await.unwrap(), &telemetry);
 
     let mut random = Random(SEED);

@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 const REQUIRE: &str = "OTEL_TEST_REQUIRE";
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// For the name `POSTGRES` it is `OTEL_TEST_POSTGRES`, else the entry `POSTGRES` of the file that
 /// `cargo xtask services up` writes: `addresses.json` in `OTEL_SERVICES_HOME`, or in the folder
-/// `services` of the target folder. Without a server, prints `skipped: no postgres at` and where it
-/// looked.
+/// `services` of the target folder. Without a server, says as [`skipped`] does that there is `no
+/// postgres at`, and where it looked.
 ///
 /// # Panics
 ///
@@ -33,8 +34,7 @@ pub fn address(name: &str) -> Option<String> {
     match look(name) {
         Ok(Look::Found(url)) => Some(url),
         Ok(Look::Missing(message)) => {
-            // Past the capture of the test harness: what did not run must be seen.
-            _ = writeln!(io::stderr(), "skipped: {message}");
+            skipped(message);
             None
         }
         Err(message) => panic!("{message}"),
@@ -86,10 +86,20 @@ fn look(name: &str) -> Result<Look, String> {
     environment.look(name)
 }
 
+/// Says that the test which calls it does not run, or not all of it: prints `skipped: `, why, and the
+/// name of the test, past the capture of the test harness, since what did not run must be seen.
+pub fn skipped(why: impl fmt::Display) {
+    let thread = thread::current();
+    // The harness calls it after the test.
+    let test = thread.name().map_or_else(String::new, |test| format!(" (in {test})"));
+    // At once, or what others say would stand in the middle of it.
+    _ = io::stderr().write_all(format!("skipped: {why}{test}\n").as_bytes());
+}
+
 #[derive(Debug, PartialEq)]
 enum Look {
     Found(String),
-    /// And the line that says so.
+    /// And why.
     Missing(String),
 }
 

@@ -28,8 +28,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
-/// Longer than any test; a process that hangs says so by its code.
-const PATIENCE: Duration = Duration::from_secs(80);
+/// Longer than any test, with the start of a server in it; a process that hangs says so by its code.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Messages on their way at a time.
 const AT_ONCE: usize = 32;
 
@@ -57,6 +57,8 @@ async fn main() {
                 let mut config = config(&brokers, "role-consumer");
                 config.set("group.id", group).set("auto.offset.reset", "earliest");
                 config.set("enable.auto.commit", "false");
+                // Longer than a broker is down, or it would begin anew with what it has.
+                config.set("session.timeout.ms", "180000");
                 consume(&config, &topic, &parent, ambient, &stopped, &capture).await;
             }
         }

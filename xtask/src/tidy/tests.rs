@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use otel_testing::live::skipped;
+
 use super::check;
 use crate::workspace::Workspace;
 
@@ -227,7 +229,7 @@ services:
 #[test]
 fn a_compose_file_that_breaks_a_rule_is_found() {
     if std::process::Command::new("go").arg("version").output().is_err() {
-        eprintln!("skipped: no Go");
+        skipped("no Go");
         return;
     }
     let folder = clean();
