@@ -15,7 +15,7 @@ pub(super) fn count(bytes: usize) {
 }
 
 /// What a text is made of that opens things, or never ends them.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 40] = [
     "'''' ",
     "\"\"\"a",
     "UPDATE t SET \"a\" ",
@@ -52,6 +52,10 @@ const PIECES: [&str; 36] = [
     "$a(",
     "a-",
     "f47ac10b-",
+    "f47ac10b-58cc-4372-a567-",
+    "a PASSWORD 'b' ",
+    "UPDATE only ",
+    "SET a = b FROM c d, ",
 ];
 
 fn steps(text: &str, dialect: Dialect) -> usize {
