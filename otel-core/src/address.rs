@@ -145,7 +145,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// What follows `//`, or none if it is not plain where the user info ends.
+    /// What follows `//`, or none if it is not plain where the user info ends, or where a parameter
+    /// that may be a password does.
     fn split(text: &'a str) -> Option<Self> {
         let end = text.find(['/', '?', '#']).unwrap_or(text.len());
         let (authority, tail) = text.split_at(end);
@@ -153,11 +154,16 @@ impl<'a> Parts<'a> {
         if tail.contains('@') {
             return None;
         }
-        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        if has_parameter(user) || (has_separator(hosts) && !is_described(hosts)) {
+            return None;
+        }
         let (host, port) = host_and_port(first(hosts))?;
         let tail = tail.split_once('#').map_or(tail, |(tail, _)| tail);
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
         let path = path.strip_prefix('/').unwrap_or(path);
+        // The password may have an unescaped `?`.
+        let query = if has_separator(path) { "" } else { query };
         Some(Parts { host, port, path, query })
     }
 
@@ -207,6 +213,28 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
         "" => Some((host, None)),
         _ => Some((host, Some(port.parse().ok()?))),
     }
+}
+
+/// Whether parameters begin within what is something else, as in `host;password=`: what follows may
+/// be a piece of one, however it goes on.
+fn has_separator(text: &str) -> bool {
+    decode(text, false).is_some_and(|text| text.contains([';', '&', '=']))
+}
+
+/// The same of a text that may be a password, which may have one of these characters alone.
+fn has_parameter(text: &str) -> bool {
+    let separators = [';', '&', ',', '(', '|', ' '];
+    text.split_once(separators).is_some_and(|(_, rest)| rest.contains('='))
+}
+
+/// Whether hosts are described as in `address=(host=a)(port=1)`, and nothing else is.
+fn is_described(hosts: &str) -> bool {
+    let known = |part: &str| {
+        let key = part.split_once('=').map_or("", |(key, _)| key);
+        ["address", "protocol", "host", "port"].iter().any(|known| key.eq_ignore_ascii_case(known))
+    };
+    let mut parts = hosts.split(['(', ')', ',']).filter(|part| !part.is_empty());
+    hosts.ends_with(')') && !hosts.contains([';', '&']) && parts.all(known)
 }
 
 fn first(list: &str) -> &str {
@@ -277,6 +305,10 @@ fn with_schema(database: Option<String>, schema: Option<String>) -> Option<Strin
 pub fn sqlite_file(text: &str) -> Option<String> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let path = decode(path, false)?;
+    // `file;password=ab/cd`
+    if path.split_once([';', '&']).is_some_and(|(_, rest)| rest.contains('=')) {
+        return None;
+    }
     let in_memory = query.split('&').any(|pair| pair.eq_ignore_ascii_case("mode=memory"));
     if in_memory || path.ends_with(":memory:") {
         return Some(":memory:".to_owned());

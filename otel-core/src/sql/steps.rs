@@ -16,7 +16,7 @@ pub(super) fn count(bytes: usize) {
 }
 
 /// What a text is made of that opens things, or never ends them.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 40] = [
     "'''' ",
     "\"\"\"a",
     "UPDATE t SET \"a\" ",
@@ -53,6 +53,10 @@ const PIECES: [&str; 36] = [
     "$a(",
     "a-",
     "f47ac10b-",
+    "f47ac10b-58cc-4372-a567-",
+    "a PASSWORD 'b' ",
+    "UPDATE only ",
+    "SET a = b FROM c d, ",
 ];
 
 fn steps(text: &str, dialect: Dialect) -> usize {
