@@ -511,15 +511,4 @@ mod articles {
         MIGRATOR.undo(&pool, 3).await.unwrap_err();
         LENIENT.undo(&pool, 3).await.unwrap();
     }
-
-    #[cfg(feature = "any")]
-    #[tokio::test]
-    async fn migrations_of_any_database() {
-        sqlx::any::install_default_drivers();
-        let options = otel_sqlx::AnyPoolOptions::new().max_connections(1);
-        let pool = options.connect("sqlite::memory:").await.unwrap();
-        MIGRATOR.run(&pool).await.unwrap();
-        let row = pool.fetch_one("SELECT votes FROM articles").await.unwrap();
-        assert_eq!(sqlx::Row::get::<i64, _>(&row, 0), 0);
-    }
 }
