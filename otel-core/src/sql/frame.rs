@@ -85,6 +85,7 @@ pub(super) enum Place {
 
 /// What a pair of parentheses, or the text, is about.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with a name of its own")]
 pub(super) struct Frame {
     pub(super) verb: Verb,
     pub(super) place: Place,

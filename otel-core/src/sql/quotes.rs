@@ -76,7 +76,7 @@ impl Lexer<'_> {
         let strings = || {
             inside.iter().any(|byte| b"'\"".contains(byte))
                 || inside.split(|&byte| !is_name(byte)).any(|word| {
-                    let dollars = word.iter().filter(|&&byte| byte == b'$').count();
+                    let dollars = word.split(|byte| *byte == b'$').count() - 1;
                     dollars > 1 && !begins_name(word)
                 })
         };
