@@ -115,7 +115,9 @@ pub(crate) fn runs(workspace: &Workspace, options: &Options, chosen: &Chosen) ->
         bail!("there are no {kind} tests in {}; leave out {other}", options.names.join(", "));
     }
     let targets = options.targets();
-    runs.iter_mut().for_each(|run| run.extend(targets.iter().cloned()));
+    for run in &mut runs {
+        run.extend(targets.iter().cloned());
+    }
     Ok(runs)
 }
 

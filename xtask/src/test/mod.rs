@@ -18,6 +18,7 @@ use report::Report;
 
 /// Which tests.
 #[derive(Args, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Options {
     /// Only what needs no server
     #[arg(long, conflicts_with = "live")]
@@ -52,7 +53,8 @@ impl Options {
             names.iter().flat_map(|name| [option.to_owned(), name.clone()]).collect()
         };
         let flags = [(self.lib, "--lib"), (self.doc, "--doc")];
-        let flags = flags.into_iter().filter_map(|(is_set, flag)| is_set.then(|| flag.to_owned()));
+        let flags =
+            flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag.to_owned());
         flags.chain(named("--bin", &self.bin)).chain(named("--test", &self.test)).collect()
     }
 }
