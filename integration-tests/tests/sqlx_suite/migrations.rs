@@ -46,12 +46,14 @@ fn until(last: i64) -> Vec<Migration> {
 
 type Bare = <DB as sqlx::Database>::Connection;
 
+/// A row of sqlx's own table: version, description, success, whether its time is known, checksum.
+type Applied = (i64, String, bool, bool, Vec<u8>);
+
 /// What a step ended with, and what is there afterwards.
 async fn noted(connection: &mut Bare, step: &str, result: impl Debug) -> String {
     let noted = "SELECT version, description, success, execution_time >= 0, checksum \
         FROM _sqlx_migrations ORDER BY version";
-    let noted: Result<Vec<(i64, String, bool, bool, Vec<u8>)>, _> =
-        sqlx::query_as(noted).fetch_all(&mut *connection).await;
+    let noted = sqlx::query_as::<DB, Applied>(noted).fetch_all(&mut *connection).await;
     let names = sqlx::query_scalar::<DB, String>("SELECT name FROM accounts");
     let names = names.fetch_all(connection).await;
     format!("{step}: {result:?} {noted:?} {names:?}")
