@@ -1,5 +1,9 @@
 //! That all three signals arrive, by each protocol, with and without TLS and gzip.
-#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 mod support;
 
