@@ -1,8 +1,15 @@
 //! What did not arrive is told to the program: by the result of `shutdown` and of `force_flush`.
-#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 mod support;
 
+use otel_setup::opentelemetry_sdk::{
+    logs::SdkLoggerProvider, metrics::SdkMeterProvider, trace::SdkTracerProvider,
+};
 use std::env;
 use std::io::{Write as _, stdout};
 use std::net::TcpListener;
@@ -24,9 +31,9 @@ fn application() {
     }
     global::meter("shop").u64_counter("orders").build().add(1, &[]);
     if env::var("FLUSHES").is_ok() {
-        let traces = guard.tracer_provider().map(|it| it.force_flush());
-        let metrics = guard.meter_provider().map(|it| it.force_flush());
-        let logs = guard.logger_provider().map(|it| it.force_flush());
+        let traces = guard.tracer_provider().map(SdkTracerProvider::force_flush);
+        let metrics = guard.meter_provider().map(SdkMeterProvider::force_flush);
+        let logs = guard.logger_provider().map(SdkLoggerProvider::force_flush);
         for result in [traces, metrics, logs].into_iter().flatten() {
             writeln!(out, "told: flush {result:?}").unwrap();
         }

@@ -1,6 +1,10 @@
 //! A value that logs while it is formatted, and an argument that is an instrumented function: neither
 //! may harm the thread of the application, nor change what is exported.
-#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 mod support;
 
