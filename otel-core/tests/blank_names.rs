@@ -39,10 +39,10 @@ fn a_destination_without_a_name_is_none() {
             assert_eq!(sent.name, "send broker.example:9092");
             let names = ["messaging.destination.name", "messaging.destination.partition.id"];
             let others = ["messaging.client.id", "messaging.consumer.group.name"];
-            let named = |it: &opentelemetry::KeyValue| {
+            let is_one = |it: &opentelemetry::KeyValue| {
                 names.contains(&it.key.as_str()) || others.contains(&it.key.as_str())
             };
-            assert!(!sent.attributes.iter().any(named), "{sent:?}");
+            assert!(!sent.attributes.iter().any(is_one), "{sent:?}");
         }
         assert_eq!(capture.spans().len(), 4);
     }

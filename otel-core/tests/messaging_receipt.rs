@@ -6,7 +6,7 @@ mod support;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use otel_core::messaging::Receipt;
@@ -127,13 +127,13 @@ mod later {
 
     impl Broker {
         fn publish(self: &Arc<Self>) -> Confirm {
-            let mut confirms = self.confirms.lock().unwrap();
+            let mut confirms = self.confirms.lock().unwrap_or_else(PoisonError::into_inner);
             confirms.push((None, None));
             Confirm { broker: Arc::clone(self), tag: confirms.len() - 1 }
         }
 
         fn confirm(&self, tag: usize, answer: Answer) {
-            let mut confirms = self.confirms.lock().unwrap();
+            let mut confirms = self.confirms.lock().unwrap_or_else(PoisonError::into_inner);
             confirms[tag].0 = Some(answer);
             if let Some(waker) = confirms[tag].1.take() {
                 waker.wake();
@@ -150,13 +150,11 @@ mod later {
                 return Poll::Pending;
             };
             let (answer, waker) = &mut confirms[self.tag];
-            match answer.take() {
-                Some(answer) => Poll::Ready(answer),
-                None => {
-                    *waker = Some(task.waker().clone());
-                    Poll::Pending
-                }
+            if let Some(answer) = answer.take() {
+                return Poll::Ready(answer);
             }
+            *waker = Some(task.waker().clone());
+            Poll::Pending
         }
     }
 

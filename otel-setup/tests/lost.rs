@@ -7,15 +7,15 @@
 
 mod support;
 
-use otel_setup::opentelemetry_sdk::{
-    logs::SdkLoggerProvider, metrics::SdkMeterProvider, trace::SdkTracerProvider,
-};
 use std::env;
 use std::io::{Write as _, stdout};
 use std::net::TcpListener;
 
 use opentelemetry::global;
 use otel_setup::Error;
+use otel_setup::opentelemetry_sdk::logs::SdkLoggerProvider;
+use otel_setup::opentelemetry_sdk::metrics::SdkMeterProvider;
+use otel_setup::opentelemetry_sdk::trace::SdkTracerProvider;
 use support::{Answer, Finished, Receiver, run};
 use tokio::runtime::Builder;
 
