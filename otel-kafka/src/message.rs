@@ -19,53 +19,54 @@ pub trait Message {
     #[doc(hidden)]
     type Raw: rdkafka::Message<Headers = Self::Headers>;
 
-    /// The same message by rdkafka's trait.
+    /// The same message by rdkafka's trait, which the methods name: by a dot they would find this one
+    /// again, which rdkafka's messages have as well.
     #[doc(hidden)]
     fn raw(&self) -> &Self::Raw;
 
     /// As rdkafka's `Message::key`.
     fn key(&self) -> Option<&[u8]> {
-        self.raw().key()
+        rdkafka::Message::key(self.raw())
     }
 
     /// As rdkafka's `Message::payload`.
     fn payload(&self) -> Option<&[u8]> {
-        self.raw().payload()
+        rdkafka::Message::payload(self.raw())
     }
 
     /// As rdkafka's `Message::topic`.
     fn topic(&self) -> &str {
-        self.raw().topic()
+        rdkafka::Message::topic(self.raw())
     }
 
     /// As rdkafka's `Message::partition`.
     fn partition(&self) -> i32 {
-        self.raw().partition()
+        rdkafka::Message::partition(self.raw())
     }
 
     /// As rdkafka's `Message::offset`.
     fn offset(&self) -> i64 {
-        self.raw().offset()
+        rdkafka::Message::offset(self.raw())
     }
 
     /// As rdkafka's `Message::timestamp`.
     fn timestamp(&self) -> Timestamp {
-        self.raw().timestamp()
+        rdkafka::Message::timestamp(self.raw())
     }
 
     /// As rdkafka's `Message::payload_view`.
     fn payload_view<P: ?Sized + FromBytes>(&self) -> Option<Result<&P, P::Error>> {
-        self.raw().payload_view()
+        rdkafka::Message::payload_view(self.raw())
     }
 
     /// As rdkafka's `Message::key_view`.
     fn key_view<K: ?Sized + FromBytes>(&self) -> Option<Result<&K, K::Error>> {
-        self.raw().key_view()
+        rdkafka::Message::key_view(self.raw())
     }
 
     /// As rdkafka's `Message::headers`.
     fn headers(&self) -> Option<&Self::Headers> {
-        self.raw().headers()
+        rdkafka::Message::headers(self.raw())
     }
 }
 
