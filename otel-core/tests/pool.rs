@@ -150,6 +150,15 @@ fn two_pools_of_one_name_are_told_apart_across_telemetries() {
     assert_eq!(names_of_max(&capture), ["orders"]);
 }
 
+#[test]
+fn a_number_that_a_user_gave_is_taken() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let states = [state(1, 1), state(1, 1), state(1, 1)];
+    let _pools = [0, 1, 2].map(|at| db.pool(["orders", "orders#2", "orders"][at], &states[at]));
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2", "orders#3"]);
+}
+
 /// A handle of a pool that several have; its identity is the address of what they share.
 struct Shared(Arc<State>);
 
