@@ -1,7 +1,7 @@
 //! rdkafka on Kafka, without instrumentation: what an adapter of it may rely on.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use integration_tests::{PATIENCE, private, soon, unique_name};
+use integration_tests::{private, soon, unique_name};
 use native::{Extra, Server};
 use otel_testing::live;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, Owne
 use rdkafka::producer::future_producer::Delivery;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
-use rdkafka::{ClientConfig, Offset, Timestamp};
+use rdkafka::{ClientConfig, Offset, Timestamp, TopicPartitionList};
 use tokio::task::block_in_place;
 
 /// Keys may repeat, and a value may be missing, which is not the same as empty.
@@ -225,14 +225,14 @@ async fn a_killed_broker_comes_back_with_what_it_stored_and_clients_go_on() {
     for payload in ["stored", "sent meanwhile", "sent afterwards"] {
         assert_eq!(text(&receive(&consumer).await), payload);
     }
-    // One that still looks for its coordinator does not tell it that it leaves, and then the next
-    // one waits for the whole session.
-    let committed = block_in_place(|| consumer.committed(PATIENCE)).unwrap();
-    let committed = committed.find_partition(&topic, 0).unwrap().offset();
-    assert_eq!(committed, Offset::Offset(1));
-    drop(first);
-    drop(consumer);
-
-    let next = self::consumer(&brokers, &group, &topic);
+    // By assignment, which asks for what was committed without joining: the first one is a member yet.
+    let next: StreamConsumer = config(&brokers).set("group.id", &group).create().unwrap();
+    let mut committed = TopicPartitionList::new();
+    committed.add_partition_offset(&topic, 0, Offset::Stored).unwrap();
+    next.assign(&committed).unwrap();
     assert_eq!(text(&receive(&next).await), "stored");
+    drop(first);
+    // librdkafka may wait for ever for the thread of a broker that was away, when it destroys a
+    // consumer: seen in a debugger, in rd_kafka_destroy_internal. The process ends without that.
+    std::mem::forget(consumer);
 }
