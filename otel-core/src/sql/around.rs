@@ -21,6 +21,18 @@ impl Walker<'_> {
         rest.get(space).copied().unwrap_or(0)
     }
 
+    /// Whether nothing follows but one comment, as one that carries a trace.
+    pub(super) fn ends_in_comment(&self, span: Span) -> bool {
+        // What is longer is not looked through: that would be done for each of many such words.
+        const LONGEST: usize = 2048;
+        let rest = self.source.get(span.end..).unwrap_or_default();
+        if rest.len() > LONGEST {
+            return false;
+        }
+        let comment = rest.trim_ascii_start().trim_end_matches([' ', ';', '\n']);
+        comment.starts_with("/*") && comment.find("*/") == comment.len().checked_sub(2)
+    }
+
     /// The next word behind white space, empty if none follows.
     pub(super) fn next_word(&self, span: Span) -> Span {
         let bytes = self.source.as_bytes();

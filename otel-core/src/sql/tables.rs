@@ -61,6 +61,7 @@ impl Walker<'_> {
         match self.next(span) {
             0 | b'.' | b',' | b';' | b')' => true,
             b'(' => matches!(self.frame.verb, Verb::Insert | Verb::Create),
+            b'/' if self.ends_in_comment(span) => true,
             _ => {
                 let word = self.next_word(span);
                 match (Keyword::at(self.source.as_bytes(), word.start, word.end), self.next(word)) {
