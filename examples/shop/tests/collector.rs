@@ -183,8 +183,8 @@ fn live_a_collector_that_comes_back_gets_what_follows() {
         let output = shop.end();
         // What was lost meanwhile, if anything was, is told at the end and nothing else.
         let told = String::from_utf8_lossy(&output.stderr);
-        let lost = told.contains("telemetry was lost: traces: ");
-        assert_eq!(output.status.success(), !lost, "{protocol}: {told}");
+        let is_missing = told.contains("telemetry was lost: traces: ");
+        assert_eq!(output.status.success(), !is_missing, "{protocol}: {told}");
         assert_told_once(&output, protocol);
         collector.server.stop().expect("the collector ends");
         let got = collector.received.look();
