@@ -33,6 +33,7 @@ fn clean() -> tempfile::TempDir {
         write(root, &format!("{name}/CHANGELOG.md"), "# Changes\n");
     }
     write(root, "otel-x/src/driver.rs", "//! The driver.\n");
+    write(root, "otel-x/TELEMETRY.md", "# What it emits\n");
     write(root, "otel-core/src/telemetry.rs", "//! A.\nfn a() { global::tracer(1) }\n");
     write(root, "otel-core/src/instrument.rs", "//! A.\nfn a() { context.attach(); span.end() }\n");
     folder
@@ -124,7 +125,12 @@ fn source_in_the_wrong_place_is_found() {
 
 #[test]
 fn a_missing_file_of_a_crate_is_found() {
-    for path in ["otel-x/src/driver.rs", "otel-x/README.md", "otel-core/CHANGELOG.md"] {
+    for path in [
+        "otel-x/src/driver.rs",
+        "otel-x/TELEMETRY.md",
+        "otel-x/README.md",
+        "otel-core/CHANGELOG.md",
+    ] {
         let folder = clean();
         fs::remove_file(folder.path().join(path)).unwrap();
         assert_eq!(
