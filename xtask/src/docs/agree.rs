@@ -55,7 +55,7 @@ pub(crate) fn of(rules: Rules, emitted: &Emitted) -> Agreement {
             let calls = kinds.entry(kind).or_default().entry(outcome).or_default();
             calls.spans += 1;
             calls.name.clone_from(&span.name);
-            calls.operation = operation_of(span).to_owned();
+            operation_of(span).clone_into(&mut calls.operation);
         }
     }
     let mut found = Agreement::default();

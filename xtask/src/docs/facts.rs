@@ -61,14 +61,15 @@ impl Facts {
     }
 
     pub(crate) fn is_chance(&self, origin: &Origin) -> bool {
-        self.chance.iter().any(|entry| self.has_chance(entry, origin))
-    }
-
-    pub(crate) fn has_chance(&self, entry: &str, origin: &Origin) -> bool {
-        entry == origin.suite || origin.test.starts_with(entry)
+        self.chance.iter().any(|entry| is_of(entry, origin))
     }
 
     pub(crate) fn added_span(&self, span: &Span) -> Option<&AddedSpan> {
         self.added.spans.get(span.attributes.get("db.operation.name")?.as_str()?)
     }
+}
+
+/// Whether an entry of `chance` means a test.
+pub(crate) fn is_of(entry: &str, origin: &Origin) -> bool {
+    entry == origin.suite || origin.test.starts_with(entry)
 }

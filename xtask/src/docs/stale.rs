@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::agree;
 use super::check::{Faults, Rules};
 use super::emitted::Emitted;
+use super::facts::is_of;
 use super::page::grows_with;
 use super::summary::Summary;
 
@@ -38,7 +39,7 @@ pub(crate) fn faults(rules: Rules, emitted: &Emitted, summary: &Summary) -> Faul
         }
     };
     for entry in &facts.chance {
-        keep("chance", entry, origins().any(|it| facts.has_chance(entry, it)));
+        keep("chance", entry, origins().any(|it| is_of(entry, it)));
     }
     for name in facts.absent.keys() {
         keep("[absent]", name, absent.contains_key(&**name));

@@ -99,7 +99,7 @@ impl Together {
             seen.r#type = type_of(value);
             let example = match value {
                 Value::String(text) => steady(text),
-                Value::Number(_) if name.ends_with(".port") => "{port}".to_owned(),
+                Value::Number(_) if name.strip_suffix(".port").is_some() => "{port}".to_owned(),
                 value => value.to_string(),
             };
             seen.examples.add(example, origin);

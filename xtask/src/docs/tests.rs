@@ -38,7 +38,7 @@ pub(super) fn conventions() -> Conventions {
     Conventions::parse(DATA).unwrap()
 }
 
-pub(super) fn attributes(all: Value) -> Attributes {
+pub(super) fn attributes(all: &Value) -> Attributes {
     all.as_object().unwrap().clone().into_iter().collect()
 }
 
@@ -52,7 +52,7 @@ pub(super) fn query() -> Span {
         id: ("1".into(), "1".into()),
         name: "SELECT users".into(),
         kind: "client".into(),
-        attributes: attributes(json!({
+        attributes: attributes(&json!({
             "db.system.name": "postgresql", "db.namespace": "shop", "server.address": "localhost",
             "server.port": 5433, "db.query.summary": "SELECT users", "db.query.text": "SELECT 1",
         })),
@@ -63,7 +63,7 @@ pub(super) fn query() -> Span {
 pub(super) fn failed_query() -> Span {
     let mut span = query();
     span.status = Status::Error(String::new());
-    span.attributes.extend(attributes(json!({
+    span.attributes.extend(attributes(&json!({
         "error.type": "23505", "db.response.status_code": "23505",
     })));
     span
@@ -72,7 +72,7 @@ pub(super) fn failed_query() -> Span {
 pub(super) fn find() -> Span {
     let mut span = failed_query();
     span.name = "find users".into();
-    span.attributes = attributes(json!({
+    span.attributes = attributes(&json!({
         "db.system.name": "mongodb", "db.operation.name": "find", "db.collection.name": "users",
         "error.type": "11000", "db.response.status_code": "11000",
     }));
@@ -93,7 +93,7 @@ pub(super) fn send() -> Span {
         id: ("2".into(), "2".into()),
         name: "send orders".into(),
         kind: "producer".into(),
-        attributes: attributes(json!({
+        attributes: attributes(&json!({
             "messaging.system": "kafka", "messaging.operation.name": "send",
             "messaging.operation.type": "send", "messaging.destination.name": "orders",
             "messaging.destination.partition.id": "0", "messaging.kafka.offset": 7,
@@ -112,7 +112,7 @@ pub(super) fn process() -> Span {
         span.attributes.insert(format!("messaging.operation.{name}"), value.into());
     }
     let to = ("2".to_owned(), "2".to_owned());
-    let on_link = attributes(json!({"messaging.kafka.offset": 7}));
+    let on_link = attributes(&json!({"messaging.kafka.offset": 7}));
     span.links = vec![Link { to, attributes: on_link }];
     span
 }
@@ -183,7 +183,7 @@ pub(super) fn gauge() -> Point {
         metric: "queue.length".into(),
         instrument: "gauge".into(),
         unit: "{message}".into(),
-        attributes: attributes(json!({"client-id": "shop"})),
+        attributes: attributes(&json!({"client-id": "shop"})),
         ..Point::default()
     }
 }

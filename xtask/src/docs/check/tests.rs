@@ -15,16 +15,19 @@ fn what_is_right_is_not_found() {
     assert_eq!(found(&others), [""; 0]);
 }
 
+/// What is right, what is done to it, and what is said of it then.
+type Case<T> = (fn() -> T, fn(&mut T), &'static str);
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_kind_of_wrong_span_is_found() {
-    type Change = fn(&mut Span);
     fn put(span: &mut Span, name: &str, value: impl Into<Value>) {
         span.attributes.insert(name.into(), value.into());
     }
     fn take(span: &mut Span, name: &str) {
         span.attributes.remove(name).unwrap();
     }
-    let cases: &[(fn() -> Span, Change, &str)] = &[
+    let cases: &[Case<Span>] = &[
         // Names.
         (
             query,
@@ -44,7 +47,7 @@ fn each_kind_of_wrong_span_is_found() {
         ),
         (
             process,
-            |it| it.links[0].attributes = attributes(json!({"number": 1})),
+            |it| it.links[0].attributes = attributes(&json!({"number": 1})),
             "has number, which is no attribute of the conventions",
         ),
         (query, |it| it.name = "users".into(), "is not named {db.query.summary}"),
@@ -162,7 +165,7 @@ fn each_kind_of_wrong_span_is_found() {
     let mut inside = query();
     (inside.kind, inside.attributes) = (
         "internal".into(),
-        attributes(json!({
+        attributes(&json!({
             "db.system.name": "sqlite", "db.namespace": ":memory:", "db.query.summary": "SELECT users",
         })),
     );
@@ -171,8 +174,7 @@ fn each_kind_of_wrong_span_is_found() {
 
 #[test]
 fn each_kind_of_wrong_point_is_found() {
-    type Change = fn(&mut Point);
-    let cases: &[(fn() -> Point, Change, &str)] = &[
+    let cases: &[Case<Point>] = &[
         (
             db_duration,
             |it| it.metric = "db.client.duration".into(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn map(all: Value) -> Attributes {
+fn map(all: &Value) -> Attributes {
     all.as_object().unwrap().clone().into_iter().collect()
 }
 
@@ -56,7 +56,7 @@ fn files_are_read_whatever_their_order() {
         (&*span.name, &*span.kind, &span.status),
         ("SELECT", "client", &Status::Error("why".into()))
     );
-    assert_eq!(span.attributes, map(json!({"d": 1.0, "l": [true]})));
+    assert_eq!(span.attributes, map(&json!({"d": 1.0, "l": [true]})));
     assert_eq!(span.links[0].to, ("0c".into(), "0d".into()));
     let shown: Vec<_> =
         points.iter().map(|it| (&*it.metric, &*it.instrument, it.count, it.is_last)).collect();
@@ -65,7 +65,7 @@ fn files_are_read_whatever_their_order() {
         [("c", "counter", 1, true), ("m", "histogram", 3, true), ("u", "updowncounter", 1, true)]
     );
     assert_eq!((&*points[1].unit, &points[1].bounds), ("s", &vec![0.5]));
-    assert_eq!(points[1].attributes, map(json!({"n": 7})));
+    assert_eq!(points[1].attributes, map(&json!({"n": 7})));
 
     write("b.jsonl", &format!("{{\n{}\n", metrics(1, "")));
     let error = read_all().unwrap_err().to_string();

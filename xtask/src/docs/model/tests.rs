@@ -3,6 +3,7 @@
 use super::*;
 
 /// Both formats of the model, with what is left out.
+#[expect(clippy::too_many_lines, reason = "two files as they are")]
 fn checkout(folder: &Path) {
     let write = |path: &str, text: &str| {
         let path = folder.join(path);
