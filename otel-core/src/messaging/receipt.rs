@@ -39,6 +39,9 @@ struct Watch<F: Future, C, E> {
 /// An operation, and what ends it.
 type Open<C, E> = (MessagingOperation<C>, E);
 
+/// What came, the operation that ends with it, and when the driver woke us.
+type Answer<F, C, E> = (Open<C, E>, <F as Future>::Output, Option<Instant>);
+
 struct Watched<F: Future, C, E> {
     /// Until this is dropped.
     receipt: Option<F>,
@@ -138,8 +141,8 @@ where
         lock(&self.woken).waker.take()
     }
 
-    /// What came, the operation that ends with it, and when the driver woke us; once.
-    fn answer(self: &Arc<Self>) -> Option<(Open<C, E>, F::Output, Option<Instant>)> {
+    /// Polls the receipt; answers once.
+    fn answer(self: &Arc<Self>) -> Option<Answer<F, C, E>> {
         let mut watched = lock(&self.watched);
         let Watched { receipt: Some(receipt), operation, ending, .. } = &mut *watched else {
             return None;

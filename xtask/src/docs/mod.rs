@@ -117,14 +117,15 @@ fn write(
     for fault in &words {
         println!("{}/{FACTS}: {fault}", adapter.folder);
     }
-    let page = page::of(&summary, &adapter.name);
-    let is_new = is_new(&folder.join(PAGE), &page, check)?;
+    let path = folder.join(PAGE);
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    let page = page::of(&summary, &adapter.name, &before);
+    let is_new = is_new(&path, &before, &page, check)?;
     Ok(findings.is_empty() && words.is_empty() && !(check && is_new))
 }
 
 /// Whether a page is another one than there was; tells where, or writes it.
-fn is_new(path: &Path, page: &str, check: bool) -> Result<bool> {
-    let before = fs::read_to_string(path).unwrap_or_default();
+fn is_new(path: &Path, before: &str, page: &str, check: bool) -> Result<bool> {
     if before == page {
         return Ok(false);
     }

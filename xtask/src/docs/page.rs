@@ -8,7 +8,8 @@ use super::condition::Condition::OtherPort;
 use super::conventions::{Level, Requirement};
 use super::summary::{Points, SpanKind, Spans, Summary, Together};
 
-pub(crate) fn of(all: &Summary, name: &str) -> String {
+/// `before` is the page as it is.
+pub(crate) fn of(all: &Summary, name: &str, before: &str) -> String {
     let rules = all.rules;
     let mut page = format!(
         "# What {name} emits\n\n\
@@ -18,11 +19,11 @@ pub(crate) fn of(all: &Summary, name: &str) -> String {
         rules.conventions.source, rules.conventions.version
     );
     for (kind, spans) in &all.spans {
-        write_spans(&mut page, rules, kind, spans);
+        write_spans(&mut page, before, rules, kind, spans);
     }
     page += "\n## Metrics\n";
     for (metric, points) in &all.metrics {
-        write_metric(&mut page, rules, metric, points);
+        write_metric(&mut page, before, rules, metric, points);
     }
     page += "\n## Errors\n\nWhat the tests saw; the README has the rule.\n\n\
              | `error.type` | on |\n|---|---|\n";
@@ -39,26 +40,36 @@ pub(crate) fn of(all: &Summary, name: &str) -> String {
     page
 }
 
-fn write_spans(page: &mut String, rules: Rules, kind: &SpanKind, spans: &Spans) {
+/// The lines of a section that the page had.
+fn section<'b>(before: &'b str, heading: &str) -> Vec<&'b str> {
+    let from = before.lines().skip_while(|line| *line != heading).skip(1);
+    from.take_while(|line| !line.starts_with('#')).collect()
+}
+
+fn write_spans(page: &mut String, before: &str, rules: Rules, kind: &SpanKind, spans: &Spans) {
     let SpanKind { name, system, operation } = kind;
     let added = operation.as_ref().and_then(|it| Some((it, rules.facts.added.spans.get(it)?)));
     let stability = rules.conventions.spans.get(*name).map_or("", |it| &it.stability);
+    let heading = format!("### {system}: `{}`", operation.as_deref().unwrap_or(name));
+    let before = section(before, &heading);
+    _ = write!(page, "\n{heading}\n\n");
     _ = match added {
-        Some((operation, added)) => write!(
+        Some((_, added)) => write!(
             page,
-            "\n### {system}: `{operation}`\n\nNot of the conventions: {}. Its attributes are some of \
-             `{name}`.",
+            "Not of the conventions: {}. Its attributes are some of `{name}`.",
             added.why
         ),
-        None => write!(page, "\n### {system}: `{name}`\n\nStatus: {stability}."),
+        None => write!(page, "Status: {stability}."),
     };
     _ = write!(page, " Kind: {}. Names:\n\n", list(&spans.kinds));
     for (pattern, examples) in &spans.names {
-        _ = writeln!(page, "- `{pattern}`, such as {}", code(examples.best()));
+        let line = |example: &str| format!("- `{pattern}`, such as {}", code(example));
+        let best = examples.best(|it| before.contains(&&*line(it)));
+        _ = writeln!(page, "{}", line(best));
     }
     page.push('\n');
     let level = |name: &str| rules.conventions.requirements(kind.name).get(name).copied();
-    write_attributes(page, rules, &spans.attributes, true, level);
+    write_attributes(page, &before, rules, &spans.attributes, true, level);
     if !spans.links_to.is_empty() {
         let on_links = spans.on_links.iter().map(|it| it.name.to_owned()).collect();
         let with = if spans.on_links.iter().next().is_none() { "" } else { ", with " };
@@ -66,16 +77,14 @@ fn write_spans(page: &mut String, rules: Rules, kind: &SpanKind, spans: &Spans) 
     }
 }
 
-fn write_metric(page: &mut String, rules: Rules, metric: &str, points: &Points) {
+fn write_metric(page: &mut String, before: &str, rules: Rules, metric: &str, points: &Points) {
     let known = rules.conventions.metrics.get(metric);
+    let heading = format!("### `{metric}`");
+    let before = section(before, &heading);
+    _ = write!(page, "\n{heading}\n\n");
     _ = match (known, rules.facts.added.metrics.get(metric)) {
-        (None, Some(added)) => {
-            write!(page, "\n### `{metric}`\n\nNot of the conventions: {}.", added.why)
-        }
-        (known, _) => {
-            let stability = known.map_or("", |it| &it.stability);
-            write!(page, "\n### `{metric}`\n\nStatus: {stability}.")
-        }
+        (None, Some(added)) => write!(page, "Not of the conventions: {}.", added.why),
+        (known, _) => write!(page, "Status: {}.", known.map_or("", |it| &it.stability)),
     };
     let one = points.one;
     _ = write!(page, " Instrument: {}. Unit: `{}`.", one.instrument, one.unit);
@@ -91,7 +100,7 @@ fn write_metric(page: &mut String, rules: Rules, metric: &str, points: &Points) 
     }
     page.push_str("\n\n");
     let level = |name: &str| known?.attributes.get(name).copied();
-    write_attributes(page, rules, &points.attributes, known.is_some(), level);
+    write_attributes(page, &before, rules, &points.attributes, known.is_some(), level);
     let growth = points.attributes.iter().filter_map(|it| grows_with(rules, it.name));
     _ = write!(
         page,
@@ -102,6 +111,7 @@ fn write_metric(page: &mut String, rules: Rules, metric: &str, points: &Points) 
 
 fn write_attributes(
     page: &mut String,
+    before: &[&str],
     rules: Rules,
     attributes: &Together,
     has_levels: bool,
@@ -125,8 +135,11 @@ fn write_attributes(
             (None, Some(Requirement { level: Level::OptIn, .. })) => "by option",
             (None, _) => "known",
         };
-        let example = code(it.example);
-        _ = writeln!(page, "| `{}` | {} | {level}{when} | {example} |", it.name, it.r#type);
+        let line = |example: &str| {
+            format!("| `{}` | {} | {level}{when} | {} |", it.name, it.r#type, code(example))
+        };
+        let best = it.examples.best(|example| before.contains(&&*line(example)));
+        _ = writeln!(page, "{}", line(best));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What tests emitted, put together: of which kinds it is, and what those of a kind have.
 //!
-//! The same at each run: nothing that chance decides is in it, and examples are chosen by how many
-//! tests have them.
+//! The same at each run: nothing that chance decides is in it. An example stays as long as a test has
+//! it; a new one is that which most tests have.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ pub(crate) struct Attribute<'a> {
     pub(crate) r#type: &'a str,
     /// Whether all had it.
     pub(crate) always: bool,
-    pub(crate) example: &'a str,
+    pub(crate) examples: &'a Examples,
 }
 
 /// Values, and the tests that had them.
@@ -81,8 +81,12 @@ impl Examples {
         self.0.entry(example).or_default().insert(test);
     }
 
-    /// The one that most tests have, if possible one without a part that differs between runs.
-    pub(crate) fn best(&self) -> &str {
+    /// One that `was` there before; else the one that most tests have, if possible one without a
+    /// part that differs between runs.
+    pub(crate) fn best(&self, was: impl Fn(&str) -> bool) -> &str {
+        if let Some(kept) = self.0.keys().find(|it| was(it)) {
+            return kept;
+        }
         let all = self.0.iter().map(|(text, tests)| {
             ((text.contains('{'), Reverse(tests.len()), text.len(), text), text)
         });
@@ -111,7 +115,7 @@ impl Together {
             name,
             r#type: &seen.r#type,
             always: seen.count == self.count,
-            example: seen.examples.best(),
+            examples: &seen.examples,
         })
     }
 }

@@ -213,10 +213,10 @@ pub(super) fn found(emitted: &Emitted) -> Vec<String> {
 fn a_page_that_differs_is_told_and_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("TELEMETRY.md");
-    assert!(is_new(&path, "a\n", true).unwrap());
+    assert!(is_new(&path, "", "a\n", true).unwrap());
     assert!(!path.exists());
-    assert!(is_new(&path, "a\n", false).unwrap());
-    assert!(!is_new(&path, "a\n", true).unwrap());
-    assert!(is_new(&path, "a\nb\n", true).unwrap());
+    assert!(is_new(&path, "", "a\n", false).unwrap());
+    assert!(!is_new(&path, "a\n", "a\n", true).unwrap());
+    assert!(is_new(&path, "a\n", "a\nb\n", true).unwrap());
     assert_eq!(fs::read_to_string(path).unwrap(), "a\n");
 }

@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 
 const FILE: usize = 400;
 const CORE: usize = 3_900;
-const MESSAGING: usize = 1_800;
+const MESSAGING: usize = 1_850;
 const ADAPTER: usize = 600;
 /// Adapters of drivers whose surface is wider; the reason stands in the crate's RATIONALE.md.
 const WIDER: [(&str, usize); 2] = [("otel-kafka", 1_550), ("otel-sqlx", 1_100)];

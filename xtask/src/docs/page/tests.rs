@@ -6,9 +6,13 @@ use crate::docs::facts::Facts;
 use crate::docs::tests::{FACTS, conventions, failed_query, gauge, origin, query, right};
 
 fn page_of(emitted: &Emitted) -> String {
+    after("", emitted)
+}
+
+fn after(before: &str, emitted: &Emitted) -> String {
     let (conventions, facts) = (conventions(), Facts::parse(FACTS).unwrap());
     let rules = Rules { conventions: &conventions, facts: &facts };
-    of(&Summary::of(rules, emitted), "otel-some")
+    of(&Summary::of(rules, emitted), "otel-some", before)
 }
 
 #[test]
@@ -66,4 +70,30 @@ fn the_page_is_the_same_at_each_run() {
     };
     assert_eq!(run(1, false), run(4711, true));
     assert!(!run(1, false).contains("luck"));
+}
+
+/// An example stays as long as somebody has it, whoever has another one then.
+#[test]
+fn examples_stay() {
+    let with = |names: &[&str]| {
+        let mut emitted = right();
+        for name in names {
+            let mut other = query();
+            other.attributes.insert("db.namespace".into(), (*name).into());
+            other.origin = origin(name);
+            emitted.spans.push(other);
+        }
+        emitted
+    };
+    let row = |page: &str| {
+        let is_it = |line: &&str| line.starts_with("| `db.namespace` | string | conditionally");
+        page.lines().find(is_it).unwrap().rsplit('`').nth(1).unwrap().to_owned()
+    };
+    let first = page_of(&with(&[]));
+    assert_eq!(row(&first), "shop");
+    let others = with(&["a", "b", "b "]);
+    assert_eq!(row(&after(&first, &others)), "shop");
+    let mut gone = others;
+    gone.spans.retain(|span| span.attributes.get("db.namespace").is_none_or(|it| it != "shop"));
+    assert_eq!(row(&after(&first, &gone)), "a");
 }
