@@ -10,17 +10,18 @@ mod sqlx_servers;
 mod sqlx_suite;
 
 use otel_sqlx::otel_core::sql::{Dialect, Syntax};
-use otel_testing::Capture;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
-use sqlx_suite::{ALL, Live, by_id};
+use sqlx_suite::{ALL, Capture, Live, by_id};
 
 mod backend {
-    use integration_tests::unique_name;
+    use integration_tests::ledger::mariadb::MariaDb;
+    use integration_tests::{as_user, unique_name};
     use otel_testing::live;
     use sqlx::mysql::MySqlConnectOptions;
 
     use crate::sqlx_servers::{self, Undo};
     use crate::sqlx_suite;
+    use crate::sqlx_suite::ledger::Audit;
 
     pub(crate) type DB = sqlx::MySql;
 
@@ -32,6 +33,9 @@ mod backend {
         ("START TRANSACTION READ ONLY", "START TRANSACTION");
     pub(crate) const SLOW: &str = "SELECT SLEEP(0.3)";
     pub(crate) const SLOW_SHOWN: (&str, &str) = ("SELECT", "SELECT SLEEP(?)");
+    /// How many statements the driver runs to describe one, which is not traced, and which are not told
+    /// from an application's.
+    pub(crate) const DESCRIBES: u64 = 0;
     pub(crate) const LOGS_INSIDE: bool = true;
     pub(crate) const CODES: sqlx_suite::Codes =
         sqlx_suite::Codes { unique: "1062", not_null: "1048", no_table: "1146", syntax: "1064" };
@@ -69,26 +73,43 @@ mod backend {
     }
 
     pub(crate) struct Scratch {
+        pub(crate) audit: Audit<MariaDb>,
+        pub(crate) server: MariaDb,
         pub(crate) options: MySqlConnectOptions,
+        /// Of a user that the ledger does not look at.
+        pub(crate) bare: MySqlConnectOptions,
         pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
         _database: Undo,
     }
 
-    /// A database of one test's own.
+    /// A database of one test's own, and a user.
     pub(crate) async fn scratch() -> Option<Scratch> {
         let url = live::address("MARIADB")?;
         let whole: MySqlConnectOptions = url.parse().unwrap();
         let name = unique_name();
-        let make = format!("CREATE DATABASE {name}");
-        let undo = ["SET lock_wait_timeout = 5".to_owned(), format!("DROP DATABASE {name}")];
+        let make = [
+            format!("CREATE DATABASE {name}"),
+            format!("CREATE USER {name} IDENTIFIED BY '{name}'"),
+            format!("GRANT ALL ON *.* TO {name}"),
+        ];
+        let undo = [
+            "SET lock_wait_timeout = 5".to_owned(),
+            format!("DROP DATABASE {name}"),
+            format!("DROP USER {name}"),
+        ];
+        let database = Undo::after(&whole, make, undo).await;
+        let server = MariaDb::new(whole.clone(), &name).await.unwrap();
         Some(Scratch {
-            _database: Undo::after(&whole, make, undo).await,
-            url: url_of(&url, &name),
+            audit: Audit::open(server.clone(), name.clone()).await,
+            server,
+            url: url_of(&as_user(&url, &name), &name),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),
-            options: whole.database(&name),
+            options: whole.clone().username(&name).password(&name).database(&name),
+            bare: whole.database(&name),
             namespace: name,
+            _database: database,
         })
     }
 
@@ -144,7 +165,8 @@ async fn a_url_of_mysql_tells_mysql() {
 /// Runs a statement in a mode of the server, and tells what is shown of it by a syntax.
 async fn shown(live: &Live, mode: &str, syntax: Syntax, text: &'static str) -> Capture {
     let capture = Capture::new();
-    let mut raw = live.bare().await;
+    let mut raw = live.connect().await;
+    live.0.audit.goes_past(1);
     raw.execute(AssertSqlSafe(format!("SET SESSION sql_mode = '{mode}'"))).await.unwrap();
     let builder = otel_sqlx::MySqlConnection::builder(raw, &live.0.options).syntax(syntax);
     let mut connection = builder.system("mariadb").telemetry(&capture.telemetry()).build();

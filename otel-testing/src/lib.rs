@@ -10,6 +10,7 @@ pub mod assert;
 mod attribute;
 mod capture;
 mod context;
+pub mod ledger;
 pub mod live;
 mod metric;
 pub mod scenario;

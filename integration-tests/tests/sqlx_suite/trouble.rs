@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, poll};
 use integration_tests::{assert_nowhere, count, eventually, total};
-use otel_testing::{Capture, metric};
+use otel_testing::metric;
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Error, Executor as _};
 
-use super::{ALL, DURATION, Live, PENDING, ROWS, TIMEOUTS, at_rest};
+use super::{ALL, Capture, DURATION, Live, PENDING, ROWS, TIMEOUTS, at_rest};
 use crate::backend::{SLOW, SLOW_SHOWN};
 
 const WAIT: &str = "db.client.connection.wait_time";
