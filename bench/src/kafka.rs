@@ -68,7 +68,7 @@ fn headers(number: usize) -> Headers {
 /// The headers of a message that somebody sent, in a trace and with baggage.
 fn sent_headers(number: usize) -> Headers {
     let mut headers = headers(number);
-    propagator().inject_context(&remote(), &mut ByteCarrier(&mut headers));
+    propagator().inject_context(&remote(), &mut ByteCarrier::new(&mut headers));
     headers
 }
 
@@ -105,7 +105,7 @@ fn received(operation: &'static str) -> MessagingCall<'static> {
 }
 
 async fn send(ours: &Messaging<Stub>, mut headers: Headers) {
-    let operation = ours.send(&mut ByteCarrier(&mut headers), || orders("send"));
+    let operation = ours.send(&mut ByteCarrier::new(&mut headers), || orders("send"));
     let sending = operation.run_with(stub(), |(), operation| {
         operation.learn(fact::PARTITION_ID, PARTITION.to_string());
         operation.learn(fact::KAFKA_OFFSET, OFFSET);
@@ -119,7 +119,7 @@ async fn process(ours: &Messaging<Stub>, delivery: &Delivery) {
 }
 
 fn receive(ours: &Messaging<Stub>, headers: &Headers) -> Delivery {
-    ours.poll().received(&ByteCarrier(headers), || received("poll"))
+    ours.poll().received(&ByteCarrier::new(headers), || received("poll"))
 }
 
 /// Both contenders, in one state, for one step.
@@ -168,7 +168,7 @@ impl Pair {
             Step::Send => headers(number),
             _ => headers_for(step_name, number),
         };
-        let remote = propagator().extract(&ByteCarrier(&headers));
+        let remote = propagator().extract(&ByteCarrier::new(&headers));
         let delivery = receive(&ours, &headers);
         let pair = Self { ours, bare, step, headers, delivery, remote, _providers: providers };
         pair.run_ours(WARM_UP);
@@ -294,7 +294,7 @@ mod tests {
                         poll_once(pin!(process(&ours, &delivery)));
                     }
                     (_, false) => {
-                        let remote = propagator().extract(&ByteCarrier(&headers));
+                        let remote = propagator().extract(&ByteCarrier::new(&headers));
                         poll_once(pin!(bare.process(&remote, stub())));
                     }
                 }

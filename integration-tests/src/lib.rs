@@ -3,15 +3,15 @@
 
 pub mod authority;
 pub mod collector;
+pub mod foreign;
 pub mod ledger;
 pub mod otlp;
 pub mod received;
 pub mod told;
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Display;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Write as _};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,8 +19,10 @@ use std::time::{Duration, Instant};
 use native::{Extra, Private, Server, Services};
 use otel_testing::{Capture, Point, PointValue, live};
 
-/// Long enough for a busy machine; nothing waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than what a server or a driver of these tests may take by its own settings, also on a busy
+/// machine: Kafka waits 45 seconds for a member of a group of which nothing is heard, librdkafka 60
+/// for the answer to a request, Pulsar's driver 30. Nothing waits this long unless it fails.
+pub const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(2);
 
 /// A name that no other test has, and no earlier run had.
@@ -42,7 +44,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// What an attempt gives once it succeeds, which must be soon.
-pub async fn eventually_ok<T, E: fmt::Display>(
+pub async fn eventually_ok<T, E: Display>(
     what: &str,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> T {
@@ -81,12 +83,16 @@ pub fn apart<T: Send>(run: impl AsyncFnOnce() -> T + Send) -> T {
 /// the thread.
 pub fn private(server: &'static Server, extra: Extra) -> Option<Private> {
     live::address(&server.key())?;
-    match Private::start_with(server, extra) {
-        Ok(private) => Some(private),
+    let what = format!("{} of the test's own", server.title());
+    or_skipped(&what, Private::start_with(server, extra))
+}
+
+/// Says that it was skipped where there is none, unless `OTEL_TEST_REQUIRE` demands something.
+fn or_skipped<T, E: Display>(what: &str, made: Result<T, E>) -> Option<T> {
+    match made {
+        Ok(made) => Some(made),
         Err(error) if std::env::var_os("OTEL_TEST_REQUIRE").is_none() => {
-            // Past the capture of the test harness: what did not run must be seen.
-            let title = server.title();
-            _ = writeln!(io::stderr(), "skipped: no {title} of the test's own: {error:#}");
+            live::skipped(format!("no {what}: {error:#}"));
             None
         }
         Err(error) => panic!("{error:#}"),
@@ -105,7 +111,7 @@ pub fn address_where_it_runs(server: &Server) -> Option<String> {
     if is_started || std::env::var_os(format!("OTEL_TEST_{key}")).is_some() {
         return live::address(&key);
     }
-    _ = writeln!(io::stderr(), "skipped: no {}, which was not started", server.name());
+    live::skipped(format!("no {}, which was not started", server.name()));
     None
 }
 
@@ -114,9 +120,8 @@ pub fn address_where_it_runs(server: &Server) -> Option<String> {
 /// one, so `OTEL_TEST_REQUIRE` does not demand it. Ask the server itself who it is.
 pub fn is_real(server: &Server, stand_in: Option<&str>, otherwise: &str) -> bool {
     let Some(stand_in) = stand_in else { return true };
-    // Past the capture of the test harness: what did not run must be seen.
     let up = format!("`cargo xtask services up --docker {}`", server.name());
-    _ = writeln!(io::stderr(), "skipped: {stand_in} {otherwise}; for the real server: {up}");
+    live::skipped(format!("{stand_in} {otherwise}; for the real server: {up}"));
     false
 }
 

@@ -35,6 +35,10 @@ pub struct Span {
     pub span_id: String,
     /// 16 digits, or empty at a root.
     pub parent_id: String,
+    /// Whether the parent is another process's.
+    pub parent_is_remote: bool,
+    /// The state of the trace.
+    pub state: String,
     /// Its name.
     pub name: String,
     /// Its kind.
@@ -145,6 +149,8 @@ struct RawSpan {
     trace_id: String,
     span_id: String,
     parent_span_id: String,
+    trace_state: String,
+    flags: u32,
     name: String,
     kind: u8,
     start_time_unix_nano: Value,
@@ -222,6 +228,9 @@ impl RawSpan {
             trace_id: self.trace_id,
             span_id: self.span_id,
             parent_id: self.parent_span_id,
+            // SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+            parent_is_remote: self.flags & 0x200 != 0,
+            state: self.trace_state,
             name: self.name,
             kind: match self.kind {
                 2 => SpanKind::Server,

@@ -11,10 +11,11 @@ use otel_testing::opentelemetry::trace::{SpanKind, Status};
 use otel_testing::opentelemetry::{KeyValue, Value};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, PointValue};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::eventually;
-use crate::otlp::Attributes;
+use crate::otlp::{self, Attributes};
 
 /// What a process does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,7 +79,7 @@ pub struct Handled {
     pub span: String,
     /// The state of the trace.
     pub state: String,
-    /// The baggage, with the message's number under `order`.
+    /// The baggage, with [`order_in_baggage`] under `order`.
     pub baggage: BTreeMap<String, String>,
     /// Whether all that was the same after each time that the handler waited.
     pub steady: bool,
@@ -122,6 +123,11 @@ pub struct Point {
     pub number: f64,
 }
 
+/// The baggage `order` of this message: what the formats escape, each in its way.
+pub fn order_in_baggage(number: u64) -> String {
+    format!("n°{number};=,")
+}
+
 /// The parent of a root.
 pub const NOBODY: &str = "0000000000000000";
 
@@ -136,13 +142,35 @@ impl From<SpanData> for Span {
             parent: span.parent_span_id.to_string(),
             parent_is_remote: span.parent_span_is_remote,
             state: own.trace_state().header(),
-            error: match span.status {
-                Status::Error { description } => Some(description.into_owned()),
-                _ => None,
-            },
+            error: error(span.status),
             links: links.map(|it| (it.trace_id().to_string(), it.span_id().to_string())).collect(),
             attributes: attributes(&span.attributes),
         }
+    }
+}
+
+impl From<otlp::Span> for Span {
+    fn from(span: otlp::Span) -> Self {
+        let is_root = span.parent_id.is_empty();
+        Self {
+            name: span.name,
+            kind: format!("{:?}", span.kind).to_uppercase(),
+            trace: span.trace_id,
+            id: span.span_id,
+            parent: if is_root { NOBODY.to_owned() } else { span.parent_id },
+            parent_is_remote: span.parent_is_remote,
+            state: span.state,
+            error: error(span.status),
+            links: span.links,
+            attributes: span.attributes,
+        }
+    }
+}
+
+fn error(status: Status) -> Option<String> {
+    match status {
+        Status::Error { description } => Some(description.into_owned()),
+        _ => None,
     }
 }
 
@@ -269,42 +297,54 @@ pub fn assert_agreement(spans: &[Span], points: &[Point], timed: impl Fn(&Span) 
     );
 }
 
-/// A process that plays a role, and what it has told so far. Killed when dropped.
+/// A process that plays a role, and the lines that it has told so far. Killed when dropped.
 #[derive(Debug)]
-pub struct Process {
+pub struct Process<T = Told> {
     child: Child,
     input: Option<ChildStdin>,
-    told: Arc<Mutex<Vec<Told>>>,
+    told: Arc<Mutex<Vec<T>>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
     /// Starts a program of this crate.
     pub fn start(program: &str, role: &Role) -> Self {
-        let role = serde_json::to_string(role).unwrap_or_default();
+        Self::start_with(program, role, "")
+    }
+
+    /// As [`Process::start`], with a value of `OTEL_PROPAGATORS`.
+    pub fn start_with(program: &str, role: &Role, propagators: &str) -> Self {
         let mut command = Command::new(program);
-        let command = command.arg(role).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+        Self::run(command.stdin(Stdio::piped()).env("OTEL_PROPAGATORS", propagators), role)
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Process<T> {
+    /// Starts this command with its role as the last argument.
+    pub fn run(command: &mut Command, role: &impl Serialize) -> Self {
+        let role = serde_json::to_string(role).unwrap_or_else(|error| panic!("{error}"));
+        let child = command.arg(role).stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let told = Arc::<Mutex<Vec<Told>>>::default();
+        let told = Arc::<Mutex<Vec<T>>>::default();
         let kept = Arc::clone(&told);
         let reader = thread::spawn(move || {
             for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
                 let line = line.unwrap_or_else(|error| panic!("{error}"));
-                let line = serde_json::from_str(&line);
-                lock(&kept).push(line.unwrap_or_else(|error| panic!("{error}")));
+                let told = serde_json::from_str(&line);
+                lock(&kept).push(told.unwrap_or_else(|error| panic!("{error} in {line}")));
             }
         });
         Self { child, input, told, reader: Some(reader) }
     }
 
     /// How many lines so far are of this kind.
-    pub fn count(&self, is: impl Fn(&Told) -> bool) -> usize {
+    pub fn count(&self, is: impl Fn(&T) -> bool) -> usize {
         lock(&self.told).iter().filter(|line| is(line)).count()
     }
 
     /// Lets it end, which must be soon and well, and gives all that it told.
-    pub async fn finish(mut self) -> Vec<Told> {
+    pub async fn finish(mut self) -> Vec<T> {
         drop(self.input.take());
         let mut status = None;
         eventually("the process has ended", async || {
@@ -319,11 +359,11 @@ impl Process {
     }
 }
 
-fn lock(told: &Mutex<Vec<Told>>) -> MutexGuard<'_, Vec<Told>> {
+fn lock<T>(told: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Process {
+impl<T> Drop for Process<T> {
     fn drop(&mut self) {
         // Of one that has ended, nothing is left to do.
         _ = self.child.kill();

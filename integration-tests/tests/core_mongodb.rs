@@ -14,7 +14,7 @@ use mongodb::options::ClientOptions;
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _};
-use otel_core::{Classify, Client, Db, DbCall, DbServer, Failure, Operation, Pending, Telemetry};
+use otel_core::{Classify, Client, Db, DbCall, DbOperation, DbServer, Failure, Pending, Telemetry};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::{Capture, live, span};
 use tokio::sync::Notify;
@@ -38,7 +38,7 @@ impl Classify<mongodb::error::Error> for Mongo {
 /// What the handlers of the driver's events need. A connection runs one command at a time.
 struct Events {
     db: Db<Mongo>,
-    running: Pending<u32, Operation<Mongo>>,
+    running: Pending<u32, DbOperation<Mongo>>,
     started: Notify,
 }
 

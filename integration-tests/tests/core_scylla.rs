@@ -5,7 +5,7 @@
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use integration_tests::unique_name;
-use otel_core::{Classify, Client, Db, DbCall, DbServer, Failure, Operation, Telemetry};
+use otel_core::{Classify, Client, Db, DbCall, DbOperation, DbServer, Failure, Telemetry};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::{Capture, live, span};
 use scylla::client::pager::QueryPager;
@@ -42,7 +42,7 @@ struct Scratch {
 /// The driver's pager, and the call that it is a part of.
 struct Pager {
     pages: QueryPager,
-    operation: Operation<Scylla>,
+    operation: DbOperation<Scylla>,
 }
 
 impl Pager {

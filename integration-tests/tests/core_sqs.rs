@@ -19,7 +19,8 @@ use opentelemetry::propagation::{Extractor, Injector};
 use otel_core::messaging::{Delivery, Destination, MessageFacts, fact};
 use otel_core::propagation::Carrier;
 use otel_core::{
-    Classify, Client, Failure, Messaging, MessagingCall, MessagingServer, Operation, Telemetry,
+    Classify, Client, Failure, Messaging, MessagingCall, MessagingOperation, MessagingServer,
+    Telemetry,
 };
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::{Capture, live, metric, point, span};
@@ -178,7 +179,7 @@ impl Queue {
 }
 
 /// The answer tells each that failed, with its code.
-fn tell(failed: &[BatchResultErrorEntry], operation: &mut Operation<Sqs>) {
+fn tell(failed: &[BatchResultErrorEntry], operation: &mut MessagingOperation<Sqs>) {
     for one in failed {
         operation.failed_messages(1, Failure::new(one.code().to_owned()));
     }

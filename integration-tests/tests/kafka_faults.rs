@@ -301,7 +301,11 @@ async fn transactions_are_made_given_up_and_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_silent_broker_does_not_answer_ends_in_time() {
-    let server = block_in_place(|| private(Server::kafka(), Extra::new()));
+    // Longer than it is silent, or it is no part of its cluster for a moment, and a client that asks
+    // then for the first time asks again after minutes.
+    let session = "broker.session.timeout.ms=60000";
+    let extra = Extra::new().argument("--override").argument(session);
+    let server = block_in_place(|| private(Server::kafka(), extra));
     let Some(server) = server else { return };
     let (brokers, server) = (server.url().to_owned(), Mutex::new(server));
     let played = play!(&brokers, paused, &server);

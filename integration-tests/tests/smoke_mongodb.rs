@@ -299,7 +299,7 @@ async fn after_a_kill_the_driver_reconnects_and_all_that_was_acknowledged_is_the
         return;
     };
     // Without `journal` nothing is promised: SecantusDB loses it, MongoDB may.
-    let options = "&journal=true&serverSelectionTimeoutMS=1000";
+    let options = "&journal=true&serverSelectionTimeoutMS=5000";
     let scratch = Scratch::on(&format!("{}{options}", server.url())).await;
     let numbers = scratch.numbers(&[1, 2, 3]).await;
     block_in_place(|| server.kill()).unwrap();

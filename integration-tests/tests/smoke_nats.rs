@@ -10,13 +10,13 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::traits::Publisher as _;
 use async_nats::jetstream::context::{GetStreamErrorKind, PublishErrorKind};
-use async_nats::jetstream::{self, AckKind, ErrorCode, stream};
+use async_nats::jetstream::{self, AckKind, Context, ErrorCode, stream};
 use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, HeaderMap, ServerAddr, StatusCode, Subscriber,
 };
 use futures_util::stream::select_all;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use integration_tests::{eventually, private, soon, unique_name};
+use integration_tests::{PATIENCE, eventually, private, soon, unique_name};
 use native::{Extra, Server};
 use otel_testing::live;
 use tokio::task::block_in_place;
@@ -27,11 +27,19 @@ fn options(url: &str) -> ConnectOptions {
     let (user, password) = (server.username().unwrap(), server.password().unwrap());
     let options = ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
     // By default the waits between attempts grow up to four seconds.
-    options.reconnect_delay_callback(|_| Duration::from_millis(20))
+    let options = options.reconnect_delay_callback(|_| Duration::from_millis(20));
+    // By default it gives up after seconds, which a busy machine may need.
+    options.connection_timeout(PATIENCE).request_timeout(Some(PATIENCE))
 }
 
 async fn connect(url: &str) -> Client {
     options(url).connect(url).await.unwrap()
+}
+
+fn jetstream(client: Client) -> Context {
+    let mut context = jetstream::new(client);
+    context.set_timeout(PATIENCE);
+    context
 }
 
 async fn next(subscriber: &mut Subscriber) -> async_nats::Message {
@@ -147,7 +155,7 @@ async fn a_wrong_password_is_an_error_of_its_own() {
 }
 
 /// A stream of one test's own, which takes its name as the one subject, and a consumer of it.
-async fn stream(context: &jetstream::Context, name: &str) -> PullConsumer {
+async fn stream(context: &Context, name: &str) -> PullConsumer {
     let config = stream::Config {
         name: name.to_owned(),
         subjects: vec![name.to_owned()],
@@ -158,7 +166,7 @@ async fn stream(context: &jetstream::Context, name: &str) -> PullConsumer {
     stream.create_consumer(pull::Config { durable_name, ..pull::Config::default() }).await.unwrap()
 }
 
-async fn store(context: &jetstream::Context, name: &str, payload: &'static str) -> u64 {
+async fn store(context: &Context, name: &str, payload: &'static str) -> u64 {
     let publishing = context.publish(name.to_owned(), payload.into()).await.unwrap();
     let stored = soon("the message is stored", publishing.into_future()).await.unwrap();
     assert_eq!(stored.stream, name);
@@ -182,7 +190,7 @@ async fn fetch_all(consumer: &PullConsumer) -> Vec<jetstream::Message> {
 #[tokio::test]
 async fn a_stored_message_comes_as_it_was_sent() {
     let Some(url) = live::address("NATS") else { return };
-    let (context, name) = (jetstream::new(connect(&url).await), unique_name());
+    let (context, name) = (jetstream(connect(&url).await), unique_name());
     let consumer = stream(&context, &name).await;
     let publishing = context.publish_with_headers(name.clone(), headers(), "order".into());
     let stored = publishing.await.unwrap().await.unwrap();
@@ -198,7 +206,7 @@ async fn a_stored_message_comes_as_it_was_sent() {
 #[tokio::test]
 async fn only_what_was_acknowledged_is_not_delivered_again() {
     let Some(url) = live::address("NATS") else { return };
-    let (context, name) = (jetstream::new(connect(&url).await), unique_name());
+    let (context, name) = (jetstream(connect(&url).await), unique_name());
     let mut consumer = stream(&context, &name).await;
     for payload in ["acknowledged", "given back"] {
         store(&context, &name, payload).await;
@@ -218,7 +226,7 @@ async fn only_what_was_acknowledged_is_not_delivered_again() {
 #[tokio::test]
 async fn a_stream_that_nobody_made_is_an_error_with_its_code() {
     let Some(url) = live::address("NATS") else { return };
-    let context = jetstream::new(connect(&url).await);
+    let context = jetstream(connect(&url).await);
     let error = context.get_stream(unique_name()).await.unwrap_err();
     let GetStreamErrorKind::JetStream(error) = error.kind() else { panic!("{error:?}") };
     assert_eq!((error.error_code(), error.code()), (ErrorCode::STREAM_NOT_FOUND, 404));
@@ -228,7 +236,7 @@ async fn a_stream_that_nobody_made_is_an_error_with_its_code() {
 #[tokio::test]
 async fn a_subject_of_no_stream_is_an_error_of_its_own() {
     let Some(url) = live::address("NATS") else { return };
-    let context = jetstream::new(connect(&url).await);
+    let context = jetstream(connect(&url).await);
     let publishing = context.publish(unique_name(), "lost".into()).await.unwrap();
     assert_eq!(publishing.await.unwrap_err().kind(), PublishErrorKind::StreamNotFound);
 }
@@ -236,7 +244,7 @@ async fn a_subject_of_no_stream_is_an_error_of_its_own() {
 #[tokio::test]
 async fn a_message_behind_another_than_expected_is_an_error_of_its_own() {
     let Some(url) = live::address("NATS") else { return };
-    let (context, name) = (jetstream::new(connect(&url).await), unique_name());
+    let (context, name) = (jetstream(connect(&url).await), unique_name());
     stream(&context, &name).await;
     let message = jetstream::message::PublishMessage::build().payload("lost".into());
     let publishing = message.expected_last_sequence(7).outbound_message(name);
@@ -249,7 +257,7 @@ async fn a_killed_server_comes_back_with_what_it_stored_and_clients_go_on() {
     let server = block_in_place(|| private(Server::nats(), Extra::new()));
     let Some(mut server) = server else { return };
     let (client, name) = (connect(server.url()).await, unique_name());
-    let context = jetstream::new(client.clone());
+    let context = jetstream(client.clone());
     let consumer = stream(&context, &name).await;
     let plain = unique_name();
     let mut subscriber = client.subscribe(plain.clone()).await.unwrap();

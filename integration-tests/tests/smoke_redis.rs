@@ -1,18 +1,24 @@
 //! The bare driver of Redis: one server, one with users, a cluster.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use integration_tests::{eventually, private, unique_name};
+use integration_tests::{PATIENCE, eventually, private, unique_name};
 use native::{Extra, Server};
 use otel_testing::live;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncCommands as _, Client, ErrorKind, RedisError, ServerErrorKind};
+use redis::{
+    AsyncCommands as _, AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind,
+};
 use tokio::task::block_in_place;
 
 /// One connection, which does not come back.
 async fn connection(url: &str) -> MultiplexedConnection {
-    Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+    // By default it waits half a second for an answer, which a busy machine may need.
+    let settings = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let settings = settings.set_connection_timeout(Some(PATIENCE));
+    let client = Client::open(url).unwrap();
+    client.get_multiplexed_async_connection_with_config(&settings).await.unwrap()
 }
 
 async fn shared() -> Option<MultiplexedConnection> {
@@ -24,13 +30,17 @@ async fn manager(url: &str) -> ConnectionManager {
     // A test waits for the server, not for the delay.
     let settings =
         ConnectionManagerConfig::new().set_max_delay(std::time::Duration::from_millis(50));
+    let settings = settings.set_response_timeout(Some(PATIENCE));
+    let settings = settings.set_connection_timeout(Some(PATIENCE));
     let client = Client::open(url).unwrap();
     client.get_connection_manager_with_config(settings).await.unwrap()
 }
 
 async fn cluster(url: &str) -> ClusterConnection {
     // From one node it finds the others.
-    ClusterClient::new([url]).unwrap().get_async_connection().await.unwrap()
+    let client = ClusterClient::builder([url]).response_timeout(PATIENCE);
+    let client = client.connection_timeout(PATIENCE).build().unwrap();
+    client.get_async_connection().await.unwrap()
 }
 
 #[tokio::test]

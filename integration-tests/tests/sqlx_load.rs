@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use integration_tests::ledger::Watch;
 use integration_tests::ledger::postgres::Postgres;
-use integration_tests::{count, eventually, total, unique_name};
+use integration_tests::{PATIENCE, count, eventually, total, unique_name};
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, Value};
 use opentelemetry_sdk::trace::SpanData;
@@ -121,7 +121,8 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     admin.execute(AssertSqlSafe(make)).await.unwrap();
     let server = Postgres::new(whole.clone(), &role).await.unwrap();
     let mut ledger = Watch::open(server, traced).await;
-    let options = PgPoolOptions::new().max_connections(CONNECTIONS);
+    // The last of them waits for all others.
+    let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
     let raw = options.connect_with(whole.username(&role).password(&role)).await.unwrap();
     let pool = PgPool::with(raw, &telemetry);
 

@@ -56,6 +56,9 @@ mod backend {
             -1,
         ),
     ];
+    /// What ends a transaction that it runs in, and its summary.
+    pub(crate) const NOT_IN_TRANSACTION: (&str, &str) =
+        ("ANALYZE TABLE accounts", "ANALYZE TABLE accounts");
     /// Something that is stored, and what of it is.
     pub(crate) const VIEW: &str =
         "CREATE TRIGGER named BEFORE INSERT ON users FOR EACH ROW SET @users = NEW.name";

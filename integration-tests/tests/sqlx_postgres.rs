@@ -9,6 +9,8 @@
 mod sqlx_servers;
 mod sqlx_suite;
 
+use integration_tests::{eventually, soon};
+use otel_sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
 use otel_sqlx::otel_core::sql::{Dialect, Syntax};
 use sqlx::Type;
 use sqlx::{
@@ -52,6 +54,8 @@ mod backend {
     /// How many statements it holds prepared: the sum of these, each with its sign.
     pub(crate) const PREPARED: &[(&str, i64)] =
         &[("SELECT count(*)::text FROM pg_prepared_statements", 1)];
+    /// What refuses to run in a transaction, and its summary.
+    pub(crate) const NOT_IN_TRANSACTION: (&str, &str) = ("VACUUM accounts", "VACUUM");
     /// Something that is stored, and what of it is.
     pub(crate) const VIEW: &str = "CREATE VIEW ids AS SELECT id FROM users";
     pub(crate) const LAST_DEFINITION: &str = "SELECT pg_get_viewdef('ids'::regclass)";
@@ -225,4 +229,32 @@ async fn strings_with_backslashes_are_read_as_the_server_does() {
     assert_eq!(pool.fetch_one(BACKSLASHES).await.unwrap().get::<String, _>(0), value);
     integration_tests::assert_nowhere(&capture, "secret");
     assert_eq!(capture.spans().len(), 3);
+}
+
+/// A lock of the driver's own, which holds as long as it has not let go.
+#[tokio::test]
+async fn a_migrator_waits_for_the_drivers_own() {
+    let Some(live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let pool = live.pool(&capture.telemetry());
+    let text = "CREATE TABLE accounts (id INT)";
+    let (kind, sql) = (MigrationType::Simple, text.into_sql_str());
+    let migration = Migration::new(1, "accounts".into(), kind, sql, false);
+    let migrator = Migrator::with_migrations(vec![migration]);
+
+    let mut first = live.bare().await;
+    first.lock().await.unwrap();
+    let second = tokio::spawn(async move { migrator.run(&pool).await });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let mut other = live.bare().await;
+    eventually("the second waits", async || {
+        assert!(!second.is_finished());
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut other).await.unwrap();
+        waiting > 0
+    })
+    .await;
+    capture.assert_no_spans();
+    first.unlock().await.unwrap();
+    soon("the second is ready", second).await.unwrap().unwrap();
+    capture.assert_spans([live.statement("CREATE TABLE accounts", text)]);
 }

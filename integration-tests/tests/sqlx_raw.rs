@@ -57,3 +57,13 @@ async fn advisory_lock() {
     held.release_now().await.unwrap();
     transaction.commit().await.unwrap();
 }
+
+/// A method that sqlx's connection has beside its traits.
+#[tokio::test]
+async fn the_servers_version() {
+    let capture = Capture::new();
+    let Some(pool) = pool(&capture).await else { return };
+    let connection = pool.acquire().await.unwrap();
+    assert!(connection.server_version_num() > Some(90_000));
+    assert_eq!(connection.server_version_num(), connection.raw().server_version_num());
+}

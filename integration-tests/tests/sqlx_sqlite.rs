@@ -36,6 +36,8 @@ mod backend {
         "WITH RECURSIVE n(i) AS \
         (SELECT ? UNION ALL SELECT i + ? FROM n WHERE i < ?) SELECT count(*) FROM n",
     );
+    /// What refuses to run in a transaction, and its summary.
+    pub(crate) const NOT_IN_TRANSACTION: (&str, &str) = ("VACUUM", "VACUUM");
     /// Something that is stored, and what of it is.
     pub(crate) const VIEW: &str = "CREATE VIEW ids AS SELECT id FROM users";
     pub(crate) const LAST_DEFINITION: &str = "SELECT sql FROM sqlite_schema WHERE name = 'ids'";

@@ -1,4 +1,4 @@
-//! Where a connection URL leads, without what it proves.
+//! Beside the pages: where a connection URL leads, without what it proves.
 //!
 //! [`Address::parse`] takes the URL a client is given and returns what may be emitted of it as
 //! `server.address`, `server.port` and `db.namespace` of the [conventions page for database
@@ -9,6 +9,9 @@
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use opentelemetry::StringValue;
 
 /// What a connection URL tells about the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,7 +145,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// What follows `//`, or none if it is not plain where the user info ends.
+    /// What follows `//`, or none if it is not plain where the user info ends, or where a parameter
+    /// that may be a password does.
     fn split(text: &'a str) -> Option<Self> {
         let end = text.find(['/', '?', '#']).unwrap_or(text.len());
         let (authority, tail) = text.split_at(end);
@@ -150,11 +154,16 @@ impl<'a> Parts<'a> {
         if tail.contains('@') {
             return None;
         }
-        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        if has_parameter(user) || (has_separator(hosts) && !is_described(hosts)) {
+            return None;
+        }
         let (host, port) = host_and_port(first(hosts))?;
         let tail = tail.split_once('#').map_or(tail, |(tail, _)| tail);
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
         let path = path.strip_prefix('/').unwrap_or(path);
+        // The password may have an unescaped `?`.
+        let query = if has_separator(path) { "" } else { query };
         Some(Parts { host, port, path, query })
     }
 
@@ -206,6 +215,28 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
+/// Whether parameters begin within what is something else, as in `host;password=`: what follows may
+/// be a piece of one, however it goes on.
+fn has_separator(text: &str) -> bool {
+    decode(text, false).is_some_and(|text| text.contains([';', '&', '=']))
+}
+
+/// The same of a text that may be a password, which may have one of these characters alone.
+fn has_parameter(text: &str) -> bool {
+    let separators = [';', '&', ',', '(', '|', ' '];
+    text.split_once(separators).is_some_and(|(_, rest)| rest.contains('='))
+}
+
+/// Whether hosts are described as in `address=(host=a)(port=1)`, and nothing else is.
+fn is_described(hosts: &str) -> bool {
+    let known = |part: &str| {
+        let key = part.split_once('=').map_or("", |(key, _)| key);
+        ["address", "protocol", "host", "port"].iter().any(|known| key.eq_ignore_ascii_case(known))
+    };
+    let mut parts = hosts.split(['(', ')', ',']).filter(|part| !part.is_empty());
+    hosts.ends_with(')') && !hosts.contains([';', '&']) && parts.all(known)
+}
+
 fn first(list: &str) -> &str {
     list.split(',').next().unwrap_or(list)
 }
@@ -224,6 +255,24 @@ fn address(host: &str) -> Option<String> {
         !host.is_empty() && host.len() <= 253 && host.chars().all(plain)
     };
     valid.then(|| host.into_owned())
+}
+
+/// A host without the brackets that a URL, and drivers that read one, have around an IPv6 address.
+pub(crate) fn host(host: StringValue) -> StringValue {
+    let inside = host.as_str().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside.filter(|inside| inside.contains(':')) {
+        Some(address) => StringValue::from(Arc::<str>::from(address)),
+        None => host,
+    }
+}
+
+/// An address and its port as one text, in which the brackets tell one's colons from the other's.
+pub(crate) fn with_port(address: &str, port: Option<u16>) -> String {
+    match port {
+        Some(port) if address.contains(':') => format!("[{address}]:{port}"),
+        Some(port) => format!("{address}:{port}"),
+        None => address.to_owned(),
+    }
 }
 
 /// The name of a database or a keyspace.
@@ -256,6 +305,10 @@ fn with_schema(database: Option<String>, schema: Option<String>) -> Option<Strin
 pub fn sqlite_file(text: &str) -> Option<String> {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let path = decode(path, false)?;
+    // `file;password=ab/cd`
+    if path.split_once([';', '&']).is_some_and(|(_, rest)| rest.contains('=')) {
+        return None;
+    }
     let in_memory = query.split('&').any(|pair| pair.eq_ignore_ascii_case("mode=memory"));
     if in_memory || path.ends_with(":memory:") {
         return Some(":memory:".to_owned());

@@ -1,4 +1,4 @@
-//! Names of the conventions' attributes and metrics, and the few values that are ours to spell.
+//! Layer `telemetry`: names of the conventions' attributes and metrics, and the few values that are ours to spell.
 //!
 //! These are constants of our own: an update of the conventions crate in a user's tree must not
 //! rename what a dashboard reads. A test compares them with that crate.
@@ -82,6 +82,8 @@ pub mod metric {
     pub const DB_CLIENT_OPERATION_DURATION: &str = "db.client.operation.duration";
     /// Rows that an operation returned.
     pub const DB_CLIENT_RESPONSE_RETURNED_ROWS: &str = "db.client.response.returned_rows";
+    /// Time that it took to make a connection, in seconds.
+    pub const DB_CLIENT_CONNECTION_CREATE_TIME: &str = "db.client.connection.create_time";
     /// Connections by state.
     pub const DB_CLIENT_CONNECTION_COUNT: &str = "db.client.connection.count";
     /// Most idle connections allowed.

@@ -1,4 +1,4 @@
-//! A bounded cache of what is made of texts that come again and again.
+//! Layer `telemetry`: a bounded cache of what is made of texts that come again and again.
 //!
 //! Each group of threads has a stripe of its own, so that threads that run at the same time
 //! rarely write to the same memory: not to a lock, not to a count of references, not to those

@@ -1,4 +1,4 @@
-//! Keeps panics of providers and hooks out of the user's call.
+//! Layer `telemetry`: keeps panics of providers and hooks out of the user's call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};

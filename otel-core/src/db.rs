@@ -1,11 +1,16 @@
-//! Database clients: what is told about a server and a call, and the operations made of it.
+//! Layer `db`: database clients: what is told about a server and a call, and the operations made of
+//! it.
 //!
 //! Source: <https://opentelemetry.io/docs/specs/semconv/database/database-spans/> and
 //! <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/>.
 
 mod call;
-mod measure;
+pub mod fact;
+mod instruments;
+mod page;
 pub mod pool;
+mod registry;
+mod rows;
 mod shape;
 
 use std::borrow::Cow;
@@ -16,23 +21,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
-use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanBuilder, SpanId, SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue, StringValue};
 
-pub(crate) use self::call::shared;
 pub use self::call::{DbCall, DbServer};
-pub(crate) use self::measure::{Instruments, Measure};
+pub use self::fact::Fact;
+pub use self::instruments::Instruments;
+use self::page::Shared;
+pub use self::page::{DbOperation, Page};
 use self::pool::{PoolMetrics, PoolState};
+pub use self::rows::Rows;
 use self::shape::{Shape, Shapes};
-pub(crate) use self::shape::{bytes_of, kept};
-use crate::Client;
 use crate::attribute as names;
+use crate::client::Client;
 use crate::contain::contain;
 use crate::failure::Classify;
-use crate::late::Scope;
-use crate::operation::{self, Clock, Ending, Live, Operation, SpanState};
+use crate::operation::{Clock, Live};
 use crate::options::{Options, QueryText};
+use crate::page::Site;
 use crate::telemetry::Telemetry;
 
 /// An instrumented database client: makes the operations of one handle, which has one server and
@@ -41,14 +47,6 @@ pub struct Db<C> {
     shared: Arc<Shared>,
     enclosing: Option<Arc<Enclosing>>,
     client: PhantomData<fn() -> C>,
-}
-
-/// What all operations of a handle have in common.
-pub(crate) struct Shared {
-    telemetry: Telemetry,
-    scope: Arc<Scope>,
-    pub(crate) server: DbServer,
-    shapes: Shapes,
 }
 
 /// A span over several operations, which is their parent unless another was opened below it.
@@ -78,27 +76,33 @@ impl<C> fmt::Debug for Db<C> {
 impl<C: Client> Db<C> {
     /// Instruments a handle that talks to `server`.
     pub fn new(telemetry: &Telemetry, server: DbServer) -> Self {
-        let shared = Shared {
-            telemetry: telemetry.clone(),
-            scope: telemetry.scope::<C>(),
-            server,
-            shapes: Shapes::default(),
-        };
+        let site = Site::new::<C>(telemetry);
+        let shared = Shared { site, server, shapes: Arc::default(), number: 0 };
         Self { shared: Arc::new(shared), enclosing: None, client: PhantomData }
+    }
+
+    /// The handle of another server of the same client, for one that talks to many and knows which
+    /// before each call: they share instruments, and what is kept of the calls of all. Make one for
+    /// each server and keep it.
+    pub fn with_server(&self, server: DbServer) -> Self {
+        let Shared { site, shapes, .. } = &*self.shared;
+        let (site, shapes, number) = (site.clone(), Arc::clone(shapes), shapes.next_server());
+        let shared = Arc::new(Shared { site, server, shapes, number });
+        Self { shared, ..self.clone() }
     }
 
     /// Whether a call made now would emit nothing, so that the driver's own future or stream may be
     /// handed out as it is.
     pub fn is_off(&self) -> bool {
-        Context::map_current(Context::is_telemetry_suppressed) || self.shared.scope.is_silent()
+        self.shared.site.is_off()
     }
 
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
     /// not run when nobody listens. For futures and streams see [`run`](Self::run) and
     /// [`stream`](Self::stream).
-    pub fn start<'a>(&self, describe: impl FnOnce() -> DbCall<'a>) -> Operation<C> {
+    pub fn start<'a>(&self, describe: impl FnOnce() -> DbCall<'a>) -> DbOperation<C> {
         if self.is_off() {
-            return Operation::empty();
+            return DbOperation::empty();
         }
         self.start_at(Clock::start(), &self.parent(), Told::Call, describe)
     }
@@ -110,26 +114,26 @@ impl<C: Client> Db<C> {
         &self,
         otherwise: &Context,
         describe: impl FnOnce() -> DbCall<'a>,
-    ) -> Operation<C> {
+    ) -> DbOperation<C> {
         // Contained: this runs when something is dropped, perhaps when the thread itself ends.
         contain(|| {
             if self.is_off() {
-                return Operation::empty();
+                return DbOperation::empty();
             }
             let parent = self.parent();
             let has_parent = parent.span().span_context().is_valid();
             let parent = if has_parent { &parent } else { otherwise };
             self.start_at(Clock::start(), parent, Told::HandOver, describe)
         })
-        .unwrap_or_else(Operation::empty)
+        .unwrap_or_else(DbOperation::empty)
     }
 
     /// A span over a whole transaction, if the user asked for one (see
     /// [`transaction_spans`](crate::TelemetryBuilder::transaction_spans)), and the handle whose
     /// operations it encloses: it is their parent unless another span was opened below it.
-    pub fn enclose(&self, name: &'static str) -> (Operation<C>, Self) {
-        if !self.shared.telemetry.options().transaction_spans || self.is_off() {
-            return (Operation::empty(), self.clone());
+    pub fn enclose(&self, name: &'static str) -> (DbOperation<C>, Self) {
+        if !self.options().transaction_spans || self.is_off() {
+            return (DbOperation::empty(), self.clone());
         }
         let parent = self.parent();
         let mut ambient = vec![Context::map_current(span_id)];
@@ -142,9 +146,9 @@ impl<C: Client> Db<C> {
 
     /// A span for the time that a call waits for a connection, if the user asked for one (see
     /// [`pool_wait_spans`](crate::TelemetryBuilder::pool_wait_spans)).
-    pub fn pool_wait(&self) -> Operation<C> {
-        if !self.shared.telemetry.options().pool_wait_spans || self.is_off() {
-            return Operation::empty();
+    pub fn pool_wait(&self) -> DbOperation<C> {
+        if !self.options().pool_wait_spans || self.is_off() {
+            return DbOperation::empty();
         }
         self.start_at(Clock::start(), &self.parent(), Told::Inside, || {
             DbCall::new().operation("acquire")
@@ -154,7 +158,7 @@ impl<C: Client> Db<C> {
     /// Whether the user asked for a span for each explicit preparation of a statement (see
     /// [`prepare_spans`](crate::TelemetryBuilder::prepare_spans)).
     pub fn wants_prepare_spans(&self) -> bool {
-        self.shared.telemetry.options().prepare_spans
+        self.options().prepare_spans
     }
 
     /// As [`start`](Self::start), below another context than the current one.
@@ -162,9 +166,9 @@ impl<C: Client> Db<C> {
         &self,
         parent: &Context,
         describe: impl FnOnce() -> DbCall<'a>,
-    ) -> Operation<C> {
-        if parent.is_telemetry_suppressed() || self.shared.scope.is_silent() {
-            return Operation::empty();
+    ) -> DbOperation<C> {
+        if self.shared.site.is_off_in(parent) {
+            return DbOperation::empty();
         }
         self.start_at(Clock::start(), parent, Told::Call, describe)
     }
@@ -180,7 +184,7 @@ impl<C: Client> Db<C> {
     ) where
         C: Classify<E>,
     {
-        if parent.is_telemetry_suppressed() || self.shared.scope.is_silent() {
+        if self.shared.site.is_off_in(parent) {
             return;
         }
         self.start_at(Clock::ended(elapsed), parent, Told::Call, describe)
@@ -203,8 +207,8 @@ impl<C: Client> Db<C> {
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
     {
-        let call = |input: I, _: &Operation<C>| call(input);
-        self.run_with(input, describe, call, |_: &T, _: &mut Operation<C>| ())
+        let call = |input: I, _: &DbOperation<C>| call(input);
+        self.run_with(input, describe, call, |_: &T, _: &mut DbOperation<C>| ())
     }
 
     /// As [`run`](Self::run), for a `call` that is to know its operation, to carry its context for
@@ -218,10 +222,10 @@ impl<C: Client> Db<C> {
     ) -> impl Future<Output = Result<T, E>> + use<C, I, D, M, F, T, E, L>
     where
         D: FnOnce(&I) -> DbCall<'_>,
-        M: FnOnce(I, &Operation<C>) -> F,
+        M: FnOnce(I, &DbOperation<C>) -> F,
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
-        L: FnOnce(&T, &mut Operation<C>),
+        L: FnOnce(&T, &mut DbOperation<C>),
     {
         let this = self.clone();
         async move {
@@ -234,7 +238,7 @@ impl<C: Client> Db<C> {
     /// Runs a stream as an operation that starts at its first poll; items that `is_row` are counted.
     /// As in [`run_with`](Self::run_with), `call` knows its operation.
     ///
-    /// Its outcome is that of [`Operation::stream`].
+    /// Its outcome is that of [`DbOperation::stream`].
     pub fn stream<I, D, M, S, T, E, R>(
         &self,
         input: I,
@@ -244,32 +248,38 @@ impl<C: Client> Db<C> {
     ) -> impl Stream<Item = Result<T, E>> + use<C, I, D, M, S, T, E, R>
     where
         D: FnOnce(&I) -> DbCall<'_>,
-        M: FnOnce(I, &Operation<C>) -> S,
+        M: FnOnce(I, &DbOperation<C>) -> S,
         S: Stream<Item = Result<T, E>>,
         C: Classify<E>,
         R: FnMut(&T) -> bool,
     {
         let this = self.clone();
-        crate::instrument::Late::new(move || {
+        rows::Late::new(move || {
             let operation = this.into_started(|| describe(&input));
             let stream = call(input, &operation);
             operation.stream_of(stream, is_row)
         })
     }
 
-    /// Registers a connection pool of this handle: its gauges live as long as `state` does.
+    /// Registers a connection pool of this handle: its gauges live as long as `state` and the answer
+    /// do. A second pool of one name in the process becomes `name#2`; a pool that is known by its
+    /// [`identity`](PoolState::identity) keeps the name it has.
     pub fn pool(
         &self,
         name: impl Into<Cow<'static, str>>,
         state: &Arc<impl PoolState>,
     ) -> PoolMetrics {
-        PoolMetrics::register(Arc::clone(&self.shared.scope), &name.into(), state)
+        PoolMetrics::register(self.shared.site.clone(), C::NAME, &name.into(), state)
     }
 
     /// The bytes that what is kept of calls takes now, and at most. For the benchmark.
     #[doc(hidden)]
     pub fn memory(&self) -> (usize, usize) {
         (self.shared.shapes.memory(), Shapes::BOUND)
+    }
+
+    fn options(&self) -> &Options {
+        self.shared.site.telemetry().options()
     }
 
     /// Starts an operation that somebody listens to.
@@ -279,20 +289,20 @@ impl<C: Client> Db<C> {
         parent: &Context,
         told: Told,
         describe: impl FnOnce() -> DbCall<'a>,
-    ) -> Operation<C> {
+    ) -> DbOperation<C> {
         let shared = Arc::clone(&self.shared);
-        contain(|| shared.start(clock, parent, told, describe()))
-            .map_or_else(Operation::empty, Operation::live)
+        contain(|| start(shared, clock, parent, told, describe()))
+            .map_or_else(DbOperation::empty, DbOperation::live)
     }
 
     /// As [`start`](Self::start), for a handle that is of no use afterwards: the operation takes it.
-    fn into_started<'a>(self, describe: impl FnOnce() -> DbCall<'a>) -> Operation<C> {
+    fn into_started<'a>(self, describe: impl FnOnce() -> DbCall<'a>) -> DbOperation<C> {
         if self.is_off() {
-            return Operation::empty();
+            return DbOperation::empty();
         }
         let (clock, parent) = (Clock::start(), self.parent());
-        contain(|| self.shared.start(clock, &parent, Told::Call, describe()))
-            .map_or_else(Operation::empty, Operation::live)
+        contain(|| start(self.shared, clock, &parent, Told::Call, describe()))
+            .map_or_else(DbOperation::empty, DbOperation::live)
     }
 
     /// The current context, or the enclosing span's if nothing was opened below that.
@@ -324,28 +334,22 @@ enum Told {
     Inside,
 }
 
-impl Shared {
-    fn start(
-        self: Arc<Self>,
-        clock: Clock,
-        parent: &Context,
-        told: Told,
-        call: DbCall<'_>,
-    ) -> Live {
-        let options = self.telemetry.options();
-        let found = self.scope.found();
-        let shape = self.shapes.get(&call.kind, || Shape::new(&call.kind, &self.server, options));
-        let wanted = !options.require_parent || parent.span().span_context().is_valid();
-        let tracer = found.tracer.filter(|_| wanted && options.wants_span(&shape.name));
-        let (context, span) = match tracer {
-            Some(tracer) => start_span(tracer, clock, parent, told, (&shape, call, options)),
-            None => (parent.clone(), SpanState::None),
-        };
-        let measured = found.instruments.is_some() && told == Told::Call;
-        let ending = Ending::of(options);
-        let measure = Measure::new(self, measured.then_some(shape));
-        Live::new(clock, context, span, operation::Measure::Db(measure), ending)
-    }
+/// Starts what somebody listens to.
+fn start(
+    shared: Arc<Shared>,
+    clock: Clock,
+    parent: &Context,
+    told: Told,
+    mut call: DbCall<'_>,
+) -> Live<Page> {
+    call.kind.server = shared.number;
+    let options = shared.site.telemetry().options();
+    let shape = shared.shapes.get(&call.kind, || Shape::new(&call.kind, &shared.server, options));
+    let measured = told == Told::Call;
+    let page = Page { shared, shape, measured, rows: None, status_code: None };
+    Live::start(clock, parent, page, true, |page| {
+        span(told, &page.shape, call, page.shared.site.telemetry().options())
+    })
 }
 
 /// A text that is emitted as it is, or its beginning where it is longer than the user wants it.
@@ -359,14 +363,8 @@ fn at_most(text: StringValue, options: &Options) -> StringValue {
 /// Attributes that a span may get after its start: room for them is made at once.
 const LEARNT_LATER: usize = 3;
 
-/// Starts a span with all that is known (a sampler may look at any of it), and makes a context of it.
-fn start_span(
-    tracer: &BoxedTracer,
-    clock: Clock,
-    parent: &Context,
-    told: Told,
-    (shape, call, options): (&Shape, DbCall<'_>, &Options),
-) -> (Context, SpanState) {
+/// A span with all that is known: a sampler may look at any of it.
+fn span(told: Told, shape: &Shape, call: DbCall<'_>, options: &Options) -> SpanBuilder {
     let (text, batch, more) = call.own();
     let common = shape.on_span();
     let mut attributes = Vec::with_capacity(common.len() + 2 + more.len() + LEARNT_LATER);
@@ -379,12 +377,6 @@ fn start_span(
     }));
     attributes.extend(more);
     let kind = if told == Told::Inside { SpanKind::Internal } else { SpanKind::Client };
-    let builder = SpanBuilder {
-        span_kind: Some(kind),
-        name: shape.name.clone(),
-        start_time: Some(clock.time),
-        attributes: Some(attributes),
-        ..SpanBuilder::default()
-    };
-    operation::start_span(tracer, builder, parent)
+    let (span_kind, attributes) = (Some(kind), Some(attributes));
+    SpanBuilder { span_kind, attributes, ..SpanBuilder::default() }
 }

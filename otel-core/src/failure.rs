@@ -1,4 +1,4 @@
-//! What went wrong, as the conventions want it told.
+//! Layer `telemetry`: what went wrong, as the conventions want it told.
 
 use std::borrow::Cow;
 
@@ -15,18 +15,12 @@ pub struct Failure {
     pub(crate) error_type: StringValue,
     pub(crate) status_code: Option<StringValue>,
     pub(crate) description: Cow<'static, str>,
-    pub(crate) is_error: bool,
 }
 
 impl Failure {
     /// A failure told by a name of low cardinality, such as the driver's error variant.
     pub fn new(error_type: impl Into<StringValue>) -> Self {
-        Self {
-            error_type: error_type.into(),
-            status_code: None,
-            description: Cow::Borrowed(""),
-            is_error: true,
-        }
+        Self { error_type: error_type.into(), status_code: None, description: Cow::Borrowed("") }
     }
 
     /// A failure told by the code that the server returned: it is the error type as well.
@@ -47,8 +41,8 @@ impl Failure {
         self
     }
 
-    pub(crate) fn cancelled(is_error: bool) -> Self {
-        Self { is_error, ..Self::new(attribute::CANCELLED) }
+    pub(crate) fn cancelled() -> Self {
+        Self::new(attribute::CANCELLED)
     }
 
     pub(crate) fn panicked() -> Self {

@@ -1,32 +1,37 @@
-//! Futures, streams and blocking calls that end an operation, and the only place that makes a
-//! context current.
+//! Layer `operation`: futures and blocking calls that end an operation, and the only place that makes
+//! a context current.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
-use futures_core::Stream;
+use opentelemetry::Context;
 use pin_project_lite::pin_project;
 
 use crate::contain::contain;
 use crate::failure::{Classify, Failure};
 use crate::operation::Operation;
+use crate::page::Page;
 
 /// Runs code of the call itself inside the call's context; never across an await.
-fn within<C, T>(operation: &Operation<C>, code: impl FnOnce() -> T) -> T {
+pub(crate) fn within<C, P: Page, T>(operation: &Operation<C, P>, code: impl FnOnce() -> T) -> T {
+    within_context(operation.attached(), code)
+}
+
+fn within_context<T>(context: Option<Context>, code: impl FnOnce() -> T) -> T {
     // Contained: the thread's contexts are gone when a thread-local value of the user is dropped.
-    let _guard = operation.attached().and_then(|context| contain(|| context.attach()));
+    let _guard = context.and_then(|context| contain(|| context.attach()));
     code()
 }
 
 /// What ends an operation by its result.
-type ByResult<C, T, E> = fn(Operation<C>, &Result<T, E>);
+type ByResult<C, P, T, E> = fn(Operation<C, P>, &Result<T, E>);
 
-impl<C> Operation<C> {
+impl<C, P: Page> Operation<C, P> {
     /// Drives a future: the operation's context is current while it is polled, and the operation
     /// ends with its result. Dropped before that, the operation counts as cancelled.
-    pub fn run<F, T, E>(self, future: F) -> Run<F, C, ByResult<C, T, E>>
+    pub fn run<F, T, E>(self, future: F) -> Run<F, C, P, ByResult<C, P, T, E>>
     where
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
@@ -36,11 +41,12 @@ impl<C> Operation<C> {
 
     /// As [`run`](Self::run), and shows a success to `inspect`, which may add facts learnt from it
     /// or mark it as [`failed`](Self::failed).
+    #[expect(clippy::type_complexity, reason = "no alias can name the closure")]
     pub fn run_with<F, T, E, I>(
         self,
         future: F,
         inspect: I,
-    ) -> Run<F, C, impl FnOnce(Self, &Result<T, E>) + use<F, T, E, I, C>>
+    ) -> Run<F, C, P, impl FnOnce(Self, &Result<T, E>) + use<F, T, E, I, C, P>>
     where
         F: Future<Output = Result<T, E>>,
         C: Classify<E>,
@@ -73,7 +79,7 @@ impl<C> Operation<C> {
 
     /// Drives the future of a handler, whose error may be of any type: the name of that type is the
     /// type of the error. Otherwise as [`run`](Self::run).
-    pub fn handle<F, T, E>(self, future: F) -> Run<F, C, ByResult<C, T, E>>
+    pub fn handle<F, T, E>(self, future: F) -> Run<F, C, P, ByResult<C, P, T, E>>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -82,37 +88,13 @@ impl<C> Operation<C> {
 
     /// Drives any future, and hands the operation and what came out to `ending`, which ends it:
     /// for a handler whose errors are told by more than their type, or that answers no `Result`.
-    pub fn run_to_end<F, I>(mut self, future: F, ending: I) -> Run<F, C, I>
+    pub fn run_to_end<F, I>(mut self, future: F, ending: I) -> Run<F, C, P, I>
     where
         F: Future,
         I: FnOnce(Self, &F::Output),
     {
         self.set_inside(false);
         Run { future: Some(future), ending: Some((self, ending)) }
-    }
-
-    /// Drives a stream: the operation's context is current while it is polled, and the operation
-    /// ends with its end or its first error. Dropped after an item it ends as a success: the caller
-    /// had enough. Dropped before the first one, or while it waits for another, it counts as
-    /// cancelled. The items are counted as rows.
-    pub fn stream<S, T, E>(self, stream: S) -> Rows<S, C, fn(&T) -> bool>
-    where
-        S: Stream<Item = Result<T, E>>,
-        C: Classify<E>,
-    {
-        self.stream_of(stream, |_| true)
-    }
-
-    /// As [`stream`](Self::stream), where not every item is a row.
-    pub fn stream_of<S, T, E, R>(mut self, stream: S, is_row: R) -> Rows<S, C, R>
-    where
-        S: Stream<Item = Result<T, E>>,
-        C: Classify<E>,
-        R: FnMut(&T) -> bool,
-    {
-        self.set_inside(false);
-        let operation = EndedByItems { operation: Some(self), after_item: false, rows: 0 };
-        Rows { stream: Some(stream), operation, is_row }
     }
 
     /// Runs a blocking call: the operation's context is current meanwhile, and the operation ends
@@ -133,6 +115,11 @@ impl<C> Operation<C> {
         result
     }
 
+    /// The context of the call, for code of it that another thread runs.
+    pub fn carried(&self) -> Carried {
+        Carried(self.attached())
+    }
+
     fn finish_handled<T, E>(self, result: &Result<T, E>) {
         match result {
             Ok(_) => self.finish(),
@@ -141,16 +128,28 @@ impl<C> Operation<C> {
     }
 }
 
+/// The context of a call on its way to another thread, such as that of a pool for blocking work. A
+/// clone is another handle of the same context.
+#[derive(Clone, Debug)]
+pub struct Carried(Option<Context>);
+
+impl Carried {
+    /// Runs code within the call's context; the operation ends where it was started.
+    pub fn run<T>(&self, code: impl FnOnce() -> T) -> T {
+        within_context(self.0.clone(), code)
+    }
+}
+
 pin_project! {
     /// A driver's future with its operation: see [`Operation::run`].
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<F, C, I> {
+    pub struct Run<F, C, P: Page, I> {
         #[pin]
         future: Option<F>,
-        ending: Option<(Operation<C>, I)>,
+        ending: Option<(Operation<C, P>, I)>,
     }
 
-    impl<F, C, I> PinnedDrop for Run<F, C, I> {
+    impl<F, C, P: Page, I> PinnedDrop for Run<F, C, P, I> {
         // What the future does when it is dropped, such as logging, still belongs to the call.
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
@@ -161,10 +160,11 @@ pin_project! {
     }
 }
 
-impl<F, C, I> Future for Run<F, C, I>
+impl<F, C, P, I> Future for Run<F, C, P, I>
 where
+    P: Page,
     F: Future,
-    I: FnOnce(Operation<C>, &F::Output),
+    I: FnOnce(Operation<C, P>, &F::Output),
 {
     type Output = F::Output;
 
@@ -172,7 +172,7 @@ where
         let this = self.project();
         // It is taken only when this is dropped.
         let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        let live = |(operation, _): &&mut (Operation<C>, I)| !operation.is_empty();
+        let live = |(operation, _): &&mut (Operation<C, P>, I)| !operation.is_empty();
         let Some((operation, _)) = this.ending.as_mut().filter(live) else {
             return future.poll(task);
         };
@@ -188,149 +188,9 @@ where
     }
 }
 
-impl<F, C, I> fmt::Debug for Run<F, C, I> {
+impl<F, C, P: Page, I> fmt::Debug for Run<F, C, P, I> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operation = self.ending.as_ref().map(|(operation, _)| operation);
         formatter.debug_struct("Run").field("operation", &operation).finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// A driver's stream with its operation: see [`Operation::stream`].
-    #[must_use = "streams do nothing unless polled"]
-    pub struct Rows<S, C, R> {
-        #[pin]
-        stream: Option<S>,
-        operation: EndedByItems<C>,
-        is_row: R,
-    }
-
-    impl<S, C, R> PinnedDrop for Rows<S, C, R> {
-        // As in `Run`.
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if let Some(operation) = this.operation.operation.as_ref() {
-                within(operation, || this.stream.set(None));
-            }
-        }
-    }
-}
-
-/// An operation whose outcome on drop depends on what was seen: a caller that has enough rows and
-/// drops the stream has not cancelled anything.
-struct EndedByItems<C> {
-    operation: Option<Operation<C>>,
-    /// Whether the last thing that came of the stream was an item.
-    after_item: bool,
-    rows: u64,
-}
-
-impl<C> Drop for EndedByItems<C> {
-    fn drop(&mut self) {
-        if let Some(mut operation) =
-            self.operation.take_if(|operation| self.after_item && !operation.is_inside())
-        {
-            operation.rows(self.rows);
-            operation.finish();
-        }
-    }
-}
-
-impl<S, C, R, T, E> Stream for Rows<S, C, R>
-where
-    S: Stream<Item = Result<T, E>>,
-    C: Classify<E>,
-    R: FnMut(&T) -> bool,
-{
-    type Item = Result<T, E>;
-
-    fn poll_next(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
-        // It is taken only when this is dropped.
-        let Some(stream) = this.stream.as_pin_mut() else { return Poll::Ready(None) };
-        let ended = this.operation;
-        let Some(operation) = ended.operation.as_mut().filter(|operation| !operation.is_empty())
-        else {
-            return stream.poll_next(task);
-        };
-        operation.set_inside(true);
-        let polled = within(operation, || stream.poll_next(task));
-        operation.set_inside(false);
-        match &polled {
-            Poll::Pending => ended.after_item = false,
-            Poll::Ready(Some(Ok(item))) => {
-                ended.after_item = true;
-                ended.rows += u64::from((this.is_row)(item));
-            }
-            Poll::Ready(Some(Err(error))) => {
-                if let Some(operation) = ended.operation.take() {
-                    operation.fail(error);
-                }
-            }
-            Poll::Ready(None) => {
-                if let Some(mut operation) = ended.operation.take() {
-                    operation.rows(ended.rows);
-                    operation.finish();
-                }
-            }
-        }
-        polled
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.as_ref().map_or((0, Some(0)), Stream::size_hint)
-    }
-}
-
-impl<S, C, R> fmt::Debug for Rows<S, C, R> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Rows")
-            .field("operation", &self.operation.operation)
-            .field("rows", &self.operation.rows)
-            .finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// A stream that is made at its first poll.
-    #[project = LateProjection]
-    pub(crate) enum Late<M, S> {
-        Unpolled { make: Option<M> },
-        Running { #[pin] stream: S },
-    }
-}
-
-impl<M, S> Late<M, S> {
-    pub(crate) fn new(make: M) -> Self {
-        Self::Unpolled { make: Some(make) }
-    }
-}
-
-impl<M, S> Stream for Late<M, S>
-where
-    M: FnOnce() -> S,
-    S: Stream,
-{
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<S::Item>> {
-        loop {
-            match self.as_mut().project() {
-                LateProjection::Running { stream } => return stream.poll_next(task),
-                LateProjection::Unpolled { make } => match make.take() {
-                    Some(make) => self.set(Self::Running { stream: make() }),
-                    // The making panicked once; there is nothing to go on with.
-                    None => return Poll::Ready(None),
-                },
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        match self {
-            Self::Unpolled { .. } => (0, None),
-            Self::Running { stream } => stream.size_hint(),
-        }
     }
 }

@@ -1,10 +1,11 @@
-//! Tracers and instruments whose provider may come after the client was wrapped.
+//! Layer `telemetry`: tracers and instruments whose provider may come after the client was wrapped.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 use opentelemetry::global::BoxedTracer;
+use opentelemetry::metrics::Meter;
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId,
     TraceState, Tracer as _,
@@ -12,9 +13,8 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope, otel_warn};
 
 use crate::contain::contain;
-use crate::db::pool::Registry;
 use crate::options::sdk_disabled;
-use crate::telemetry::{Source, Telemetry, WeakTelemetry};
+use crate::providers::{Providers, Source};
 
 /// The OpenTelemetry minor that this crate speaks: a provider of another one is never seen.
 const OPENTELEMETRY_MINOR: &str = "0.33";
@@ -23,70 +23,74 @@ const OPENTELEMETRY_MINOR: &str = "0.33";
 const EACH_OF_THE_FIRST: u32 = 1000;
 const THEN_EVERY: u32 = 64;
 
-/// The instrumentation scope of a client within a [`Telemetry`]: its tracer and instruments.
-pub(crate) struct Scope {
+/// What the clients of one page of the conventions measure with.
+pub trait Instruments: Send + Sync + 'static {
+    /// What there is of it before a meter is found, such as the pools that gauges will read.
+    type Before: Default + Send + Sync;
+
+    /// Makes them, when a meter is found.
+    fn new(meter: &Meter, before: &Arc<Self::Before>) -> Self;
+}
+
+/// The instrumentation scope of a client within a [`Telemetry`](crate::Telemetry): its tracer and
+/// the instruments of one page.
+pub(crate) struct Scope<I: Instruments> {
     instrumentation: InstrumentationScope,
     name: &'static str,
     version: &'static str,
     enabled: bool,
-    telemetry: WeakTelemetry,
+    providers: Arc<Providers>,
     tracer: OnceLock<BoxedTracer>,
-    instruments: OnceLock<Instruments>,
+    instruments: OnceLock<I>,
     asks: Asks,
     /// Held by the call that looks; after a panic of a provider it stays held.
     looking: AtomicBool,
     said: AtomicBool,
-    pub(crate) pools: Arc<Registry>,
-}
-
-/// The instruments of a client of either kind; those that it does not use measure nothing.
-pub(crate) struct Instruments {
-    pub(crate) db: crate::db::Instruments,
-    pub(crate) messaging: crate::messaging::Instruments,
+    pub(crate) before: Arc<I::Before>,
 }
 
 /// What a scope has found so far.
-#[derive(Clone, Copy)]
-pub(crate) struct Found<'s> {
+pub(crate) struct Found<'s, I> {
     pub(crate) tracer: Option<&'s BoxedTracer>,
-    pub(crate) instruments: Option<&'s Instruments>,
+    pub(crate) instruments: Option<&'s I>,
 }
 
-impl Found<'_> {
+impl<I> Found<'_, I> {
     pub(crate) fn is_nothing(&self) -> bool {
         self.tracer.is_none() && self.instruments.is_none()
     }
 }
 
-impl Scope {
+impl<I: Instruments> Scope<I> {
     pub(crate) fn new(
         instrumentation: InstrumentationScope,
         name: &'static str,
         version: &'static str,
-        telemetry: &Telemetry,
+        providers: &Arc<Providers>,
     ) -> Arc<Self> {
         let this = Arc::new(Self {
             instrumentation,
             name,
             version,
-            enabled: telemetry.options().enabled_for(name),
-            telemetry: telemetry.downgrade(),
+            enabled: providers.options.enabled_for(name),
+            providers: Arc::clone(providers),
             tracer: OnceLock::new(),
             instruments: OnceLock::new(),
             asks: Asks::default(),
             looking: AtomicBool::new(false),
             said: AtomicBool::new(false),
-            pools: Arc::default(),
+            before: Arc::default(),
         });
         let mut scopes = SCOPES.lock().unwrap_or_else(PoisonError::into_inner);
         scopes.retain(|scope| scope.strong_count() > 0);
-        scopes.push(Arc::downgrade(&this));
+        let weak = Arc::downgrade(&this);
+        scopes.push(weak);
         this
     }
 
     /// What there is to report to. Counts a call while something is missing, and looks for it when
     /// it is time to.
-    pub(crate) fn found(&self) -> Found<'_> {
+    pub(crate) fn found(&self) -> Found<'_, I> {
         let found = self.known();
         if self.enabled && (found.tracer.is_none() || found.instruments.is_none()) {
             let count = self.asks.count();
@@ -103,7 +107,7 @@ impl Scope {
     }
 
     /// What was found so far.
-    pub(crate) fn known(&self) -> Found<'_> {
+    pub(crate) fn known(&self) -> Found<'_, I> {
         Found { tracer: self.tracer.get(), instruments: self.instruments.get() }
     }
 
@@ -117,25 +121,20 @@ impl Scope {
     /// use the very client that looks for it.
     #[cold]
     pub(crate) fn look(&self) {
-        let Some(telemetry) = self.telemetry.upgrade().filter(|_| self.enabled) else {
-            return;
-        };
-        if self.looking.swap(true, Ordering::Acquire) {
+        if !self.enabled || self.looking.swap(true, Ordering::Acquire) {
             return;
         }
         let looked = contain(|| {
             if self.tracer.get().is_none() {
-                let (tracer, source) = telemetry.tracer(&self.instrumentation);
+                let (tracer, source) = self.providers.tracer(&self.instrumentation);
                 if source == Source::Given || !is_noop(&tracer) {
                     let _ = self.tracer.set(tracer);
                 }
             }
             if self.instruments.get().is_none()
-                && let Some(meter) = telemetry.meter(&self.instrumentation)
+                && let Some(meter) = self.providers.meter(&self.instrumentation)
             {
-                let db = crate::db::Instruments::new(&meter, &self.pools);
-                let messaging = crate::messaging::Instruments::new(&meter);
-                let _ = self.instruments.set(Instruments { db, messaging });
+                let _ = self.instruments.set(I::new(&meter, &self.before));
             }
         });
         // A provider that panicked is not asked again: it would panic at each call.
@@ -143,8 +142,10 @@ impl Scope {
     }
 
     fn explain_silence(&self) {
-        let waits = self.telemetry.upgrade().is_some_and(|telemetry| telemetry.waits_for_globals());
-        if waits && !self.said.swap(true, Ordering::Relaxed) && !sdk_disabled() {
+        if self.providers.waits_for_globals()
+            && !self.said.swap(true, Ordering::Relaxed)
+            && !sdk_disabled()
+        {
             otel_warn!(name: "Instrumentation.NoProvider", message = self.silence());
         }
     }
@@ -206,7 +207,26 @@ impl Asks {
     }
 }
 
-static SCOPES: Mutex<Vec<Weak<Scope>>> = Mutex::new(Vec::new());
+/// A scope, whatever its page.
+trait Diagnosed: Send + Sync {
+    fn diagnose(&self) -> ClientDiagnostics;
+}
+
+impl<I: Instruments> Diagnosed for Scope<I> {
+    fn diagnose(&self) -> ClientDiagnostics {
+        ClientDiagnostics {
+            name: self.name,
+            version: self.version,
+            enabled: self.enabled,
+            has_tracer: self.tracer.get().is_some(),
+            has_meter: self.instruments.get().is_some(),
+            calls_without: self.asks.sum(),
+            silence: self.said.load(Ordering::Relaxed).then(|| self.silence()),
+        }
+    }
+}
+
+static SCOPES: Mutex<Vec<Weak<dyn Diagnosed>>> = Mutex::new(Vec::new());
 
 /// What the instrumented clients of this process have found to report to, for a health page.
 pub fn diagnostics() -> Diagnostics {
@@ -215,18 +235,7 @@ pub fn diagnostics() -> Diagnostics {
         let scopes = SCOPES.lock().unwrap_or_else(PoisonError::into_inner);
         scopes.iter().filter_map(Weak::upgrade).collect()
     };
-    let clients = scopes
-        .iter()
-        .map(|scope| ClientDiagnostics {
-            name: scope.name,
-            version: scope.version,
-            enabled: scope.enabled,
-            has_tracer: scope.tracer.get().is_some(),
-            has_meter: scope.instruments.get().is_some(),
-            calls_without: scope.asks.sum(),
-            silence: scope.said.load(Ordering::Relaxed).then(|| scope.silence()),
-        })
-        .collect();
+    let clients = scopes.iter().map(|scope| scope.diagnose()).collect();
     Diagnostics { opentelemetry: OPENTELEMETRY_MINOR, clients }
 }
 
@@ -236,7 +245,8 @@ pub fn diagnostics() -> Diagnostics {
 pub struct Diagnostics {
     /// The OpenTelemetry minor that this crate speaks.
     pub opentelemetry: &'static str,
-    /// The clients wrapped so far, one for each [`Telemetry`] they were wrapped with.
+    /// The clients wrapped so far, one for each [`Telemetry`](crate::Telemetry) they were wrapped
+    /// with.
     pub clients: Vec<ClientDiagnostics>,
 }
 

@@ -1,146 +1,73 @@
-//! A call while it runs: its span, its clock and its measurement, ended exactly once.
+//! Layer `operation`: a call while it runs: its span, its clock and its measurement, ended exactly
+//! once. It knows no page of the conventions.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, StringValue, Value};
 
+use crate::address::host;
 use crate::attribute as names;
 use crate::contain::contain;
 use crate::failure::{Classify, Failure};
-use crate::messaging::Fact;
-use crate::options::Options;
-use crate::telemetry::Telemetry;
-use crate::{db, messaging};
+use crate::page::{Ended, Page};
 
 /// A call while it runs. It ends exactly once: by [`finish`](Self::finish), by
 /// [`fail`](Self::fail), with the future or stream it was given to, or when it is dropped, which
 /// means that the call was cancelled (or, while a panic unwinds, that it panicked).
 ///
 /// Empty, and free, when nobody listens.
+///
+/// What else can be told of it depends on its page `P`: a [`DbOperation`](crate::DbOperation) is a
+/// call of a database, a [`MessagingOperation`](crate::MessagingOperation) a step on a message's way.
 #[must_use = "an operation that is dropped counts as cancelled"]
-pub struct Operation<C> {
-    live: Option<Live>,
+pub struct Operation<C, P: Page> {
+    live: Option<Live<P>>,
     client: PhantomData<fn() -> C>,
 }
 
-pub(crate) struct Live {
+pub(crate) struct Live<P> {
     clock: Clock,
     context: Context,
     /// Whether `context` carries a span of ours, and whether that span takes attributes.
     span: SpanState,
-    measure: Measure,
-    /// Server and peer, where they are learnt during the call: the last word counts, so it is
-    /// emitted at the end.
-    late: Vec<KeyValue>,
+    /// `None` where the operation only carries a context.
+    page: Option<P>,
+    /// What was learnt during the call: the last word counts, so it is emitted at the end.
+    learnt: Vec<KeyValue>,
     /// Boxed, because an operation is moved often and fails seldom.
     failure: Option<Box<Failure>>,
-    rows: Option<u64>,
-    ending: Ending,
+    cancelled_is_error: bool,
     /// Whether `context` is made current although there is no span in it: a message brought it.
     carries: bool,
-    /// Whether a drop ends it without an error: see [`Operation::handed_over`].
+    /// Whether a drop ends it without an error: see [`Operation::hand_over`].
     handed_over: bool,
     /// Whether the call's own code runs right now: an operation dropped meanwhile saw a panic.
     /// `None` where only the thread can tell, because the operation is not driven by us.
     inside: Option<bool>,
-}
-
-/// What is measured of an operation, by the metrics page it belongs to.
-pub(crate) enum Measure {
-    /// Of an operation that only carries a context.
-    Nothing(Telemetry),
-    Db(db::Measure),
-    /// Boxed, because an operation is moved often.
-    Messaging(Box<messaging::Measure>),
-}
-
-impl Measure {
-    fn options(&self) -> &Options {
-        match self {
-            Self::Nothing(telemetry) => telemetry.options(),
-            Self::Db(measure) => measure.options(),
-            Self::Messaging(measure) => measure.options(),
-        }
-    }
-
-    /// Whether a server that is learnt during the call is told.
-    fn learns_server(&self) -> bool {
-        match self {
-            Self::Nothing(_) => false,
-            Self::Db(measure) => !measure.server().has_address(),
-            Self::Messaging(measure) => !measure.server().has_address(),
-        }
-    }
-
-    /// Whether this port of a server is told.
-    fn tells_port(&self, port: u16) -> bool {
-        !matches!(self, Self::Db(measure) if measure.server().is_default(port))
-    }
-
-    fn record(
-        &self,
-        elapsed: Duration,
-        failure: Option<&Failure>,
-        rows: Option<u64>,
-        late: &[KeyValue],
-    ) {
-        match self {
-            Self::Nothing(_) => {}
-            Self::Db(measure) => measure.record(elapsed, failure, rows, late),
-            Self::Messaging(measure) => measure.record(elapsed, failure, late),
-        }
-    }
-}
-
-/// The options that count when an operation ends.
-#[derive(Clone, Copy)]
-pub(crate) struct Ending {
-    rows_on_span: bool,
-    cancelled_is_error: bool,
-}
-
-impl Ending {
-    pub(crate) fn of(options: &Options) -> Self {
-        Self { rows_on_span: options.returned_rows, cancelled_is_error: options.cancelled_is_error }
-    }
+    /// When the call was over, where that is told later.
+    over: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SpanState {
+enum SpanState {
     None,
     NotRecording,
     Recording,
 }
 
-/// Starts a span, and makes a context of it.
-pub(crate) fn start_span(
-    tracer: &BoxedTracer,
-    builder: SpanBuilder,
-    parent: &Context,
-) -> (Context, SpanState) {
-    let span = tracer.build_with_context(builder, parent);
-    let state = if span.is_recording() { SpanState::Recording } else { SpanState::NotRecording };
-    (parent.with_span(span), state)
-}
-
 /// The start of an operation on both clocks: spans want the time of day, durations a steady one.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
-    pub(crate) time: SystemTime,
+    time: SystemTime,
     steady: Instant,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
         Self { time: SystemTime::now(), steady: Instant::now() }
-    }
-
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.steady.elapsed()
     }
 
     /// The clock of an operation that has just ended after `elapsed`.
@@ -153,90 +80,132 @@ impl Clock {
     }
 }
 
-impl Live {
-    pub(crate) fn new(
+impl<P: Page> Live<P> {
+    /// Starts what somebody listens to. `wanted` is what the page's own options say of its span, and
+    /// `span` makes it but for name and start.
+    pub(crate) fn start(
         clock: Clock,
-        context: Context,
-        span: SpanState,
-        measure: Measure,
-        ending: Ending,
+        parent: &Context,
+        mut page: P,
+        wanted: bool,
+        span: impl FnOnce(&mut P) -> SpanBuilder,
     ) -> Self {
+        let site = page.site();
+        let options = site.telemetry().options();
+        let cancelled_is_error = options.cancelled_is_error;
+        // Asked in any case, because this counts the call.
+        let wanted = site.found().tracer.is_some()
+            && wanted
+            && (!options.require_parent || parent.span().span_context().is_valid());
+        let name = wanted.then(|| page.name()).filter(|name| options.wants_span(name));
+        let builder = name.map(|name| {
+            let start_time = Some(clock.time);
+            SpanBuilder { name, start_time, ..span(&mut page) }
+        });
+        let started = builder.zip(page.site().known().tracer).map(|(builder, tracer)| {
+            let span = tracer.build_with_context(builder, parent);
+            let recording = span.is_recording();
+            let state = if recording { SpanState::Recording } else { SpanState::NotRecording };
+            (parent.with_span(span), state)
+        });
+        let (context, span) = started.unwrap_or_else(|| (parent.clone(), SpanState::None));
+        Self { cancelled_is_error, page: Some(page), span, ..Self::around(clock, context) }
+    }
+
+    /// What tells nothing, and only makes a context current.
+    pub(crate) fn carrying(context: Context) -> Self {
+        Self { carries: true, ..Self::around(Clock::start(), context) }
+    }
+
+    fn around(clock: Clock, context: Context) -> Self {
         Self {
             clock,
             context,
-            span,
-            measure,
-            late: Vec::new(),
+            span: SpanState::None,
+            page: None,
+            learnt: Vec::new(),
             failure: None,
-            rows: None,
-            ending,
+            cancelled_is_error: true,
             carries: false,
             handed_over: false,
             inside: None,
+            over: None,
         }
     }
 
     /// Makes the context current also where it has no span.
-    pub(crate) fn carrying(mut self) -> Self {
+    pub(crate) fn and_carries(mut self) -> Self {
         self.carries = true;
         self
     }
 
-    fn has_told(&self, name: &str) -> bool {
-        matches!(&self.measure, Measure::Messaging(measure) if measure.has_told(name))
-    }
-
-    /// Notes that the call itself failed, and not only some of its messages.
-    fn give_up(&mut self) {
-        if let Measure::Messaging(measure) = &mut self.measure {
-            measure.give_up();
-        }
+    fn knows(&self, name: &str) -> bool {
+        self.page.as_ref().is_none_or(|page| page.knows(name))
     }
 
     fn learn(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.late.retain(|known| known.key.as_str() != name);
-        self.late.push(KeyValue::new(name, value));
+        self.learnt.retain(|known| known.key.as_str() != name);
+        self.learnt.push(KeyValue::new(name, value));
+    }
+
+    /// Notes that the call itself failed, and not only a part of what it was about.
+    fn give_up(&mut self) {
+        self.page.iter_mut().for_each(Page::gave_up);
+    }
+
+    fn elapsed(&self) -> Duration {
+        let over = self.over.unwrap_or_else(Instant::now);
+        over.saturating_duration_since(self.clock.steady)
     }
 
     /// Ends the span and records the measurement, with one duration and one failure for both.
-    fn end(self, failure: Option<Failure>, elapsed: Duration) {
-        contain(|| self.measure.record(elapsed, failure.as_ref(), self.rows, &self.late));
+    fn end(mut self, mut failure: Option<Failure>, elapsed: Duration) {
         contain(|| {
-            if self.span != SpanState::None {
-                let span = self.context.span();
-                if self.span == SpanState::Recording {
-                    if !self.late.is_empty() {
-                        span.set_attributes(self.late);
-                    }
-                    let is_db = matches!(self.measure, Measure::Db(_));
-                    let wanted = self.ending.rows_on_span && is_db;
-                    if let Some(rows) = self.rows.filter(|_| wanted) {
-                        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-                        span.set_attribute(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
-                    }
-                    if let Some(failure) = failure {
-                        span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.error_type));
-                        // Messaging has no attribute for it.
-                        if let Some(code) = failure.status_code.filter(|_| is_db) {
-                            span.set_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code));
-                        }
-                        if failure.is_error {
-                            span.set_status(Status::error(failure.description));
-                        }
-                    }
-                }
-                span.end_with_timestamp(self.clock.time + elapsed);
+            let Some(page) = &self.page else { return };
+            if let Some(instruments) = page.site().instruments() {
+                let ended = Ended { elapsed, failure: failure.as_ref(), learnt: &self.learnt };
+                page.measure(instruments, &ended);
             }
+        });
+        contain(|| {
+            if self.span == SpanState::None {
+                return;
+            }
+            let span = self.context.span();
+            if self.span == SpanState::Recording {
+                if !self.learnt.is_empty() {
+                    span.set_attributes(self.learnt);
+                }
+                if let Some(page) = &mut self.page {
+                    page.tell(failure.as_mut(), &mut |attribute| span.set_attribute(attribute));
+                }
+                if let Some(failure) = failure {
+                    span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.error_type));
+                    span.set_status(Status::error(failure.description));
+                }
+            }
+            span.end_with_timestamp(self.clock.time + elapsed);
         });
     }
 }
 
-impl<C> Operation<C> {
-    pub(crate) fn empty() -> Self {
+impl<C, P: Page> Operation<C, P> {
+    /// Starts an operation of a page, below a context. Asks the page's [`site`](crate::page::Site)
+    /// before whether anybody listens: it makes no sense else.
+    ///
+    /// `span` makes the span but for its name and its start; it is not run where the span is not
+    /// wanted. A panic in it leaves the operation without a span and a measurement.
+    pub fn start(parent: &Context, page: P, span: impl FnOnce(&mut P) -> SpanBuilder) -> Self {
+        contain(|| Live::start(Clock::start(), parent, page, true, span))
+            .map_or_else(Self::empty, Self::live)
+    }
+
+    /// What nobody listens to.
+    pub fn empty() -> Self {
         Self { live: None, client: PhantomData }
     }
 
-    pub(crate) fn live(live: Live) -> Self {
+    pub(crate) fn live(live: Live<P>) -> Self {
         Self { live: Some(live), client: PhantomData }
     }
 
@@ -258,10 +227,20 @@ impl<C> Operation<C> {
         Some(live.context.clone())
     }
 
-    /// The context with this call's own span, if it has one, and the options that hold for it.
-    pub(crate) fn own_span(&self) -> Option<(&Context, &Options)> {
+    /// The context with this call's own span, if it has one.
+    pub(crate) fn own_span(&self) -> Option<&Context> {
         let live = self.live.as_ref().filter(|live| live.span != SpanState::None)?;
-        Some((&live.context, live.measure.options()))
+        Some(&live.context)
+    }
+
+    /// What its page keeps of it while it runs, for facts of that page; none where nothing is told.
+    pub fn page(&self) -> Option<&P> {
+        self.live.as_ref()?.page.as_ref()
+    }
+
+    /// As [`page`](Self::page), to be changed.
+    pub fn page_mut(&mut self) -> Option<&mut P> {
+        self.live.as_mut()?.page.as_mut()
     }
 
     /// Whether the span takes attributes; false as well when there is none.
@@ -270,12 +249,14 @@ impl<C> Operation<C> {
     }
 
     /// Sets the server, for clients that learn it only during the call. One that was configured
-    /// stays, because the conventions ask for that one. The port is left out where it is the
-    /// system's default one.
+    /// stays, because the conventions ask for that one. The port is left out where the page leaves
+    /// out such a one.
     pub fn server(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
-        if let Some(live) = self.live.as_mut().filter(|live| live.measure.learns_server()) {
-            live.learn(names::SERVER_ADDRESS, address.into());
-            if let Some(port) = port.filter(|port| live.measure.tells_port(*port)) {
+        let learns = |live: &&mut Live<P>| !live.knows(names::SERVER_ADDRESS);
+        if let Some(live) = self.live.as_mut().filter(learns) {
+            live.learn(names::SERVER_ADDRESS, host(address.into()));
+            let tells = |port: &u16| live.page.as_ref().is_some_and(|page| page.tells_port(*port));
+            if let Some(port) = port.filter(tells) {
                 live.learn(names::SERVER_PORT, i64::from(port));
             }
         }
@@ -283,19 +264,19 @@ impl<C> Operation<C> {
 
     /// Sets the node that was really contacted; of several, the last one set is told.
     pub fn peer(&mut self, address: impl Into<StringValue>, port: Option<u16>) {
-        let unknown = |live: &&mut Live| !live.has_told(names::NETWORK_PEER_ADDRESS);
-        if let Some(live) = self.live.as_mut().filter(unknown) {
-            live.learn(names::NETWORK_PEER_ADDRESS, address.into());
+        let learns = |live: &&mut Live<P>| !live.knows(names::NETWORK_PEER_ADDRESS);
+        if let Some(live) = self.live.as_mut().filter(learns) {
+            live.learn(names::NETWORK_PEER_ADDRESS, host(address.into()));
             if let Some(port) = port {
                 live.learn(names::NETWORK_PEER_PORT, i64::from(port));
             }
         }
     }
 
-    /// Sets the number of rows that the call has returned so far.
-    pub fn rows(&mut self, rows: u64) {
+    /// Tells an attribute of the page that is learnt during the call.
+    pub(crate) fn put(&mut self, name: &'static str, value: impl Into<Value>) {
         if let Some(live) = &mut self.live {
-            live.rows = Some(rows);
+            live.learn(name, value);
         }
     }
 
@@ -307,46 +288,30 @@ impl<C> Operation<C> {
         }
     }
 
-    /// Tells a fact of messaging that is learnt during the call: the id or the offset that the
-    /// broker gave to a message. What the call told already stays; of what is learnt twice the last
-    /// word counts.
-    pub fn learn<T: Into<Value>>(&mut self, fact: Fact<T>, value: impl Into<T>) {
-        if let Some(live) = &mut self.live
-            && let Measure::Messaging(measure) = &live.measure
-            && let (Some(value), template) = measure.learnt(fact, value.into().into())
-        {
-            live.learn(fact.name(), value);
-            if let Some(template) = template {
-                live.learn(names::MESSAGING_DESTINATION_TEMPLATE, template);
-            }
-        }
+    /// Whether it was marked as [`failed`](Self::failed).
+    pub(crate) fn has_failed(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.failure.is_some())
     }
 
-    /// Tells that of the messages of a batch so many failed in this way. May be called once for each
-    /// way; the first one is the operation's failure. The others of the batch count as done, unless
-    /// the operation itself then fails or is dropped: they share its error.
-    pub fn failed_messages(&mut self, messages: usize, failure: Failure) {
-        let Some(live) = self.live.as_mut().filter(|_| messages > 0) else { return };
-        if let Measure::Messaging(measure) = &mut live.measure {
-            measure.failed(messages, failure.error_type.clone());
-        }
-        if live.failure.is_none() {
-            live.failure = Some(Box::new(failure));
-        }
-    }
-
-    /// Tells that what is done is out of the caller's hands, as a message in the client's queue: to
-    /// drop the receipt is not to cancel, and ends the operation without an error.
-    pub fn handed_over(&mut self) {
+    /// Tells that what is done is out of the caller's hands: to drop it is not to cancel, and ends
+    /// it without an error.
+    pub(crate) fn hand_over(&mut self) {
         if let Some(live) = &mut self.live {
             live.handed_over = true;
+        }
+    }
+
+    /// Notes when the call was over, where its end is told later than it was.
+    pub fn ended_at(&mut self, moment: Instant) {
+        if let Some(live) = &mut self.live {
+            live.over = Some(moment);
         }
     }
 
     /// Ends the operation as a success, or as the failure that [`failed`](Self::failed) told.
     pub fn finish(mut self) {
         if let Some(mut live) = self.live.take() {
-            let elapsed = live.clock.elapsed();
+            let elapsed = live.elapsed();
             let failure = live.failure.take().map(|failure| *failure);
             live.end(failure, elapsed);
         }
@@ -366,7 +331,7 @@ impl<C> Operation<C> {
     /// Ends the operation with a failure that no error value stands for.
     pub fn fail_with(mut self, failure: Failure) {
         if let Some(mut live) = self.live.take() {
-            let elapsed = live.clock.elapsed();
+            let elapsed = live.elapsed();
             live.give_up();
             live.end(Some(failure), elapsed);
         }
@@ -381,10 +346,6 @@ impl<C> Operation<C> {
             Ok(_) => self.finish(),
             Err(error) => self.fail(error),
         }
-    }
-
-    pub(crate) fn is_inside(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| live.inside == Some(true))
     }
 
     /// Ends an operation that was over after `elapsed`.
@@ -407,29 +368,37 @@ impl<C> Operation<C> {
             live.inside = Some(inside);
         }
     }
+
+    pub(crate) fn is_inside(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.inside == Some(true))
+    }
 }
 
 /// Ends what was neither finished nor failed: as cancelled, or as panicked when the call's own code
 /// was left by a panic.
-impl<C> Drop for Operation<C> {
+impl<C, P: Page> Drop for Operation<C, P> {
     fn drop(&mut self) {
         if let Some(mut live) = self.live.take() {
-            let elapsed = live.clock.elapsed();
+            let elapsed = live.elapsed();
             let failure = if live.inside.unwrap_or_else(std::thread::panicking) {
                 live.give_up();
                 Some(Failure::panicked())
             } else if live.handed_over {
                 live.failure.take().map(|failure| *failure)
-            } else {
+            } else if live.cancelled_is_error {
                 live.give_up();
-                Some(Failure::cancelled(live.ending.cancelled_is_error))
+                Some(Failure::cancelled())
+            } else {
+                // What was told before stays true.
+                live.page.iter_mut().for_each(Page::cut_short);
+                live.failure.take().map(|failure| *failure)
             };
             live.end(failure, elapsed);
         }
     }
 }
 
-impl<C> fmt::Debug for Operation<C> {
+impl<C, P: Page> fmt::Debug for Operation<C, P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Operation")

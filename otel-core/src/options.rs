@@ -1,4 +1,4 @@
-//! Options under one name for all crates, and the environment variables that set them.
+//! Layer `telemetry`: options under one name for all crates, and the environment variables that set them.
 
 use std::borrow::Cow;
 use std::env;
@@ -10,7 +10,7 @@ use opentelemetry::otel_warn;
 
 use crate::contain::contain;
 use crate::sql::DEFAULT_MAX_LENGTH;
-use crate::sqlcommenter::SqlCommenter;
+use crate::text::told;
 
 /// What becomes of the text of a query.
 ///
@@ -44,8 +44,38 @@ impl FromStr for QueryText {
     }
 }
 
+/// Which statements carry the context of their span in a comment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SqlCommenter {
+    /// The default: none.
+    #[default]
+    Off,
+    /// Those that are sent for one use: neither the driver nor the server keeps them prepared for
+    /// the next call.
+    Uncached,
+    /// Also those that would be kept. Each trace makes another text of a statement, of which none is
+    /// worth keeping, so they are sent for one use too: while a trace is sampled, the server parses
+    /// and plans each of its statements anew.
+    All,
+}
+
+impl FromStr for SqlCommenter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "off" => Ok(Self::Off),
+            "uncached" => Ok(Self::Uncached),
+            "all" => Ok(Self::All),
+            _ => Err("off, uncached or all".to_owned()),
+        }
+    }
+}
+
 /// A hook that names a query: gets its text, answers the summary or `None` for the usual one.
 pub(crate) type SummaryHook = Arc<dyn Fn(&str) -> Option<Cow<'static, str>> + Send + Sync>;
+
 /// Which context is the parent of the span of a handler; the message's is linked in any case.
 ///
 /// Source: <https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/#consumer-spans>.
@@ -252,13 +282,13 @@ impl Options {
     /// The user's own summary of a text, if the hook is set and gives one.
     pub(crate) fn summarize(&self, text: &str) -> Option<Cow<'static, str>> {
         let hook = self.summary.as_ref()?;
-        contain(|| hook(text)).flatten()
+        contain(|| hook(text)).flatten().and_then(told)
     }
 
     /// The user's own template of a destination, if the hook is set and gives one.
     pub(crate) fn template_of(&self, destination: &str) -> Option<Cow<'static, str>> {
         let hook = self.template.as_ref()?;
-        contain(|| hook(destination)).flatten()
+        contain(|| hook(destination)).flatten().and_then(told)
     }
 
     /// Whether a span of this name is wanted; a filter that panics drops nothing.

@@ -1,4 +1,4 @@
-//! Operations whose end arrives elsewhere than their start.
+//! Layer `operation`: operations whose end arrives elsewhere than their start.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -63,6 +63,15 @@ impl<K: Hash + Eq + Clone, T> Pending<K, T> {
     /// Takes the entry of a key, if it is still there.
     pub fn take(&self, key: &K) -> Option<T> {
         self.lock().entries.remove(key).map(|(_, value)| value)
+    }
+
+    /// The entry of a key, which stays: for what is looked up more than once, such as the context
+    /// that commands belong to of which nobody waits for the end.
+    pub fn get(&self, key: &K) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.lock().entries.get(key).map(|(_, value)| value.clone())
     }
 
     /// The number of entries that wait now.

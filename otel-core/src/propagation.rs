@@ -1,4 +1,5 @@
-//! Carriers for the two shapes that headers of messages have: maps of strings, and lists of bytes
+//! Beside the pages: carriers for the two shapes that headers of messages have: maps of strings,
+//! and lists of bytes
 //! where a name may stand several times.
 //!
 //! What goes in and out of them is decided by the propagator; see
@@ -12,16 +13,20 @@
 //! them. An injected name replaces every value that stood under it; an empty value (propagators write
 //! a `tracestate` that has no entries) is none, since brokers may refuse it.
 //!
-//! Source: <https://www.w3.org/TR/trace-context/>.
+//! Source: <https://www.w3.org/TR/trace-context/> and <https://www.w3.org/TR/baggage/>.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+use std::sync::OnceLock;
 
 use opentelemetry::propagation::{Extractor, Injector};
 
 /// A longer value is not read: no propagator writes one, and what a message carries is not ours to
 /// trust. The W3C limits are 512 characters for `tracestate` and 8192 bytes for `baggage`.
 const LONGEST_VALUE: usize = 8192;
+
+/// Headers that may stand several times, and then are one list in their order.
+const LISTS: [&str; 2] = ["tracestate", "baggage"];
 
 /// Headers after these are not looked at: whoever fills a message with thousands of them must not
 /// make the reader search them all.
@@ -124,9 +129,9 @@ impl<H: StringHeadersMut> Injector for StringCarrier<&mut H> {
 
 /// Reading is the same, whichever way the headers are lent.
 macro_rules! extractor {
-    ($carrier:ident over $headers:ident, $headers_mut:ident: $get:item $keys:item $($more:item)?) => {
-        impl<H: $headers> Extractor for $carrier<&H> { $get $keys $($more)? }
-        impl<H: $headers> Extractor for $carrier<&mut H> { $get $keys $($more)? }
+    ($carrier:ident over $headers:ident, $headers_mut:ident: $($method:item)*) => {
+        impl<H: $headers> Extractor for $carrier<&H> { $($method)* }
+        impl<H: $headers> Extractor for $carrier<&mut H> { $($method)* }
         impl<H: $headers_mut> Carrier for $carrier<&mut H> {}
     };
 }
@@ -174,30 +179,53 @@ impl ByteHeaders for Vec<(String, Vec<u8>)> {
 /// Carrier over [`ByteHeaders`]: give `&mut` headers to send, `&` headers to receive.
 ///
 /// Of several values under one name the last readable one counts, as in Kafka's own clients; a
-/// value that is no UTF-8 is as if it were not there.
+/// value that is no UTF-8 is as if it were not there. Those of `tracestate` and `baggage` are one
+/// list, in their order; an empty one adds nothing, and what makes the list longer than a value may
+/// be is left out.
 #[derive(Debug)]
-pub struct ByteCarrier<H>(pub H);
+pub struct ByteCarrier<H> {
+    headers: H,
+    /// The lists that were put together, as they were asked for.
+    joined: [OnceLock<String>; LISTS.len()],
+}
+
+impl<H> ByteCarrier<H> {
+    /// A carrier over these headers.
+    pub fn new(headers: H) -> Self {
+        Self { headers, joined: Default::default() }
+    }
+}
 
 impl<H: ByteHeadersMut> Injector for ByteCarrier<&mut H> {
     fn set(&mut self, name: &str, value: String) {
-        self.0.remove(name);
+        self.joined = Default::default();
+        self.headers.remove(name);
         if !value.is_empty() {
-            self.0.append(name, value.into_bytes());
+            self.headers.append(name, value.into_bytes());
         }
     }
 }
 
 extractor!(ByteCarrier over ByteHeaders, ByteHeadersMut:
     fn get(&self, name: &str) -> Option<&str> {
-        readable::<H>(self.0, name).last()
+        let values = readable::<H>(self.headers, name);
+        let mut lists = LISTS.iter().zip(&self.joined);
+        let Some((_, joined)) = lists.find(|(list, _)| list.eq_ignore_ascii_case(name)) else {
+            return values.last();
+        };
+        let mut filled = values.filter(|value| !value.trim_ascii().is_empty());
+        match (filled.next()?, filled.next()) {
+            (one, None) => Some(one),
+            (one, Some(other)) => Some(joined.get_or_init(|| join([one, other], filled))),
+        }
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.entries().take(MOST_HEADERS).map(|(name, _)| name).collect()
+        self.headers.entries().take(MOST_HEADERS).map(|(name, _)| name).collect()
     }
 
     fn get_all(&self, name: &str) -> Option<Vec<&str>> {
-        let values: Vec<_> = readable::<H>(self.0, name).collect();
+        let values: Vec<_> = readable::<H>(self.headers, name).collect();
         (!values.is_empty()).then_some(values)
     }
 );
@@ -207,4 +235,15 @@ fn readable<'h, H: ByteHeaders>(headers: &'h H, name: &str) -> impl Iterator<Ite
         known.eq_ignore_ascii_case(name) && value.len() <= LONGEST_VALUE
     });
     of_name.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+}
+
+fn join<'h>(first: [&'h str; 2], rest: impl Iterator<Item = &'h str>) -> String {
+    let mut list = String::new();
+    for value in first.into_iter().chain(rest) {
+        let comma = if list.is_empty() { "" } else { "," };
+        if list.len() + comma.len() + value.len() <= LONGEST_VALUE {
+            list.extend([comma, value]);
+        }
+    }
+    list
 }

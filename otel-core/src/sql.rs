@@ -1,4 +1,5 @@
-//! What a SQL text says without what it must not say: `db.query.text` and `db.query.summary`.
+//! Beside the pages: what a SQL text says without what it must not say: `db.query.text` and
+//! `db.query.summary`.
 //!
 //! An [`Analyzer`] replaces literals, removes comments and names operations and targets, in one pass
 //! over the bytes of the text. The rules are those of the [conventions page for database
@@ -9,6 +10,7 @@
 //!
 //! [page]: https://opentelemetry.io/docs/specs/semconv/database/database-spans/
 
+mod around;
 mod cql;
 mod dialect;
 mod frame;
@@ -45,8 +47,9 @@ pub enum Literals {
     /// Each is replaced by `?`.
     Replace,
     /// They stay, as the conventions advise for a text whose values were bound: its author told
-    /// data from text. Passwords of accounts do not stay, nor do strings that hold a connection
-    /// string or a statement, whose values cannot be bound.
+    /// data from text. Passwords of accounts do not stay, nor literals behind them in their
+    /// statement, nor strings that hold a connection string or a statement, whose values cannot be
+    /// bound.
     Keep,
 }
 
@@ -106,7 +109,9 @@ impl Analyzer {
     ///
     /// Of the text, white space stays as it is; a list of literals after `IN` becomes `(?)`; the
     /// sign of a number is part of it unless it directly follows a name or a closing parenthesis;
-    /// `TRUE` and `FALSE` are literals except in `IS TRUE`, `NULL` is not.
+    /// `TRUE` and `FALSE` are literals except in `IS TRUE`, `NULL` is not. A password that is no
+    /// literal, or that something follows at once, has no end that can be told: the rest of its
+    /// statement is left out, but for parentheses that were opened before.
     pub fn analyze<'a>(&self, text: &'a str) -> Analysis<'a> {
         let mut lexer = Lexer::new(text, self.syntax);
         let mut walker = Walker::new(text, self.syntax);
@@ -131,7 +136,11 @@ impl Analyzer {
                     role
                 }
                 Kind::Comment => {
-                    output.comment(span);
+                    if walker.hides(span) {
+                        output.remove(span);
+                    } else {
+                        output.comment(span);
+                    }
                     continue;
                 }
                 Kind::End => break,
@@ -150,7 +159,9 @@ impl Analyzer {
             Role::Literal if self.literals == Literals::Replace => output.literal(span),
             Role::Hidden => output.literal(span),
             Role::Keep | Role::Literal => output.keep(span),
-            Role::Secret => output.hide(span),
+            Role::Secret => output.instead(span, "?"),
+            Role::Removed => output.remove(span),
+            Role::Closing => output.instead(span, ")"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Statements that tell the server their trace, in a comment as [sqlcommenter] has it.
+//! Beside the pages: statements that tell the server their trace, in a comment as [sqlcommenter] has it.
 //!
 //! ```text
 //! SELECT * FROM songs /*traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'*/
@@ -18,11 +18,8 @@
 //! [sqlcommenter]: https://google.github.io/sqlcommenter/spec/
 
 use std::fmt::Write as _;
-use std::str::FromStr;
 
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
-
-use crate::operation::Operation;
+use opentelemetry::trace::SpanContext;
 
 /// A longer text is data for the most part. It would be copied for each call, and may be just as
 /// long as the server takes it.
@@ -31,55 +28,6 @@ const LONGEST_TEXT: usize = 64 * 1024;
 const LONGEST_TRACESTATE: usize = 512;
 /// The room that a `traceparent` takes.
 const TRACEPARENT: usize = " /*traceparent='00---01'*/".len() + 32 + 16;
-
-/// Which statements carry the context of their span in a comment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SqlCommenter {
-    /// The default: none.
-    #[default]
-    Off,
-    /// Those that are sent for one use: neither the driver nor the server keeps them prepared for
-    /// the next call.
-    Uncached,
-    /// Also those that would be kept. Each trace makes another text of a statement, of which none is
-    /// worth keeping, so they are sent for one use too: while a trace is sampled, the server parses
-    /// and plans each of its statements anew.
-    All,
-}
-
-impl FromStr for SqlCommenter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.to_ascii_lowercase().as_str() {
-            "off" => Ok(Self::Off),
-            "uncached" => Ok(Self::Uncached),
-            "all" => Ok(Self::All),
-            _ => Err("off, uncached or all".to_owned()),
-        }
-    }
-}
-
-impl<C> Operation<C> {
-    /// The text of this call's statement with the context of this call's span in a comment, or none
-    /// where the statement is to be sent as it is.
-    ///
-    /// `kept` tells whether the driver or the server would keep the statement under its text. If
-    /// there is an answer nevertheless (the user said [`SqlCommenter::All`]), see to it that what is
-    /// sent is not kept.
-    pub fn commented(&self, text: &str, kept: bool) -> Option<String> {
-        let (context, options) = self.own_span()?;
-        match options.sqlcommenter {
-            SqlCommenter::Off => None,
-            SqlCommenter::Uncached if kept => None,
-            SqlCommenter::Uncached | SqlCommenter::All => {
-                let span = context.span();
-                commented(text, span.span_context(), options.sqlcommenter_tracestate)
-            }
-        }
-    }
-}
 
 /// The text of a statement with a span's context in a comment, or none if the span is not sampled or
 /// the text is to be left alone.

@@ -1,24 +1,22 @@
-//! Where telemetry goes: one value for all crates, and the only reader of the global providers.
+//! Layer `telemetry`: where telemetry goes, and how much of it: one value for all crates.
 
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider};
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::global::ObjectSafeTracerProvider;
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _,
-};
 use opentelemetry::{Context, InstrumentationScope};
 
-use crate::contain::contain;
-use crate::late::Scope;
-use crate::options::{InboundBaggage, Options, ProcessParent, QueryText};
-use crate::sqlcommenter::SqlCommenter;
-use crate::{Client, attribute};
+use crate::attribute;
+use crate::client::Client;
+use crate::late::{Instruments, Scope};
+use crate::options::{InboundBaggage, Options, ProcessParent, QueryText, SqlCommenter};
+use crate::pool_names::PoolNames;
+use crate::providers::{BoxedMeterProvider, Propagator, Providers, TracerProvider};
 
 /// Where the telemetry of the instrumented clients goes, and how much of it: the same value for all
 /// crates. A clone is another handle of the same value.
@@ -31,22 +29,24 @@ use crate::{Client, attribute};
 pub struct Telemetry(Arc<Inner>);
 
 struct Inner {
-    tracer_provider: Option<Box<dyn ObjectSafeTracerProvider + Send + Sync>>,
-    meter_provider: Option<Box<dyn MeterProvider + Send + Sync>>,
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
-    options: Arc<Options>,
-    carries_spans: AtomicBool,
-    scopes: Mutex<HashMap<&'static str, Arc<Scope>>>,
+    providers: Arc<Providers>,
+    pool_names: PoolNames,
+    scopes: Mutex<Scopes>,
 }
+
+/// By the client, and by what it measures with: a [`Scope`] of that.
+type Scopes = HashMap<(&'static str, TypeId), Arc<dyn Any + Send + Sync>>;
 
 impl fmt::Debug for Telemetry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Providers { tracer_provider, meter_provider, propagator, options, .. } =
+            &*self.0.providers;
         formatter
             .debug_struct("Telemetry")
-            .field("global_tracer_provider", &self.0.tracer_provider.is_none())
-            .field("global_meter_provider", &self.0.meter_provider.is_none())
-            .field("global_propagator", &self.0.propagator.is_none())
-            .field("options", &self.0.options)
+            .field("global_tracer_provider", &tracer_provider.is_none())
+            .field("global_meter_provider", &meter_provider.is_none())
+            .field("global_propagator", &propagator.is_none())
+            .field("options", options)
             .finish_non_exhaustive()
     }
 }
@@ -70,6 +70,7 @@ impl Telemetry {
             tracer_provider: None,
             meter_provider: None,
             propagator: None,
+            pool_names: PoolNames::shared(),
             options: Options::from_environment(),
         }
     }
@@ -77,81 +78,50 @@ impl Telemetry {
     /// Writes a context into the headers of a message, with the propagator of this value.
     ///
     /// Independent of the tracer provider: without one the ambient context still travels.
+    /// What W3C does not allow in `tracestate` and `baggage` is not written; a `tracestate` that
+    /// stood beside another parent is replaced.
     pub fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
-        contain(|| match &self.0.propagator {
-            Some(propagator) => propagator.inject_context(context, carrier),
-            None => global::get_text_map_propagator(|propagator| {
-                propagator.inject_context(context, carrier);
-            }),
-        });
+        self.0.providers.inject(context, carrier);
     }
 
     /// The names of the headers that the propagator of this value writes, for clients that must ask
     /// for headers by name, or have few places for them; sorted. None without a propagator.
     pub fn propagated_fields(&self) -> Vec<String> {
-        let fields = |propagator: &dyn TextMapPropagator| {
-            // A composite propagator has them in another order each time.
-            let mut fields: Vec<_> = propagator.fields().map(str::to_owned).collect();
-            fields.sort_unstable();
-            fields
-        };
-        contain(|| match &self.0.propagator {
-            Some(propagator) => fields(&**propagator),
-            None => global::get_text_map_propagator(fields),
-        })
-        .unwrap_or_default()
+        self.0.providers.propagated_fields()
     }
 
     /// Reads the context out of the headers of a message; what is broken in them is as if it were
-    /// not there.
+    /// not there. Of the headers of the W3C that is decided here, whatever the propagator takes.
     pub fn extract(&self, carrier: &dyn Extractor) -> Context {
-        let root = Context::new();
-        contain(|| match &self.0.propagator {
-            Some(propagator) => propagator.extract_with_context(&root, carrier),
-            None => global::get_text_map_propagator(|propagator| {
-                // The no-op propagator answers the ambient context, which the message did not carry.
-                match propagator.fields().next() {
-                    Some(_) => propagator.extract_with_context(&root, carrier),
-                    None => root.clone(),
-                }
-            }),
-        })
-        .unwrap_or(root)
+        self.0.providers.extract(carrier)
     }
 
-    /// Whether what is injected carries a span: a propagator of baggage alone does not, nor does the
-    /// one that is there when none was set. Told by a round trip; a yes is kept.
+    /// Whether what is injected carries a span: see [`Providers::carries_spans`].
     pub(crate) fn carries_spans(&self) -> bool {
-        static KNOWN: LazyLock<Context> = LazyLock::new(|| {
-            let (trace, span) = (TraceId::from(0x6f74_656c), SpanId::from(0x636f_7265));
-            let known = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
-            Context::new().with_remote_span_context(known)
-        });
-        if !self.0.carries_spans.load(Ordering::Relaxed) {
-            let mut headers = HashMap::<String, String>::new();
-            self.inject(&KNOWN, &mut headers);
-            let arrived = !headers.is_empty()
-                && self.extract(&headers).span().span_context().trace_id()
-                    == KNOWN.span().span_context().trace_id();
-            self.0.carries_spans.store(arrived, Ordering::Relaxed);
-        }
-        self.0.carries_spans.load(Ordering::Relaxed)
+        self.0.providers.carries_spans()
     }
 
-    pub(crate) fn options(&self) -> &Arc<Options> {
-        &self.0.options
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.providers.options
+    }
+
+    pub(crate) fn pool_names(&self) -> &PoolNames {
+        &self.0.pool_names
     }
 
     /// The scope of a client: its tracer and instruments, shared by all of that client's handles.
-    pub(crate) fn scope<C: Client>(&self) -> Arc<Scope> {
-        let mut scopes = self.0.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        let scope = Arc::clone(scopes.entry(C::NAME).or_insert_with(|| {
+    pub(crate) fn scope<C: Client, I: Instruments>(&self) -> Arc<Scope<I>> {
+        let make = || {
             let scope = InstrumentationScope::builder(C::NAME)
                 .with_version(C::VERSION)
                 .with_schema_url(attribute::SCHEMA_URL)
                 .build();
-            Scope::new(scope, C::NAME, C::VERSION, self)
-        }));
+            Scope::<I>::new(scope, C::NAME, C::VERSION, &self.0.providers)
+        };
+        let mut scopes = self.0.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let scope = scopes.entry((C::NAME, TypeId::of::<I>())).or_insert_with(|| make());
+        // What stands under this key is of this type.
+        let scope = Arc::clone(scope).downcast().unwrap_or_else(|_| make());
         // A provider is somebody else's code, and may come back here.
         drop(scopes);
         // One that is there already is found before the first call.
@@ -160,52 +130,6 @@ impl Telemetry {
         }
         scope
     }
-
-    /// The tracer of a given provider, or what a global one hands out.
-    pub(crate) fn tracer(&self, scope: &InstrumentationScope) -> (BoxedTracer, Source) {
-        match &self.0.tracer_provider {
-            Some(provider) => {
-                (BoxedTracer::new(provider.boxed_tracer(scope.clone())), Source::Given)
-            }
-            None => (global::tracer_provider().tracer_with_scope(scope.clone()), Source::Global),
-        }
-    }
-
-    /// The meter of a given provider, or of a global one unless that is the no-op.
-    pub(crate) fn meter(&self, scope: &InstrumentationScope) -> Option<Meter> {
-        if let Some(provider) = &self.0.meter_provider {
-            return Some(provider.meter_with_scope(scope.clone()));
-        }
-        let provider = global::meter_provider();
-        // The no-op provider is a type without size; the SDK's is not. A provider of no size that
-        // reports through statics would be missed, and can be given in code.
-        (size_of_val(&*provider) != 0).then(|| provider.meter_with_scope(scope.clone()))
-    }
-
-    pub(crate) fn waits_for_globals(&self) -> bool {
-        self.0.tracer_provider.is_none() && self.0.meter_provider.is_none()
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakTelemetry {
-        WeakTelemetry(Arc::downgrade(&self.0))
-    }
-}
-
-/// What a scope keeps of its telemetry: a strong handle would be a cycle.
-#[derive(Clone)]
-pub(crate) struct WeakTelemetry(std::sync::Weak<Inner>);
-
-impl WeakTelemetry {
-    pub(crate) fn upgrade(&self) -> Option<Telemetry> {
-        self.0.upgrade().map(Telemetry)
-    }
-}
-
-/// Where a tracer came from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Given,
-    Global,
 }
 
 /// Builds a [`Telemetry`]: providers, propagator and options.
@@ -214,9 +138,10 @@ pub(crate) enum Source {
 /// wins over it.
 #[must_use]
 pub struct TelemetryBuilder {
-    tracer_provider: Option<Box<dyn ObjectSafeTracerProvider + Send + Sync>>,
-    meter_provider: Option<Box<dyn MeterProvider + Send + Sync>>,
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    tracer_provider: Option<TracerProvider>,
+    meter_provider: Option<BoxedMeterProvider>,
+    propagator: Option<Propagator>,
+    pool_names: PoolNames,
     options: Options,
 }
 
@@ -315,7 +240,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Default: true. False leaves the status of a cancelled call unset; its `error.type` stays.
+    /// Default: true. False takes a cancelled call for one that did not fail: its span has neither
+    /// an `error.type` nor the status of an error, and its points have no `error.type`.
     ///
     /// `OTEL_INSTRUMENTATION_COMMON_CANCELLED_IS_ERROR` = `true` or `false`.
     pub fn cancelled_is_error(mut self, is_error: bool) -> Self {
@@ -435,15 +361,19 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Whose names the pools of this value are told apart from: the process's by default. For tests,
+    /// many of which run in one process.
+    #[doc(hidden)]
+    pub fn pool_names(mut self, names: &PoolNames) -> Self {
+        self.pool_names = names.clone();
+        self
+    }
+
     /// Builds the value.
     pub fn build(self) -> Telemetry {
-        Telemetry(Arc::new(Inner {
-            tracer_provider: self.tracer_provider,
-            meter_provider: self.meter_provider,
-            propagator: self.propagator,
-            options: Arc::new(self.options),
-            carries_spans: AtomicBool::new(false),
-            scopes: Mutex::default(),
-        }))
+        let Self { tracer_provider, meter_provider, propagator, pool_names, options } = self;
+        let providers = Providers::new(tracer_provider, meter_provider, propagator, options);
+        let (providers, scopes) = (Arc::new(providers), Mutex::default());
+        Telemetry(Arc::new(Inner { providers, pool_names, scopes }))
     }
 }

@@ -47,7 +47,7 @@ fn every_url_has_its_address() {
 }
 
 /// Lower and upper case, digits and every character that means something in a URL.
-const PASSWORDS: [&str; 20] = [
+const PASSWORDS: [&str; 26] = [
     "zqjz",
     "@zqjz",
     "zqjz@",
@@ -68,9 +68,15 @@ const PASSWORDS: [&str; 20] = [
     "zq%2Fjz",
     "zq[jz]",
     "zq&host=zqjz",
+    "zq;jz",
+    "zq;jz/zqjz",
+    "zq=jz/zqjz",
+    "zq?host=zqjz",
+    "zq/jz?socket=/zqjz",
+    "zq)/jz",
 ];
 
-const TEMPLATES: [&str; 21] = [
+const TEMPLATES: [&str; 36] = [
     "postgres://user:%@host:5432/db",
     "postgresql://user:%@host/db?sslmode=require",
     "postgres://user:%@/db?host=/run/pg",
@@ -92,6 +98,21 @@ const TEMPLATES: [&str; 21] = [
     "amqp://user:%@host:5672/vhost",
     "pulsar+ssl://host:6651?token=%",
     "sqlite://file.db?key=%",
+    "postgres://host;password=%",
+    "postgres://user:plain@host;password=%",
+    "postgres://host:5432;user=u;password=%",
+    "postgres://host&password=%",
+    "postgres://host password=%",
+    "postgres://host/db;password=%",
+    "postgres://host/db&password=%",
+    "jdbc:mysql://host/db;user=u;password=%",
+    "jdbc:mysql://(host=a,password=%)/db",
+    "jdbc:mysql://address=(host=a)(password=%)/db",
+    "mongodb://a:1,b:2;password=%",
+    "redis://host:6379,password=%",
+    "cassandra://host;password=%",
+    "sqlite:file.db;Password=%",
+    "sqlite://folder/file.db&key=%",
 ];
 
 #[test]

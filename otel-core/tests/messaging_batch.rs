@@ -213,7 +213,7 @@ fn the_rest_of_a_batch_fails_with_its_call() {
         .attribute("messaging.operation.name", "send");
     let too_large = counted.clone().attribute("error.type", "too_large");
     for (end, rest) in [
-        (drop as fn(otel_core::Operation<_>), "cancelled"),
+        (drop as fn(otel_core::MessagingOperation<_>), "cancelled"),
         (|operation| operation.fail_with(Failure::new("LOST")), "LOST"),
         (|operation| operation.fail_with(Failure::new("too_large")), "too_large"),
     ] {

@@ -91,7 +91,7 @@ impl Messaging for Stub {
 
     async fn hang(&self) {
         let mut record = Record::default();
-        let mut carrier = ByteCarrier(&mut record.headers);
+        let mut carrier = ByteCarrier::new(&mut record.headers);
         let operation = self.0.messaging.send(&mut carrier, || orders("send"));
         let _ = operation.run(pending::<Result<(), StubError>>()).await;
     }

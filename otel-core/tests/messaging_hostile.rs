@@ -47,9 +47,9 @@ fn broken_headers_are_as_if_they_were_not_there() {
 #[test]
 fn values_longer_than_any_propagator_writes_are_not_read() {
     let headers = |length: usize| vec![("baggage".to_owned(), b"x".repeat(length))];
-    assert!(ByteCarrier(&headers(8192)).get("baggage").is_some());
-    assert_eq!(ByteCarrier(&headers(8193)).get("baggage"), None);
-    assert_eq!(ByteCarrier(&headers(8193)).get_all("baggage"), None);
+    assert!(ByteCarrier::new(&headers(8192)).get("baggage").is_some());
+    assert_eq!(ByteCarrier::new(&headers(8193)).get("baggage"), None);
+    assert_eq!(ByteCarrier::new(&headers(8193)).get_all("baggage"), None);
     let texts = HashMap::from([("baggage".to_owned(), "x".repeat(8193))]);
     assert_eq!(StringCarrier(&texts).get("baggage"), None);
 }
@@ -60,15 +60,15 @@ fn only_the_first_thousand_headers_are_looked_at() {
     let trace = || [("traceparent".to_owned(), TRACE.to_vec())];
     let late: Vec<_> = filler(10_000).chain(trace()).collect();
     let early: Vec<_> = trace().into_iter().chain(filler(10_000)).collect();
-    assert_eq!(ByteCarrier(&late).get("traceparent"), None);
-    assert!(ByteCarrier(&early).get("traceparent").is_some());
-    assert!(ByteCarrier(&late).keys().len() < 2000);
+    assert_eq!(ByteCarrier::new(&late).get("traceparent"), None);
+    assert!(ByteCarrier::new(&early).get("traceparent").is_some());
+    assert!(ByteCarrier::new(&late).keys().len() < 2000);
     let texts: HashMap<_, _> = (0..10_000).map(|it| (format!("{it}"), "x".to_owned())).collect();
     assert!(StringCarrier(&texts).keys().len() < 2000);
 
     let capture = Capture::new();
     let messaging = messaging(&capture.telemetry());
-    let delivery = messaging.poll().received(&ByteCarrier(&late), || orders("poll"));
+    let delivery = messaging.poll().received(&ByteCarrier::new(&late), || orders("poll"));
     assert!(delivery.span_context().is_none());
     assert_eq!(capture.spans().len(), 1);
 }
@@ -97,10 +97,10 @@ fn baggage_of_the_application_s_own_is_not_written_anew() {
     let messaging = messaging(&capture.telemetry());
     let own = vec![("Baggage".to_owned(), OWN.as_bytes().to_vec())];
     let mut headers = own.clone();
-    messaging.send(&mut ByteCarrier(&mut headers), || orders("send")).finish();
+    messaging.send(&mut ByteCarrier::new(&mut headers), || orders("send")).finish();
     assert_eq!(headers[..1], own);
     assert_eq!(headers[1].0, "traceparent");
-    let link = messaging.delivery(&ByteCarrier(&headers)).span_context().unwrap();
+    let link = messaging.delivery(&ByteCarrier::new(&headers)).span_context().unwrap();
     assert_eq!(link.span_id(), capture.spans()[0].span_context.span_id());
 }
 
@@ -116,7 +116,7 @@ fn what_is_empty_is_not_written_and_replaces_what_was_there() {
     assert_eq!(texts.keys().collect::<Vec<_>>(), ["traceparent"]);
     let (name, value) = stale();
     let mut bytes = vec![(name, value.into_bytes())];
-    messaging.send(&mut ByteCarrier(&mut bytes), || orders("send")).finish();
+    messaging.send(&mut ByteCarrier::new(&mut bytes), || orders("send")).finish();
     assert_eq!(bytes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["traceparent"]);
 }
 

@@ -17,7 +17,7 @@ use otel_core::messaging::{
     Delivery, Destination, MessageFacts, MessagingCall, MessagingServer, fact,
 };
 use otel_core::propagation::{NoHeaders, StringCarrier};
-use otel_core::{Failure, Messaging, Operation, Pending};
+use otel_core::{Failure, Messaging, MessagingOperation, Pending};
 use otel_testing::{Capture, metric};
 use support::{Stub, StubError};
 
@@ -141,12 +141,12 @@ async fn sns() {
 }
 
 /// Published, and confirmed later by a future of its own.
-struct Confirm(Operation<Stub>, Result<bool, StubError>);
+struct Confirm(MessagingOperation<Stub>, Result<bool, StubError>);
 
 impl Confirm {
     async fn wait(self) -> Result<bool, StubError> {
         let Self(operation, confirmed) = self;
-        let inspect = |confirmed: &bool, operation: &mut Operation<Stub>| {
+        let inspect = |confirmed: &bool, operation: &mut MessagingOperation<Stub>| {
             if !confirmed {
                 operation.failed(Failure::new("nack"));
             }
@@ -238,7 +238,7 @@ async fn nats() {
 fn a_report_by_callback() {
     let capture = Capture::new();
     let messaging = client(&capture, "pulsar");
-    let pending = Pending::<u64, Operation<Stub>>::new(2);
+    let pending = Pending::<u64, MessagingOperation<Stub>>::new(2);
     for id in 0..3 {
         let call = || MessagingCall::new("send", Destination::named("orders"));
         let mut operation = messaging.send(&mut StringCarrier(&mut Headers::new()), call);

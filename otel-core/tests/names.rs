@@ -26,6 +26,7 @@ fn names_equal_those_of_the_conventions_crate() {
         (ours::DB_CLIENT_CONNECTION_STATE, attribute::DB_CLIENT_CONNECTION_STATE),
         (ours::metric::DB_CLIENT_OPERATION_DURATION, metric::DB_CLIENT_OPERATION_DURATION),
         (ours::metric::DB_CLIENT_RESPONSE_RETURNED_ROWS, metric::DB_CLIENT_RESPONSE_RETURNED_ROWS),
+        (ours::metric::DB_CLIENT_CONNECTION_CREATE_TIME, metric::DB_CLIENT_CONNECTION_CREATE_TIME),
         (ours::metric::DB_CLIENT_CONNECTION_COUNT, metric::DB_CLIENT_CONNECTION_COUNT),
         (ours::metric::DB_CLIENT_CONNECTION_IDLE_MAX, metric::DB_CLIENT_CONNECTION_IDLE_MAX),
         (ours::metric::DB_CLIENT_CONNECTION_IDLE_MIN, metric::DB_CLIENT_CONNECTION_IDLE_MIN),
@@ -104,6 +105,19 @@ fn facts_have_names_of_the_conventions_crate() {
     facts.sort_unstable();
     known.sort_unstable();
     assert_eq!(facts, known);
+
+    let known = [
+        attribute::CASSANDRA_CONSISTENCY_LEVEL,
+        attribute::CASSANDRA_COORDINATOR_DC,
+        attribute::CASSANDRA_COORDINATOR_ID,
+        attribute::CASSANDRA_PAGE_SIZE,
+        attribute::CASSANDRA_QUERY_IDEMPOTENT,
+        attribute::CASSANDRA_SPECULATIVE_EXECUTION_COUNT,
+        attribute::ELASTICSEARCH_NODE_NAME,
+        attribute::HTTP_REQUEST_METHOD,
+        attribute::URL_FULL,
+    ];
+    assert_eq!(otel_core::db::fact::NAMES, known);
 }
 
 #[test]

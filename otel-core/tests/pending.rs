@@ -2,14 +2,14 @@
 
 mod support;
 
-use otel_core::{Operation, Pending};
+use otel_core::{DbOperation, Pending};
 use otel_testing::Capture;
 use support::{Stub, db, select};
 
 #[test]
 fn an_operation_is_ended_by_its_id() {
     let capture = Capture::new();
-    let pending = Pending::<u32, Operation<Stub>>::new(10);
+    let pending = Pending::<u32, DbOperation<Stub>>::new(10);
     pending.insert(1, db(&capture.telemetry()).start(select));
     pending.insert(2, db(&capture.telemetry()).start(select));
     assert!(pending.take(&3).is_none());

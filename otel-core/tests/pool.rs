@@ -1,4 +1,5 @@
 //! Metrics of connection pools: gauges that live as long as the pool, guards that end by themselves.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
 
 mod support;
 
@@ -115,15 +116,95 @@ fn two_pools_of_one_name_are_told_apart() {
     let db = db(&capture.telemetry());
     let states = [state(1, 1), state(2, 2)];
     let _pools = states.each_ref().map(|state| db.pool("orders", state));
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2"]);
+}
+
+fn names_of_max(capture: &Capture) -> Vec<String> {
     let max = capture.assert_metric("db.client.connection.max");
-    let mut names: Vec<_> = max
-        .points
-        .iter()
-        .filter_map(|point| point.attribute("db.client.connection.pool.name"))
-        .map(|name| name.as_str().into_owned())
-        .collect();
+    let names = max.points.iter().map(|point| {
+        point.attribute("db.client.connection.pool.name").unwrap().as_str().into_owned()
+    });
+    let mut names: Vec<_> = names.collect();
     names.sort();
-    assert_eq!(names, ["orders", "orders#2"]);
+    names
+}
+
+/// Their gauges go to one provider, which cannot be told from outside.
+#[test]
+fn two_pools_of_one_name_are_told_apart_across_telemetries() {
+    let capture = Capture::new();
+    let states = [state(3, 1), state(7, 2), state(9, 0)];
+    let telemetries = [capture.telemetry(), capture.telemetry(), capture.telemetry()];
+    let databases = telemetries.each_ref().map(db);
+    let [first, second, third] = [0, 1, 2].map(|at| databases[at].pool("orders", &states[at]));
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2", "orders#3"]);
+    let count = capture.assert_metric("db.client.connection.count");
+    let open: f64 = count.points.iter().map(otel_testing::Point::sum).sum();
+    assert!((open - (3.0 + 7.0 + 9.0)).abs() < 0.1, "{count:?}");
+    // A name that is free is given again, the lowest number first.
+    drop(second);
+    let fourth = databases[0].pool("orders", &states[1]);
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2", "orders#3"]);
+    drop((first, third, fourth));
+    let _fifth = databases[2].pool("orders", &states[2]);
+    assert_eq!(names_of_max(&capture), ["orders"]);
+}
+
+#[test]
+fn a_number_that_a_user_gave_is_taken() {
+    let capture = Capture::new();
+    let db = db(&capture.telemetry());
+    let states = [state(1, 1), state(1, 1), state(1, 1)];
+    let _pools = [0, 1, 2].map(|at| db.pool(["orders", "orders#2", "orders"][at], &states[at]));
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2", "orders#3"]);
+}
+
+/// A handle of a pool that several have; its identity is the address of what they share.
+struct Shared(Arc<State>);
+
+impl PoolState for Shared {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn idle(&self) -> u64 {
+        self.0.idle()
+    }
+
+    fn max(&self) -> Option<u64> {
+        self.0.max()
+    }
+
+    fn identity(&self) -> Option<usize> {
+        Some(Arc::as_ptr(&self.0).addr())
+    }
+}
+
+#[test]
+fn a_pool_that_is_registered_again_is_counted_once() {
+    let capture = Capture::new();
+    let databases = [db(&capture.telemetry()), db(&capture.telemetry())];
+    let raw = state(5, 2);
+    let handles = [(); 4].map(|()| Arc::new(Shared(Arc::clone(&raw))));
+    let [first, second, third, fourth] =
+        [0, 1, 2, 3].map(|at| databases[at % 2].pool("orders", &handles[at]));
+    counts(&capture, 2, 3);
+    let waits = [first.wait(), second.wait(), third.wait(), fourth.wait()];
+    assert!((pending(&capture) - 4.0).abs() < 0.1, "of all handles");
+    drop(waits);
+    let another = state(1, 1);
+    let _another = databases[0].pool("orders", &another);
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2"]);
+
+    // It is told as long as there is one of them, and forgotten with the last.
+    let [one, two, three, four] = handles;
+    drop((first, one, second, two, third, three));
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2"]);
+    drop((fourth, four));
+    assert_eq!(names_of_max(&capture), ["orders#2"]);
+    let again = Arc::new(Shared(raw));
+    let _again = databases[1].pool("orders", &again);
+    assert_eq!(names_of_max(&capture), ["orders", "orders#2"]);
 }
 
 /// Wrapped by the thousand and kept, as with a pool for each tenant: no work that grows with the
@@ -135,12 +216,8 @@ fn many_pools_of_one_name() {
     let states: Vec<_> = (0..3000).map(|_| state(1, 1)).collect();
     let _pools: Vec<_> = states.iter().map(|state| db.pool("orders", state)).collect();
     let max = capture.assert_metric("db.client.connection.max");
-    let names: std::collections::HashSet<_> = max
-        .points
-        .iter()
-        .filter_map(|point| point.attribute("db.client.connection.pool.name"))
-        .map(|name| name.as_str().into_owned())
-        .collect();
+    let names = max.points.iter().filter_map(|it| it.attribute("db.client.connection.pool.name"));
+    let names: std::collections::HashSet<_> = names.map(|it| it.as_str().into_owned()).collect();
     // The SDK keeps 2000 sets of attributes, and one for what is too much.
     assert!(names.contains("orders") && names.contains("orders#2") && names.len() >= 1999);
 }

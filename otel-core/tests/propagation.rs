@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::propagation::{Extractor as _, TextMapCompositePropagator};
+use opentelemetry::propagation::{
+    Extractor, Injector, TextMapCompositePropagator, TextMapPropagator as _,
+};
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
@@ -18,13 +20,16 @@ use otel_core::propagation::{
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// With a propagator and without any provider.
-fn telemetry() -> Telemetry {
-    let propagator = TextMapCompositePropagator::new(vec![
+fn propagator() -> TextMapCompositePropagator {
+    TextMapCompositePropagator::new(vec![
         Box::new(TraceContextPropagator::new()),
         Box::new(BaggagePropagator::new()),
-    ]);
-    Telemetry::builder().propagator(propagator).build()
+    ])
+}
+
+/// With a propagator and without any provider.
+fn telemetry() -> Telemetry {
+    Telemetry::builder().propagator(propagator()).build()
 }
 
 fn ambient() -> Context {
@@ -75,10 +80,10 @@ fn byte_headers_go_round_and_keep_the_others() {
         ("TRACEPARENT".to_owned(), b"staler".to_vec()),
         ("key".to_owned(), b"second".to_vec()),
     ];
-    telemetry().inject(&ambient(), &mut ByteCarrier(&mut headers));
+    telemetry().inject(&ambient(), &mut ByteCarrier::new(&mut headers));
     let kept: Vec<_> = headers.entries().filter(|(name, _)| *name == "key").collect();
     assert_eq!(kept, [("key", &[0xff, 0x00][..]), ("key", &b"second"[..])]);
-    let received = telemetry().extract(&ByteCarrier(&headers));
+    let received = telemetry().extract(&ByteCarrier::new(&headers));
     assert!(received.span().span_context().is_remote());
     assert_eq!(
         received.baggage().get("tenant").map(opentelemetry::StringValue::as_str),
@@ -96,8 +101,125 @@ fn of_several_values_the_last_readable_one_counts() {
         ("traceparent".to_owned(), TRACE.as_bytes().to_vec()),
         ("traceparent".to_owned(), vec![0xff; 55]),
     ];
-    assert_eq!(ByteCarrier(&headers).get("TraceParent"), Some(TRACE));
-    assert_eq!(ByteCarrier(&headers).get_all("traceparent").map(|all| all.len()), Some(2));
+    assert_eq!(ByteCarrier::new(&headers).get("TraceParent"), Some(TRACE));
+    assert_eq!(ByteCarrier::new(&headers).get_all("traceparent").map(|all| all.len()), Some(2));
+}
+
+fn named(headers: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// Whoever asks, also a propagator without the core.
+#[test]
+fn several_headers_of_a_list_are_one_in_their_order() {
+    let mut headers = named(&[
+        ("Baggage", ""),
+        ("tracestate", "a=1,b=2"),
+        ("baggage", "x=1"),
+        ("TraceState", " "),
+        ("tracestate", "c=3"),
+        ("BAGGAGE", "y=2"),
+        ("baggage", ""),
+    ]);
+    headers.push(("tracestate".to_owned(), vec![0xff]));
+    let carrier = ByteCarrier::new(&headers);
+    for _ in 0..2 {
+        assert_eq!(carrier.get("tracestate"), Some("a=1,b=2,c=3"));
+        assert_eq!(carrier.get("Baggage"), Some("x=1,y=2"));
+    }
+    assert_eq!(carrier.get_all("tracestate"), Some(vec!["a=1,b=2", " ", "c=3"]));
+    let empty = named(&[("tracestate", ""), ("tracestate", " \t")]);
+    assert_eq!(ByteCarrier::new(&empty).get("tracestate"), None);
+}
+
+#[test]
+fn what_is_read_does_not_outlast_what_is_written() {
+    let mut headers = named(&[("baggage", "x=1"), ("baggage", "y=2")]);
+    let mut carrier = ByteCarrier::new(&mut headers);
+    assert_eq!(carrier.get("baggage"), Some("x=1,y=2"));
+    carrier.set("baggage", "z=3".to_owned());
+    assert_eq!(carrier.get("baggage"), Some("z=3"));
+    carrier.set("baggage", String::new());
+    assert_eq!(carrier.get("baggage"), None);
+}
+
+/// However many headers there are, the list is no longer than one header may be.
+#[test]
+fn a_list_is_read_within_a_bound() {
+    let long = format!("a={}", "x".repeat(5000));
+    let other = format!("b={}", "y".repeat(5000));
+    let all = [("baggage", &*long), ("baggage", &*other), ("baggage", "c=3")];
+    let list = format!("{long},c=3");
+    assert_eq!(ByteCarrier::new(&named(&all)).get("baggage"), Some(&*list));
+    let full = format!("a={}", "x".repeat(8192 - 2 - 4));
+    let fits = named(&[("baggage", &full), ("baggage", "c=3")]);
+    assert_eq!(ByteCarrier::new(&fits).get("baggage").map(str::len), Some(8192));
+    let over = named(&[("baggage", &full), ("baggage", "c=33")]);
+    assert_eq!(ByteCarrier::new(&over).get("baggage"), Some(&*full));
+}
+
+/// A propagator that has no state to tell leaves that of another parent where it is.
+#[test]
+fn a_state_goes_with_its_parent() {
+    #[derive(Debug)]
+    struct Bare;
+
+    impl opentelemetry::propagation::TextMapPropagator for Bare {
+        fn inject_context(&self, _: &Context, injector: &mut dyn Injector) {
+            injector.set("traceparent", TRACE.to_owned());
+        }
+
+        fn extract_with_context(&self, context: &Context, _: &dyn Extractor) -> Context {
+            context.clone()
+        }
+
+        fn fields(&self) -> opentelemetry::propagation::text_map_propagator::FieldIter<'_> {
+            opentelemetry::propagation::text_map_propagator::FieldIter::new(&[])
+        }
+    }
+
+    let telemetry = Telemetry::builder().propagator(Bare).build();
+    let mut headers = named(&[("TraceState", "a=1"), ("key", "value")]);
+    telemetry.inject(&ambient(), &mut ByteCarrier::new(&mut headers));
+    assert_eq!(headers, named(&[("key", "value"), ("traceparent", TRACE)]));
+}
+
+/// What an application, or another carrier, put into a context.
+#[test]
+fn what_is_not_as_the_formats_have_it_is_not_written() {
+    use opentelemetry::baggage::KeyValueMetadata;
+
+    let odd = TraceState::from_key_value([("a", "1"), ("b", "\u{e9}\n")]).unwrap();
+    let span = ambient().span().span_context().clone();
+    let (trace, id) = (span.trace_id(), span.span_id());
+    let span = SpanContext::new(trace, id, TraceFlags::SAMPLED, true, odd);
+    let baggage = [KeyValueMetadata::new("path", "C:\\x=", "p=\"\r\n\u{e9}")];
+    let context = Context::new().with_remote_span_context(span).with_baggage(baggage);
+    let mut headers = named(&[]);
+    telemetry().inject(&context, &mut ByteCarrier::new(&mut headers));
+    let baggage = ("baggage", "path=C:%5Cx%3D;p=%22%0D%0A%C3%A9");
+    assert_eq!(headers, named(&[("traceparent", TRACE), baggage]));
+}
+
+/// What is as it should be is looked at, and not copied.
+#[test]
+fn a_look_at_headers_allocates_nothing() {
+    let baggage = ("baggage", "x=1;p,y=%20");
+    let mut headers = named(&[("traceparent", TRACE), ("tracestate", "a=1,b=2"), baggage]);
+    let telemetry = telemetry();
+    let context = telemetry.extract(&ByteCarrier::new(&headers));
+    let count = |code: &mut dyn FnMut()| allocation_counter::measure(code).count_total;
+    let propagator = propagator();
+    let ours = count(&mut || drop(telemetry.extract(&ByteCarrier::new(&headers))));
+    let bare = count(&mut || {
+        drop(propagator.extract_with_context(&Context::new(), &ByteCarrier::new(&headers)));
+    });
+    assert_eq!(ours, bare, "read");
+    let ours = count(&mut || telemetry.inject(&context, &mut ByteCarrier::new(&mut headers)));
+    let bare = count(&mut || {
+        propagator.inject_context(&context, &mut ByteCarrier::new(&mut headers));
+    });
+    assert_eq!(ours, bare, "written");
 }
 
 #[test]
@@ -119,7 +241,7 @@ fn hostile_headers_are_as_if_they_were_not_there() {
         let baggage = HashMap::from([("baggage".to_owned(), "k=v,".repeat(50_000))]);
         for context in [
             telemetry().extract(&StringCarrier(&strings)),
-            telemetry().extract(&ByteCarrier(&bytes)),
+            telemetry().extract(&ByteCarrier::new(&bytes)),
             telemetry().extract(&StringCarrier(&baggage)),
         ] {
             assert!(!context.span().span_context().is_valid(), "{value:.60}");

@@ -10,8 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
-use otel_core::{Db, DbCall, DbServer, Failure, Operation, Pending, Telemetry};
+use opentelemetry::trace::{SpanId, TraceContextExt as _, Tracer as _};
+use otel_core::db::fact;
+use otel_core::db::pool::PoolState;
+use otel_core::{Db, DbCall, DbOperation, DbServer, Failure, Pending, Telemetry};
 use otel_testing::{Capture, metric, point, span};
 use support::{Stub, StubError};
 
@@ -28,7 +30,7 @@ mod events {
 
     pub(super) struct Listener {
         db: Db<Stub>,
-        running: Pending<u32, Operation<Stub>>,
+        running: Pending<u32, DbOperation<Stub>>,
     }
 
     impl Listener {
@@ -49,7 +51,7 @@ mod events {
                     }
                 }
                 Event::Succeeded { id } => {
-                    self.running.take(&id).into_iter().for_each(Operation::finish);
+                    self.running.take(&id).into_iter().for_each(DbOperation::finish);
                 }
             }
         }
@@ -131,7 +133,7 @@ mod pages {
         pages: mpsc::Receiver<Result<Vec<u32>, StubError>>,
         page: std::vec::IntoIter<u32>,
         rows: u64,
-        operation: Option<Operation<Stub>>,
+        operation: Option<DbOperation<Stub>>,
     }
 
     impl Pager {
@@ -212,7 +214,7 @@ async fn an_ok_that_is_a_failure() {
             (),
             |()| DbCall::new().operation("get").collection("users"),
             move |(), _| std::future::ready(Ok::<_, StubError>(status)),
-            |status, operation: &mut Operation<Stub>| {
+            |status, operation: &mut DbOperation<Stub>| {
                 if *status >= 400 {
                     operation.failed(Failure::code(status.to_string()));
                 }
@@ -247,7 +249,7 @@ async fn a_server_that_is_known_only_after_the_call() {
         (),
         |()| DbCall::new().operation("SELECT").collection("users"),
         |(), _| std::future::ready(Ok::<_, StubError>(())),
-        |(), operation: &mut Operation<Stub>| {
+        |(), operation: &mut DbOperation<Stub>| {
             operation.server("seed.example", Some(9042));
             operation.server("node.example", Some(9043));
             operation.peer("10.0.0.1", Some(9042));
@@ -326,4 +328,201 @@ fn a_call_that_is_told_of_afterwards() {
     let measured = capture.metrics();
     let duration = measured.iter().find(|metric| metric.name == "db.client.operation.duration");
     assert!((duration.unwrap().points[0].sum() - 1.5).abs() < 1e-9);
+}
+
+/// A fact that is known at the start, and others that only the answer tells.
+#[tokio::test]
+async fn facts_of_an_answer() {
+    let capture = Capture::new();
+    let db = Db::<Stub>::new(&capture.telemetry(), DbServer::new("cassandra"));
+    let call = db.run_with(
+        (),
+        |()| {
+            let call = DbCall::new().operation("SELECT").collection("users");
+            call.with(fact::CASSANDRA_CONSISTENCY_LEVEL, "local_quorum")
+        },
+        |(), _| std::future::ready(Ok::<_, StubError>(())),
+        |(), operation: &mut DbOperation<Stub>| {
+            operation.learn(fact::CASSANDRA_COORDINATOR_DC, "east");
+            operation.learn(fact::CASSANDRA_COORDINATOR_DC, "west");
+            operation.learn(fact::CASSANDRA_SPECULATIVE_EXECUTION_COUNT, 1);
+            operation.learn(fact::Fact::<bool>::new("acme.cached"), true);
+        },
+    );
+    call.await.unwrap();
+    let facts = [
+        ("db.system.name", "cassandra"),
+        ("db.collection.name", "users"),
+        ("db.operation.name", "SELECT"),
+    ];
+    capture.assert_spans([span("SELECT users")
+        .client()
+        .attributes(facts)
+        .attribute("cassandra.consistency.level", "local_quorum")
+        .attribute("cassandra.coordinator.dc", "west")
+        .attribute("cassandra.speculative_execution.count", 1)
+        .attribute("acme.cached", true)]);
+    // None of them is on points: each would multiply the series.
+    capture.assert_metric(
+        metric("db.client.operation.duration").point(point().count(1).attributes(facts)),
+    );
+}
+
+/// A system that answers with a code in any case.
+#[test]
+fn the_code_of_a_success() {
+    let capture = Capture::new();
+    let db = Db::<Stub>::new(&capture.telemetry(), DbServer::new("elasticsearch"));
+    let call = || DbCall::new().operation("search");
+    let mut found = db.start(call);
+    found.status_code("200");
+    found.finish();
+    let mut failed = db.start(call);
+    failed.status_code("200");
+    failed.fail(&StubError("503"));
+    // The answer came, and its body could not be read.
+    let mut unread = db.start(call);
+    unread.status_code("200");
+    unread.fail_with(Failure::new("Json"));
+    let facts = [("db.system.name", "elasticsearch"), ("db.operation.name", "search")];
+    let code = "db.response.status_code";
+    let told = || span("search").client().attributes(facts);
+    capture.assert_spans([
+        told().attribute(code, "200"),
+        told().attribute(code, "503").attribute("error.type", "503").error(""),
+        told().attribute(code, "200").attribute("error.type", "Json").error(""),
+    ]);
+    let measured = || point().count(1).attributes(facts);
+    capture.assert_metric(
+        metric("db.client.operation.duration")
+            .point(measured().attribute(code, "200"))
+            .point(measured().attribute(code, "503").attribute("error.type", "503"))
+            .point(measured().attribute(code, "200").attribute("error.type", "Json")),
+    );
+}
+
+/// A driver that picks a node for each call, and says which before it sends.
+#[test]
+fn one_client_and_many_servers() {
+    let capture = Capture::new();
+    let telemetry =
+        capture.telemetry_builder().span_filter(|name| name != "ping b.example:27017").build();
+    let seeds = Db::<Stub>::new(&telemetry, DbServer::new("mongodb"));
+    let node = |host| seeds.with_server(DbServer::new("mongodb").address(host, Some(27017)));
+    let nodes = [node("a.example"), node("b.example")];
+    for _ in 0..3 {
+        for node in &nodes {
+            node.start(|| DbCall::new().operation("find").collection("orders")).finish();
+            node.start(|| DbCall::new().operation("ping")).finish();
+        }
+    }
+    let finds = capture.spans_named("find orders");
+    let hosts: Vec<_> = finds.iter().map(|span| support::value(span, "server.address")).collect();
+    assert_eq!(hosts, ["a.example", "b.example"].repeat(3));
+    // The server is known when the span starts: a filter sees it.
+    assert_eq!(capture.spans_named("ping a.example:27017").len(), 3);
+    assert_eq!(capture.spans_named("ping b.example:27017").len(), 0);
+    // One scope, one set of instruments, one cache.
+    let measured = |host, operation| {
+        let facts = [("db.system.name", "mongodb"), ("server.address", host)];
+        point().count(3).attributes(facts).attribute("db.operation.name", operation)
+    };
+    let find = |host| measured(host, "find").attribute("db.collection.name", "orders");
+    capture.assert_metric(
+        metric("db.client.operation.duration")
+            .point(find("a.example"))
+            .point(find("b.example"))
+            .point(measured("a.example", "ping"))
+            .point(measured("b.example", "ping")),
+    );
+    assert_eq!(nodes[0].memory(), nodes[1].memory());
+    assert_eq!(nodes[0].memory(), seeds.memory());
+    assert!(nodes[0].memory().0 > 0);
+}
+
+struct Idle;
+
+impl PoolState for Idle {
+    fn size(&self) -> u64 {
+        0
+    }
+
+    fn idle(&self) -> u64 {
+        0
+    }
+}
+
+/// A pool that tells by events what is over.
+#[test]
+fn a_pool_that_tells_afterwards() {
+    let capture = Capture::new();
+    let state = Arc::new(Idle);
+    let pool = support::db(&capture.telemetry()).pool("orders", &state);
+    pool.created(Duration::from_millis(250));
+    pool.waited(Duration::from_millis(500));
+    pool.used(Duration::from_secs(2));
+    pool.timed_out();
+    let measured = capture.metrics();
+    let named = || point().attribute("db.client.connection.pool.name", "orders");
+    for (name, sum) in [("create", 0.25), ("wait", 0.5), ("use", 2.0)] {
+        let name = format!("db.client.connection.{name}_time");
+        let times = measured.iter().find(|metric| *metric.name == *name).unwrap();
+        assert!((times.points[0].sum() - sum).abs() < 1e-9, "{name}");
+        capture.assert_metric(metric(name).point(named().count(1)));
+    }
+    capture.assert_metric(metric("db.client.connection.timeouts").point(named().value(1)));
+    capture.assert_metric(metric("db.client.connection.pending_requests").point(named().value(0)));
+}
+
+/// Blocking work that a pool of threads does, while a future waits for it.
+#[tokio::test]
+async fn blocking_work_on_another_thread() {
+    let capture = Capture::new();
+    let db = support::db(&capture.telemetry());
+    let ran = |code: fn() -> SpanId| {
+        let call = move |(), operation: &DbOperation<Stub>| {
+            let carried = operation.carried();
+            async move {
+                let done = tokio::task::spawn_blocking(move || carried.run(code)).await;
+                done.map_err(|_| StubError("panicked"))
+            }
+        };
+        db.run_with((), |()| DbCall::new().operation("GET"), call, |_, _| ())
+    };
+    let current = || Context::current().span().span_context().span_id();
+    let inside = ran(current).await.unwrap();
+    assert_eq!(ran(|| panic!("in the closure")).await, Err(StubError("panicked")));
+    let spans = capture.spans();
+    assert_eq!(spans[0].span_context.span_id(), inside);
+    assert_eq!(support::value(&spans[1], "error.type"), "panicked");
+    // Nothing stays on the thread.
+    let after = tokio::task::spawn_blocking(current).await.unwrap();
+    assert_eq!(after, SpanId::INVALID);
+}
+
+/// What a cursor's drop sends belongs where the cursor was opened, if that is still known.
+#[test]
+fn commands_that_nobody_waits_for() {
+    let capture = Capture::new();
+    let db = support::db(&capture.telemetry());
+    let opened = Pending::<u64, Context>::new(2);
+    let caller = capture.tracer("application").in_span("request", |caller| {
+        for cursor in 0..3 {
+            let find = db.start(|| DbCall::new().operation("find"));
+            opened.insert(cursor, caller.clone());
+            find.finish();
+        }
+        caller.span().span_context().span_id()
+    });
+    let kill = |cursor| {
+        let known = opened.get(&cursor);
+        let parent = known.clone().unwrap_or_default();
+        db.start_in(&parent, || DbCall::new().operation("killCursors")).finish();
+        known.is_some()
+    };
+    // The oldest made room; the others may be asked for again.
+    assert_eq!([0, 1, 2, 2].map(kill), [false, true, true, true]);
+    let parents: Vec<_> =
+        capture.spans_named("killCursors shop").iter().map(|span| span.parent_span_id).collect();
+    assert_eq!(parents, [SpanId::INVALID, caller, caller, caller]);
 }

@@ -5,6 +5,8 @@ pub(crate) mod reception;
 pub mod stream_consumer;
 mod unsettled;
 
+/// rdkafka's own `BaseConsumer`, which a [`ConsumerContext`] gets in its callbacks.
+pub use rdkafka::consumer::BaseConsumer as RawBaseConsumer;
 pub use rdkafka::consumer::{
     CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata, DefaultConsumerContext,
     Rebalance, RebalanceProtocol,

@@ -12,7 +12,8 @@ use std::time::Duration;
 use otel_core::address::default_port;
 use otel_core::messaging::{Delivery, Destination, fact};
 use otel_core::{
-    Classify, Client, Failure, Messaging, MessagingCall, MessagingServer, Operation, Telemetry,
+    Classify, Client, Failure, Messaging, MessagingCall, MessagingOperation, MessagingServer,
+    Telemetry,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
@@ -137,7 +138,7 @@ impl Instrumentation {
         operation: &'static str,
         offsets: Option<&TopicPartitionList>,
         client: &rdkafka::client::Client<C>,
-    ) -> Operation<Kafka> {
+    ) -> MessagingOperation<Kafka> {
         self.messaging.settle(deliveries, || {
             let call = self.in_cluster(settling(operation, offsets), client);
             match &self.group {

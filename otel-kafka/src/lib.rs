@@ -14,6 +14,7 @@ pub use rdkafka::*;
 pub use {self::builder::Builder, rdkafka};
 
 pub use self::consumer::{BaseConsumer, StreamConsumer};
+pub use self::message::Message;
 pub use self::producer::{BaseProducer, DeliveryContext, FutureProducer, ThreadedProducer};
 
 /// A function that takes rdkafka's own producer does not take ours by coercion: every span would be

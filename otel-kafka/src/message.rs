@@ -10,11 +10,79 @@ pub use rdkafka::message::*;
 
 use crate::consumer::reception::Reception;
 
+/// What all messages have: rdkafka's trait of this name, for its messages and for those of this
+/// crate. Without `payload_mut`, which is unsafe: for that import `rdkafka::message::Message`.
+pub trait Message {
+    /// The type of the headers.
+    type Headers: Headers;
+
+    #[doc(hidden)]
+    type Raw: rdkafka::Message<Headers = Self::Headers>;
+
+    /// The same message by rdkafka's trait, which the methods name: by a dot they would find this one
+    /// again, which rdkafka's messages have as well.
+    #[doc(hidden)]
+    fn raw(&self) -> &Self::Raw;
+
+    /// As rdkafka's `Message::key`.
+    fn key(&self) -> Option<&[u8]> {
+        rdkafka::Message::key(self.raw())
+    }
+
+    /// As rdkafka's `Message::payload`.
+    fn payload(&self) -> Option<&[u8]> {
+        rdkafka::Message::payload(self.raw())
+    }
+
+    /// As rdkafka's `Message::topic`.
+    fn topic(&self) -> &str {
+        rdkafka::Message::topic(self.raw())
+    }
+
+    /// As rdkafka's `Message::partition`.
+    fn partition(&self) -> i32 {
+        rdkafka::Message::partition(self.raw())
+    }
+
+    /// As rdkafka's `Message::offset`.
+    fn offset(&self) -> i64 {
+        rdkafka::Message::offset(self.raw())
+    }
+
+    /// As rdkafka's `Message::timestamp`.
+    fn timestamp(&self) -> Timestamp {
+        rdkafka::Message::timestamp(self.raw())
+    }
+
+    /// As rdkafka's `Message::payload_view`.
+    fn payload_view<P: ?Sized + FromBytes>(&self) -> Option<Result<&P, P::Error>> {
+        rdkafka::Message::payload_view(self.raw())
+    }
+
+    /// As rdkafka's `Message::key_view`.
+    fn key_view<K: ?Sized + FromBytes>(&self) -> Option<Result<&K, K::Error>> {
+        rdkafka::Message::key_view(self.raw())
+    }
+
+    /// As rdkafka's `Message::headers`.
+    fn headers(&self) -> Option<&Self::Headers> {
+        rdkafka::Message::headers(self.raw())
+    }
+}
+
+impl<M: rdkafka::Message> Message for M {
+    type Headers = M::Headers;
+    type Raw = M;
+
+    fn raw(&self) -> &M {
+        self
+    }
+}
+
 /// A received message: rdkafka's `BorrowedMessage`, to which it leads, with the context that it
 /// carries.
 ///
-/// `&BorrowedMessage` goes where `&rdkafka::message::BorrowedMessage` is asked for. A function over
-/// any `M: Message` takes `&*message`.
+/// `&BorrowedMessage` goes where `&rdkafka::message::BorrowedMessage` is asked for.
 #[derive(Debug)]
 pub struct BorrowedMessage<'c> {
     raw: rdkafka::message::BorrowedMessage<'c>,
@@ -101,6 +169,15 @@ macro_rules! received {
             /// The message of rdkafka, without its context.
             pub fn into_inner(self) -> rdkafka::message::$message $(<$consumer>)? {
                 self.raw
+            }
+        }
+
+        impl $(<$consumer>)? Message for $message $(<$consumer>)? {
+            type Headers = <Self::Raw as rdkafka::Message>::Headers;
+            type Raw = rdkafka::message::$message $(<$consumer>)?;
+
+            fn raw(&self) -> &Self::Raw {
+                &self.raw
             }
         }
 

@@ -145,8 +145,7 @@ fn contexts_are_reached() {
     assert!(results.iter().all(
         |(message, error, _)| error.is_none() && message.payload_view::<str>() == Some(Ok("A"))
     ));
-    // Through the trait one step more, which `Deref` takes.
-    let context = Producer::context(&producer);
+    let context: &Arc<CollectingContext> = Producer::context(&producer);
     assert!(!context.stats.lock().unwrap().is_empty());
 }
 
@@ -158,6 +157,61 @@ fn generic_helpers_take_all_producers() {
     let future: FutureProducer = ClientConfig::new().create().unwrap();
     flush_all(&future).unwrap();
     let _ = waiting(&future.clone()) + waiting(&threaded.clone());
+}
+
+/// A service's producers, with helpers that name the context: they take the driver's and ours.
+mod shutdown {
+    use std::time::Duration;
+
+    // Was: use rdkafka::…
+    use otel_kafka::error::KafkaResult;
+    use otel_kafka::producer::{BaseProducer, DefaultProducerContext, Producer, ThreadedProducer};
+
+    pub(super) fn flush(producer: &impl Producer<DefaultProducerContext>) -> KafkaResult<()> {
+        producer.flush(Duration::from_secs(30))
+    }
+
+    /// By default it is the same context.
+    pub(super) fn is_alive(producer: &impl Producer) -> bool {
+        producer.client().fatal_error().is_none()
+    }
+
+    pub(super) struct Producers {
+        pub(super) polled: BaseProducer,
+        pub(super) threaded: ThreadedProducer<DefaultProducerContext>,
+    }
+
+    impl Producers {
+        pub(super) fn shut_down(&self) -> KafkaResult<i32> {
+            flush(&self.polled)?;
+            flush(&self.threaded)?;
+            Ok(self.polled.in_flight_count() + self.threaded.in_flight_count())
+        }
+    }
+}
+
+#[test]
+fn helpers_that_name_the_context_take_the_drivers_producers_and_ours() {
+    let cluster = MockCluster::new(1).unwrap();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap_servers());
+    let producers = shutdown::Producers {
+        polled: config.create().unwrap(),
+        threaded: config.create().unwrap(),
+    };
+    let record = || BaseRecord::to("orders").payload("A").key("B");
+    producers.polled.send(record()).map_err(|(error, _)| error).unwrap();
+    producers.threaded.send(record()).map_err(|(error, _)| error).unwrap();
+    assert_eq!(producers.shut_down().unwrap(), 0);
+    assert!(shutdown::is_alive(&producers.polled) && shutdown::is_alive(&producers.threaded));
+
+    let bare: rdkafka::producer::BaseProducer = config.create().unwrap();
+    bare.send(record()).map_err(|(error, _)| error).unwrap();
+    shutdown::flush(&bare).unwrap();
+    assert_eq!(waiting(&bare), 0);
+    assert!(shutdown::is_alive(&bare));
+    let bare: rdkafka::producer::FutureProducer = config.create().unwrap();
+    flush_all(&bare).unwrap();
 }
 
 /// Under no path is a producer that emits nothing.

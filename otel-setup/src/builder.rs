@@ -197,7 +197,8 @@ impl Builder {
         self
     }
 
-    /// One more layer of the subscriber that is installed. It sees everything: give it a filter.
+    /// One more layer of the subscriber that is installed, in front of those of this crate. It sees
+    /// everything: give it a filter.
     pub fn tracing_layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.push(Box::new(layer));
         self
@@ -232,8 +233,7 @@ impl Builder {
         let directives = subscriber::directives(environment, &self.filter);
         let (installs, layers) = (self.subscriber, std::mem::take(&mut self.layers));
         let timeout = self.timeout;
-        let mut running =
-            Running { tracers: None, meters: None, loggers: None, timeout, runtime: None, turn };
+        let mut running = Running::new(timeout, turn);
         let mut console_logs = false;
         if !environment.flag("OTEL_SDK_DISABLED") {
             // The SDK reads the same variables and has its own words for what is wrong in them.
@@ -268,6 +268,7 @@ impl Builder {
             wanted: Wanted { protocol: self.protocol, endpoint: self.endpoint.as_deref() },
             runtime: background.handle(),
             resource: resource::resource(environment, self.known),
+            ledgers: &running.ledgers,
             endpoints: RefCell::default(),
         };
         // Without a destination there is no provider: what is instrumented then costs nothing.

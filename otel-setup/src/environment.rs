@@ -12,11 +12,15 @@ pub(crate) struct Environment<'a> {
     complaints: RefCell<Vec<String>>,
 }
 
-/// One of the three kinds of telemetry; variables of OTLP can be set for one alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
+/// A kind of telemetry; variables of OTLP can be set for one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Signal {
+    /// Spans.
     Traces,
+    /// What instruments measured.
     Metrics,
+    /// Log records.
     Logs,
 }
 
@@ -49,9 +53,38 @@ impl<'a> Environment<'a> {
 
     /// The variable that decides an option of OTLP: the signal's own, else the one for all.
     pub(crate) fn otlp(&self, signal: Signal, option: &str) -> Option<(String, String)> {
+        self.all_otlp(signal, option).next()
+    }
+
+    fn all_otlp(&self, signal: Signal, option: &str) -> impl Iterator<Item = (String, String)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{option}", signal.to_string().to_uppercase());
         let general = format!("OTEL_EXPORTER_OTLP_{option}");
-        [own, general].into_iter().find_map(|name| self.get(&name).map(|value| (name, value)))
+        [own, general].into_iter().filter_map(|name| self.get(&name).map(|value| (name, value)))
+    }
+
+    /// The first of these values for which `parse` answers: by the specification, one that cannot be
+    /// used is as one that is not set.
+    pub(crate) fn parse_otlp<T>(
+        &self,
+        signal: Signal,
+        option: &str,
+        default: impl Display,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let mut ignored = Vec::new();
+        let mut found = None;
+        for (name, value) in self.all_otlp(signal, option) {
+            if let Some(parsed) = parse(&value) {
+                found = Some((parsed, value));
+                break;
+            }
+            ignored.push((name, value));
+        }
+        let taken = found.as_ref().map_or_else(|| default.to_string(), |(_, value)| value.clone());
+        for (name, value) in ignored {
+            self.complain(&name, &value, "is unknown or out of range", &taken);
+        }
+        found.map(|(parsed, _)| parsed)
     }
 
     /// Notes a value that cannot be used, in the words that the user will read.
@@ -99,8 +132,9 @@ impl<'a> Environment<'a> {
         self.parse(name, &problem, default, |value| value.parse().ok().filter(|it| *it >= least))
     }
 
-    pub(crate) fn milliseconds(&self, name: &str, default: u64) -> Duration {
-        Duration::from_millis(self.number(name, 1, default))
+    /// How long something takes at most. By the specification, 0 is no limit.
+    pub(crate) fn timeout(&self, name: &str, default: u64) -> Option<Duration> {
+        limit(self.number(name, 0, default))
     }
 
     /// By the specification, only the word `true` says yes.
@@ -109,7 +143,12 @@ impl<'a> Environment<'a> {
     }
 }
 
-pub(crate) fn parse_flag(value: &str) -> Option<bool> {
+/// A timeout in milliseconds, of which 0 is none.
+pub(crate) fn limit(milliseconds: u64) -> Option<Duration> {
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+}
+
+fn parse_flag(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "true" => Some(true),
         "false" => Some(false),
@@ -167,5 +206,27 @@ mod tests {
             assert_eq!(timeout(Signal::Metrics).as_deref(), Some("1"));
             assert_eq!(timeout(Signal::Logs).as_deref(), Some("2"));
         });
+    }
+
+    #[test]
+    fn a_bad_value_of_a_signal_counts_as_unset() {
+        let read = |pairs: &[(&str, &str)]| {
+            with(pairs, |environment| {
+                let parse = |value: &str| value.parse::<u8>().ok();
+                let found = environment.parse_otlp(Signal::Traces, "TIMEOUT", "none", parse);
+                (found, environment.complaints())
+            })
+        };
+        let (own, general) = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT");
+        let complaint = |name: &str, value: &str, used: &str| {
+            format!("{name}={value:?} is unknown or out of range; {used} is used")
+        };
+        assert_eq!(read(&[]), (None, vec![]));
+        assert_eq!(read(&[(own, "1"), (general, "x")]), (Some(1), vec![]));
+        assert_eq!(read(&[(own, "x"), (general, "2")]), (Some(2), vec![complaint(own, "x", "2")]));
+        assert_eq!(
+            read(&[(own, "x"), (general, "-1")]),
+            (None, vec![complaint(own, "x", "none"), complaint(general, "-1", "none")])
+        );
     }
 }

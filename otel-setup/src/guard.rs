@@ -12,7 +12,9 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
 
-use crate::runtime::Background;
+use crate::environment::Signal;
+use crate::lost::{Ledgers, Lost};
+use crate::runtime::{Background, LONGEST};
 use crate::{current, health};
 
 /// Why telemetry could not be set up, or not all of it handed over.
@@ -23,8 +25,8 @@ pub enum Error {
     AlreadyInitialized,
     /// The system gave no thread to export on.
     Thread(io::Error),
-    /// The time for the shutdown was over, or an exporter failed: what was queued may be lost.
-    Incomplete(String),
+    /// Not everything arrived: one entry for each signal that lost something.
+    Incomplete(Vec<Lost>),
 }
 
 impl std::fmt::Display for Error {
@@ -34,7 +36,10 @@ impl std::fmt::Display for Error {
                 "telemetry is set up already; keep the first guard, and drop it before the next",
             ),
             Self::Thread(error) => write!(out, "no thread to export on: {error}"),
-            Self::Incomplete(why) => write!(out, "telemetry may be lost at the end: {why}"),
+            Self::Incomplete(lost) => {
+                let lost: Vec<_> = lost.iter().map(ToString::to_string).collect();
+                write!(out, "telemetry was lost: {}", lost.join("; "))
+            }
         }
     }
 }
@@ -50,9 +55,6 @@ impl std::error::Error for Error {
 
 /// How long the other signals wait for the end of traces.
 const BRIEFLY: Duration = Duration::from_millis(100);
-
-/// More than anybody waits, and little enough to be added to a time.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Whether a guard is alive that exports.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -82,7 +84,7 @@ impl Drop for Turn {
 ///
 /// Dropped, it waits up to the shutdown timeout (5 s unless the builder says otherwise), on any thread
 /// and inside any runtime, and then lets go. [`shutdown`](Self::shutdown) does the same without
-/// blocking a runtime's thread, and tells whether all went well.
+/// blocking a runtime's thread, and tells what was lost.
 #[derive(Debug)]
 #[must_use = "telemetry ends when the guard is dropped: keep it, as in `let _guard = …`"]
 pub struct Guard(Option<Running>);
@@ -93,6 +95,7 @@ pub(crate) struct Running {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) meters: Option<SdkMeterProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
+    pub(crate) ledgers: Ledgers,
     pub(crate) timeout: Duration,
     /// After the providers: their exporters need it.
     pub(crate) runtime: Option<Background>,
@@ -129,7 +132,19 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::Incomplete`] if the time was over or an exporter failed.
+    /// [`Error::Incomplete`] names each signal of which something was lost since the setup: because the
+    /// collector did not take it, because a queue was full, or because the time for the shutdown was
+    /// over. `Ok` says that it took all spans and log records, and the last state of the metrics.
+    ///
+    /// ```
+    /// # async fn example(guard: otel_setup::Guard) {
+    /// if let Err(otel_setup::Error::Incomplete(lost)) = guard.shutdown().await {
+    ///     for lost in lost {
+    ///         eprintln!("{}: {:?} lost, {}", lost.signal, lost.count, lost.reason);
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub async fn shutdown(mut self) -> Result<(), Error> {
         let Some(running) = self.0.take() else { return Ok(()) };
         let (done, end) = oneshot::channel();
@@ -138,7 +153,7 @@ impl Guard {
             .name("otel-setup-end".to_owned())
             .spawn(move || _ = done.send(running.end()))
             .map_err(Error::Thread)?;
-        end.await.unwrap_or_else(|_| Err(Error::Incomplete("an exporter panicked".to_owned())))
+        end.await.unwrap_or_else(|_| Err(Error::Thread(io::Error::other("it ended early"))))
     }
 }
 
@@ -154,54 +169,81 @@ impl Drop for Guard {
 }
 
 impl Running {
+    pub(crate) fn new(timeout: Duration, turn: Turn) -> Self {
+        Self {
+            tracers: None,
+            meters: None,
+            loggers: None,
+            ledgers: Ledgers::default(),
+            timeout,
+            runtime: None,
+            turn,
+        }
+    }
+
     /// All signals at the same time, or nearly, so that one that hangs does not use up the time of the others.
     fn end(self) -> Result<(), Error> {
-        let Self { tracers, meters, loggers, timeout, runtime, turn } = self;
+        let Self { tracers, meters, loggers, ledgers, timeout, runtime, turn } = self;
         current::set(None, None);
         let timeout = timeout.min(LONGEST);
         let until = Instant::now() + timeout;
         // The SDK shall not be the first to give up: it would not say which of its parts did.
         let longer = timeout.saturating_add(Duration::from_secs(1));
         let (done, ends): (Done, _) = mpsc::channel();
-        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
-        let mut wait = |waiting: &mut Vec<&'static str>, until: Instant| {
+        let (mut waiting, mut ended) = (Vec::new(), Vec::new());
+        let mut wait = |waiting: &mut Vec<Signal>, until: Instant| {
             while !waiting.is_empty() {
                 let left = until.saturating_duration_since(Instant::now());
                 let Ok((signal, result)) = ends.recv_timeout(left) else { break };
                 waiting.retain(|other| *other != signal);
-                failed.extend(result.err().map(|error| format!("{signal}: {error}")));
+                ended.push((signal, result));
             }
         };
         waiting.extend(
-            tracers.map(|it| spawn("traces", &done, move || it.shutdown_with_timeout(longer))),
+            tracers
+                .map(|it| spawn(Signal::Traces, &done, move || it.shutdown_with_timeout(longer))),
         );
         // On a terminal the table of metrics stands below the traces, if these are quick.
         wait(&mut waiting, until.min(Instant::now() + BRIEFLY));
         waiting.extend(
-            meters.map(|it| spawn("metrics", &done, move || it.shutdown_with_timeout(longer))),
+            meters
+                .map(|it| spawn(Signal::Metrics, &done, move || it.shutdown_with_timeout(longer))),
         );
         waiting.extend(
-            loggers.map(|it| spawn("logs", &done, move || it.shutdown_with_timeout(longer))),
+            loggers.map(|it| spawn(Signal::Logs, &done, move || it.shutdown_with_timeout(longer))),
         );
         wait(&mut waiting, until);
-        failed.extend(
-            waiting.iter().map(|signal| format!("{signal}: not handed over within {timeout:?}")),
-        );
+        let mut lost: Vec<_> = ended
+            .into_iter()
+            .filter_map(|(signal, result)| {
+                ledgers.of(signal).lost(signal).or_else(|| match result {
+                    // By the program itself.
+                    Ok(()) | Err(OTelSdkError::AlreadyShutdown) => None,
+                    Err(error) => Some(Lost { signal, count: None, reason: error.to_string() }),
+                })
+            })
+            .collect();
+        lost.extend(waiting.into_iter().map(|signal| Lost {
+            signal,
+            count: ledgers.of(signal).missing(),
+            reason: format!("not handed over within {timeout:?}"),
+        }));
+        lost.sort_by_key(|lost| lost.signal);
         // What fails from here on fails because nobody waits for it.
         health::over();
         drop((runtime, turn));
-        if failed.is_empty() { Ok(()) } else { Err(Error::Incomplete(failed.join("; "))) }
+        if lost.is_empty() { Ok(()) } else { Err(Error::Incomplete(lost)) }
     }
 }
 
-type Done = mpsc::Sender<(&'static str, Result<(), OTelSdkError>)>;
+type Done = mpsc::Sender<(Signal, Result<(), OTelSdkError>)>;
 
 /// On a thread of its own: the SDK's `shutdown` blocks, and that of metrics without a bound.
 fn spawn(
-    signal: &'static str,
+    signal: Signal,
     done: &Done,
     end: impl FnOnce() -> Result<(), OTelSdkError> + Send + 'static,
-) -> &'static str {
+) -> Signal {
     let done = done.clone();
     // Without a thread, the signal is waited for in vain and then named as not handed over.
     _ = thread::Builder::new()

@@ -14,6 +14,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::console::UNWRITABLE;
+use crate::lost;
 
 /// At most one line of a kind in this time.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -64,14 +65,11 @@ const PACKAGES: [&str; 7] = [
 struct Network {
     /// Where telemetry goes.
     endpoints: String,
-    /// Why it last failed to.
-    cause: Option<String>,
     /// Whether the guard has given up what is left.
     over: bool,
 }
 
-static NETWORK: Mutex<Network> =
-    Mutex::new(Network { endpoints: String::new(), cause: None, over: false });
+static NETWORK: Mutex<Network> = Mutex::new(Network { endpoints: String::new(), over: false });
 
 fn network<T>(ask: impl FnOnce(&mut Network) -> T) -> T {
     ask(&mut NETWORK.lock().unwrap_or_else(PoisonError::into_inner))
@@ -79,12 +77,7 @@ fn network<T>(ask: impl FnOnce(&mut Network) -> T) -> T {
 
 /// Tells where telemetry goes from now on.
 pub(crate) fn exporting_to(endpoints: String) {
-    network(|network| *network = Network { endpoints, cause: None, over: false });
-}
-
-/// Remembers the reason that the HTTP exporter reduces to "network error".
-pub(crate) fn failed_because(cause: String) {
-    network(|network| network.cause = Some(cause));
+    network(|network| *network = Network { endpoints, over: false });
 }
 
 /// From now on, and until it begins anew, nothing that fails is news.
@@ -119,9 +112,7 @@ impl Kind {
         match self {
             // Metrics leave for the console by the same reader as for a collector.
             Self::Export if said.contains(UNWRITABLE) => format!("telemetry is lost: {said}"),
-            Self::Export => network(|Network { endpoints, cause, .. }| {
-                let cause = cause.take().map(|cause| format!(" ({cause})")).unwrap_or_default();
-                let said = format!("{said}{cause}");
+            Self::Export => network(|Network { endpoints, .. }| {
                 let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
                 if has(&["401", "403", "Unauthenticated", "PermissionDenied"]) {
                     return format!(
@@ -168,10 +159,12 @@ impl Gate {
 
 static GATES: Mutex<[Gate; 3]> = Mutex::new([Gate::NEW; 3]);
 
-/// Whether it has told of failing exports not long ago.
+/// Whether it has told not long ago why telemetry is lost.
 pub(crate) fn has_told() -> bool {
     let gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
-    gates[Kind::Export as usize].last.is_some_and(|last| last.elapsed() < SILENCE)
+    let told =
+        |kind| gates[kind as usize].last.is_some_and(|last: Instant| last.elapsed() < SILENCE);
+    told(Kind::Export) || told(Kind::Queue)
 }
 
 /// The layer that listens to the SDK.
@@ -181,41 +174,53 @@ pub(crate) struct Health;
 impl<S: Subscriber> Layer<S> for Health {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let Some(kind) = Kind::of(event.metadata()) else { return };
+        let mut said = Said::default();
+        event.record(&mut said);
+        lost::refused(said.refused);
         if network(|network| network.over) {
             return;
         }
         let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(silent) = gates[kind as usize].pass(Instant::now()) else { return };
         drop(gates);
-        let mut said = Said::default();
-        event.record(&mut said);
         let more = match silent {
             0 => String::new(),
             more => format!(" ({more} more since the last warning)"),
         };
-        warn(kind.text(&said.0) + &more);
+        warn(kind.text(&said.text) + &more);
     }
 }
 
 /// The fields of an event as one text; the name is there a second time as a field.
 #[derive(Default)]
-struct Said(String);
+struct Said {
+    text: String,
+    /// How much of a batch that was taken in part.
+    refused: u64,
+}
 
 impl Visit for Said {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if field.name().starts_with("rejected_") {
+            self.refused = u64::try_from(value).unwrap_or_default();
+        }
+        self.record_debug(field, &value);
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() != "name" {
-            self.0.push_str(if self.0.is_empty() { "" } else { " " });
-            self.0.push_str(value);
+            self.text.push_str(if self.text.is_empty() { "" } else { " " });
+            self.text.push_str(value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let space = if self.0.is_empty() { "" } else { " " };
+        let space = if self.text.is_empty() { "" } else { " " };
         // A text cannot fail to take more.
         _ = match field.name() {
             "name" => Ok(()),
-            "message" | "error" => write!(self.0, "{space}{value:?}"),
-            name => write!(self.0, "{space}{name}={value:?}"),
+            "message" | "error" => write!(self.text, "{space}{value:?}"),
+            name => write!(self.text, "{space}{name}={value:?}"),
         };
     }
 }

@@ -3,6 +3,7 @@
 
 mod b3;
 mod builder;
+mod careful;
 pub mod console;
 mod current;
 mod environment;
@@ -10,6 +11,7 @@ mod guard;
 mod health;
 pub mod html;
 mod limits;
+mod lost;
 mod otlp;
 mod propagation;
 mod providers;
@@ -19,12 +21,16 @@ mod settings;
 mod signal;
 mod subscriber;
 mod tls;
+mod w3c;
+mod xray;
 
 pub use opentelemetry;
 pub use opentelemetry_sdk;
 
 pub use self::builder::Builder;
+pub use self::environment::Signal;
 pub use self::guard::{Error, Guard};
+pub use self::lost::Lost;
 pub use self::otlp::Protocol;
 pub use self::settings::Exporter;
 pub use self::signal::until_signal;

@@ -1,20 +1,20 @@
 //! OTLP exporters, by the variables of the specification.
 
-use std::collections::HashMap;
 use std::error::Error;
-use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
-    LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
+    Compression, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
 };
 use opentelemetry_sdk::metrics::Temporality;
 use tokio::runtime::Handle;
 
-use crate::environment::{Environment, Signal, parse_flag};
-use crate::health;
+use crate::environment::{Environment, Signal, limit};
+use crate::lost::Ledger;
+use crate::runtime::LONGEST;
 use crate::tls::Tls;
 
 /// How OTLP is spoken. The names are those of `OTEL_EXPORTER_OTLP_PROTOCOL`.
@@ -35,37 +35,42 @@ pub(crate) struct Wanted<'a> {
     pub(crate) endpoint: Option<&'a str>,
 }
 
-/// All that an exporter of one signal needs to know.
+/// All that an exporter of one signal needs to know. It is given all of it, or it would read the
+/// variables once more, by rules of its own.
 #[derive(Debug)]
 pub(crate) struct Target {
     protocol: Protocol,
     endpoint: String,
-    timeout: Duration,
-    /// Those of the variable for all signals, where the signal's own is there but empty: the
-    /// exporter would send none.
-    headers: HashMap<String, String>,
+    /// None: no limit.
+    timeout: Option<Duration>,
+    gzip: bool,
+    headers: HeaderMap,
     tls: Tls,
 }
 
 impl Target {
-    /// `limit` is how long the signal's processor lets an export take.
+    /// `bound` is how long the signal's processor lets an export take.
     pub(crate) fn read(
         environment: &Environment<'_>,
         signal: Signal,
         wanted: Wanted<'_>,
-        limit: Duration,
+        bound: Option<Duration>,
     ) -> Self {
         let protocol = wanted.protocol.unwrap_or_else(|| protocol(environment, signal));
         let endpoint = endpoint(environment, signal, protocol, wanted.endpoint);
-        let timeout = otlp(environment, signal, "TIMEOUT", "10000", |value| {
-            value.parse().ok().filter(|it| *it > 0)
+        let timeout =
+            environment.parse_otlp(signal, "TIMEOUT", "10000", |value| value.parse().ok());
+        let gzip = environment.parse_otlp(signal, "COMPRESSION", "none", |value| {
+            match value.to_ascii_lowercase().as_str() {
+                "gzip" => Some(true),
+                "none" => Some(false),
+                _ => None,
+            }
         });
-        // The exporter reads it itself, and takes what it does not know for none.
-        otlp(environment, signal, "COMPRESSION", "none", |value| {
-            ["gzip", "none"].contains(&value.to_ascii_lowercase().as_str()).then_some(())
-        });
+        let timeouts = [limit(timeout.unwrap_or(10_000)), bound];
         Self {
-            timeout: Duration::from_millis(timeout.unwrap_or(10_000)).min(limit),
+            timeout: timeouts.into_iter().flatten().min(),
+            gzip: gzip.unwrap_or(false),
             headers: headers(environment, signal),
             tls: Tls::read(environment, signal, endpoint.starts_with("https:")),
             protocol,
@@ -79,10 +84,10 @@ impl Target {
         url.strip_suffix(&format!("/v1/{signal}")).unwrap_or(url).to_owned()
     }
 
-    pub(crate) fn spans(&self, runtime: &Handle) -> Result<SpanExporter, String> {
+    pub(crate) fn spans(&self, means: Means<'_>) -> Result<SpanExporter, String> {
         let builder = SpanExporter::builder();
         let built = match self.protocol {
-            Protocol::HttpProtobuf => self.http(builder.with_http(), runtime)?.build(),
+            Protocol::HttpProtobuf => self.http(builder.with_http(), means)?.build(),
             #[cfg(feature = "grpc")]
             Protocol::Grpc => self.grpc(builder.with_tonic()).build(),
         };
@@ -91,37 +96,45 @@ impl Target {
 
     pub(crate) fn metrics(
         &self,
-        runtime: &Handle,
+        means: Means<'_>,
         temporality: Temporality,
     ) -> Result<MetricExporter, String> {
         let builder = MetricExporter::builder().with_temporality(temporality);
         let built = match self.protocol {
-            Protocol::HttpProtobuf => self.http(builder.with_http(), runtime)?.build(),
+            Protocol::HttpProtobuf => self.http(builder.with_http(), means)?.build(),
             #[cfg(feature = "grpc")]
             Protocol::Grpc => self.grpc(builder.with_tonic()).build(),
         };
         built.map_err(|error| error.to_string())
     }
 
-    pub(crate) fn logs(&self, runtime: &Handle) -> Result<LogExporter, String> {
+    pub(crate) fn logs(&self, means: Means<'_>) -> Result<LogExporter, String> {
         let builder = LogExporter::builder();
         let built = match self.protocol {
-            Protocol::HttpProtobuf => self.http(builder.with_http(), runtime)?.build(),
+            Protocol::HttpProtobuf => self.http(builder.with_http(), means)?.build(),
             #[cfg(feature = "grpc")]
             Protocol::Grpc => self.grpc(builder.with_tonic()).build(),
         };
         built.map_err(|error| error.to_string())
     }
 
-    fn http<B>(&self, builder: B, runtime: &Handle) -> Result<B, String>
+    fn http<B>(&self, builder: B, means: Means<'_>) -> Result<B, String>
     where
         B: WithExportConfig + WithHttpConfig,
     {
-        let client = reqwest::Client::builder().timeout(self.timeout);
+        let mut client = reqwest::Client::builder();
+        if let Some(timeout) = self.timeout {
+            client = client.timeout(timeout);
+        }
         let client = self.tls.of_http(client)?.build().map_err(|error| chain(&error))?;
-        let client = OnRuntime { client, runtime: runtime.clone() };
-        let builder = builder.with_endpoint(&self.endpoint).with_timeout(self.timeout);
-        Ok(builder.with_headers(self.headers.clone()).with_http_client(client))
+        let builder = self.common(builder).with_protocol(opentelemetry_otlp::Protocol::HttpBinary);
+        let builder = builder.with_http_client(OnRuntime {
+            client,
+            runtime: means.runtime.clone(),
+            headers: self.headers.clone(),
+            ledger: Arc::clone(means.ledger),
+        });
+        Ok(if self.gzip { builder.with_compression(Compression::Gzip) } else { builder })
     }
 
     #[cfg(feature = "grpc")]
@@ -129,39 +142,36 @@ impl Target {
     where
         B: WithExportConfig + opentelemetry_otlp::WithTonicConfig,
     {
-        let builder = builder.with_endpoint(&self.endpoint).with_timeout(self.timeout);
-        let metadata = (&self.headers).try_into().unwrap_or_default();
-        let metadata =
-            opentelemetry_otlp::tonic_types::metadata::MetadataMap::from_headers(metadata);
-        self.tls.of_grpc(builder.with_metadata(metadata))
+        use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+
+        let builder = self.common(builder).with_protocol(opentelemetry_otlp::Protocol::Grpc);
+        let builder = builder.with_metadata(MetadataMap::from_headers(self.headers.clone()));
+        let builder = if self.gzip { builder.with_compression(Compression::Gzip) } else { builder };
+        self.tls.of_grpc(builder)
+    }
+
+    fn common<B: WithExportConfig>(&self, builder: B) -> B {
+        builder.with_endpoint(&self.endpoint).with_timeout(self.timeout.unwrap_or(LONGEST))
     }
 }
 
-/// The value of the signal's variable; where that one is bad, it is said and the default holds.
-pub(crate) fn otlp<T>(
-    environment: &Environment<'_>,
-    signal: Signal,
-    option: &str,
-    default: impl Display,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
-    let (name, value) = environment.otlp(signal, option)?;
-    let parsed = parse(&value);
-    if parsed.is_none() {
-        environment.complain(&name, &value, "is unknown or out of range", default);
-    }
-    parsed
+/// What an exporter works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) runtime: &'a Handle,
+    pub(crate) ledger: &'a Arc<Ledger>,
 }
 
 fn protocol(environment: &Environment<'_>, signal: Signal) -> Protocol {
-    let default = Protocol::HttpProtobuf;
-    otlp(environment, signal, "PROTOCOL", "http/protobuf", |value| match value {
-        "http/protobuf" => Some(Protocol::HttpProtobuf),
-        #[cfg(feature = "grpc")]
-        "grpc" => Some(Protocol::Grpc),
-        _ => None,
-    })
-    .unwrap_or(default)
+    let found = environment.parse_otlp(signal, "PROTOCOL", "http/protobuf", |value| {
+        match value.to_ascii_lowercase().as_str() {
+            "http/protobuf" => Some(Protocol::HttpProtobuf),
+            #[cfg(feature = "grpc")]
+            "grpc" => Some(Protocol::Grpc),
+            _ => None,
+        }
+    });
+    found.unwrap_or(Protocol::HttpProtobuf)
 }
 
 /// In code and in the variable for all signals, an endpoint of HTTP is the base of the signal's own.
@@ -215,41 +225,48 @@ fn without_credentials(url: &str) -> String {
     }
 }
 
-/// Only gRPC may go without `http:` or `https:`, and `INSECURE` decides between them.
+/// With the scheme in small letters, as those who look for `https` expect it. Only gRPC may go without
+/// one, and `INSECURE` decides then.
 fn with_scheme(
     environment: &Environment<'_>,
     signal: Signal,
     protocol: Protocol,
     value: &str,
 ) -> String {
-    if protocol == Protocol::HttpProtobuf || value.contains("://") {
+    if let Some((scheme, rest)) = value.split_once("://") {
+        return format!("{}://{rest}", scheme.to_ascii_lowercase());
+    }
+    if protocol == Protocol::HttpProtobuf {
         return value.to_owned();
     }
-    let insecure = otlp(environment, signal, "INSECURE", "false", parse_flag).unwrap_or(false);
+    let insecure =
+        environment.otlp(signal, "INSECURE").is_some_and(|(name, _)| environment.flag(&name));
     format!("{}://{value}", if insecure { "http" } else { "https" })
 }
 
-/// The exporter reads these itself, and silently leaves out what it cannot read.
-fn headers(environment: &Environment<'_>, signal: Signal) -> HashMap<String, String> {
-    let Some((name, value)) = environment.otlp(signal, "HEADERS") else { return HashMap::new() };
-    let mut headers = HashMap::new();
+/// With gRPC, the exporter adds what it reads itself, which is the same.
+fn headers(environment: &Environment<'_>, signal: Signal) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some((name, value)) = environment.otlp(signal, "HEADERS") else { return headers };
     for pair in value.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some((key, value)) if key.trim().parse::<http::HeaderName>().is_ok() => {
-                let value = percent_encoding::percent_decode_str(value.trim());
-                let value = value.decode_utf8_lossy().into_owned();
-                if http::HeaderValue::from_str(&value).is_ok() {
-                    headers.insert(key.trim().to_ascii_lowercase(), value);
-                } else {
-                    environment.say(format!(
-                        "{name} has a value with characters that no header can hold, such as a line \
-                         break; it is left out (values are not shown)"
-                    ));
-                }
-            }
-            // Never the value: it may be a key to somebody's account.
-            _ => environment.say(format!(
+        let named = pair.split_once('=');
+        let named = named.and_then(|(key, value)| Some((key.trim().parse().ok()?, value.trim())));
+        // Never the value: it may be a key to somebody's account.
+        let Some((key, value)): Option<(HeaderName, _)> = named else {
+            environment.say(format!(
                 "{name} has an entry that is not key=value; it is left out (values are not shown)"
+            ));
+            continue;
+        };
+        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+        match HeaderValue::from_str(&value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.insert(key, value);
+            }
+            Err(_) => environment.say(format!(
+                "{name} has a value with characters that no header can hold, such as a line \
+                 break; it is left out (values are not shown)"
             )),
         }
     }
@@ -270,18 +287,23 @@ fn without_user(url: &str) -> String {
 struct OnRuntime {
     client: reqwest::Client,
     runtime: Handle,
+    headers: HeaderMap,
+    ledger: Arc<Ledger>,
 }
 
 #[async_trait::async_trait]
 impl HttpClient for OnRuntime {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
         let client = self.client.clone();
         let sent = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
-        sent.inspect_err(|error| {
-            // The outermost error quotes the URL; its sources say what happened.
-            let inner = error.source().map_or_else(|| "no answer".to_owned(), chain);
-            health::failed_because(inner);
-        })
+        // The outermost error quotes the URL; its sources say what happened.
+        let cause =
+            |error: &HttpError| error.source().map_or_else(|| "no answer".to_owned(), chain);
+        self.ledger.because(sent.as_ref().err().map(cause));
+        sent
     }
 }
 
@@ -294,4 +316,33 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeout(pairs: &[(&str, &str)], bound: Option<u64>) -> Option<Duration> {
+        let variable = |name: &str| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        let environment = Environment::new(&variable);
+        let wanted = Wanted { protocol: None, endpoint: None };
+        let bound = bound.map(Duration::from_millis);
+        let timeout = Target::read(&environment, Signal::Logs, wanted, bound).timeout;
+        assert_eq!(environment.complaints(), Vec::<String>::new());
+        timeout
+    }
+
+    #[test]
+    fn the_shorter_timeout_holds_and_zero_is_none() {
+        let milliseconds = |it| Some(Duration::from_millis(it));
+        assert_eq!(timeout(&[], None), milliseconds(10_000));
+        assert_eq!(timeout(&[], Some(30)), milliseconds(30));
+        let none = [("OTEL_EXPORTER_OTLP_TIMEOUT", "0")];
+        assert_eq!(timeout(&none, Some(30)), milliseconds(30));
+        assert_eq!(timeout(&none, None), None);
+        let own = ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "40");
+        assert_eq!(timeout(&[none[0], own], Some(50)), milliseconds(40));
+    }
 }

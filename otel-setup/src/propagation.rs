@@ -1,11 +1,11 @@
 //! How a trace continues in another process: `OTEL_PROPAGATORS`.
 
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_aws::trace::XrayPropagator;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use crate::b3::B3;
 use crate::environment::Environment;
+use crate::w3c::{Baggage, TraceContext};
+use crate::xray::Xray;
 
 const DEFAULT: &str = "tracecontext,baggage";
 
@@ -13,34 +13,52 @@ const DEFAULT: &str = "tracecontext,baggage";
 pub(crate) fn propagator(environment: &Environment<'_>) -> TextMapCompositePropagator {
     let name = "OTEL_PROPAGATORS";
     let value = environment.get(name).unwrap_or_else(|| DEFAULT.to_owned());
-    let named = parse(&value).unwrap_or_else(|| {
-        let problem = "is no list of tracecontext, baggage, b3, b3multi, xray, none";
-        environment.complain(name, &value, problem, DEFAULT);
-        parse(DEFAULT).unwrap_or_default()
-    });
-    TextMapCompositePropagator::new(named)
+    let mut list = List::of(&value);
+    if !list.unknown.is_empty() {
+        let (unknown, mut used) = (list.unknown.join(","), list.known.join(","));
+        if list.known.is_empty() {
+            (list, used) = (List::of(DEFAULT), DEFAULT.to_owned());
+        }
+        let problem = format!(
+            "names {unknown:?}, which is none of tracecontext, baggage, b3, b3multi, xray, none"
+        );
+        environment.complain(name, &value, &problem, used);
+    }
+    TextMapCompositePropagator::new(list.propagators)
 }
 
-type Propagators = Vec<Box<dyn TextMapPropagator + Send + Sync>>;
+#[derive(Default)]
+struct List {
+    known: Vec<String>,
+    unknown: Vec<String>,
+    propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>>,
+}
 
-fn parse(list: &str) -> Option<Propagators> {
-    let (mut known, mut found) = (Vec::new(), Propagators::new());
-    for word in list.split(',').map(|word| word.trim().to_ascii_lowercase()) {
-        let one: Box<dyn TextMapPropagator + Send + Sync> = match word.as_str() {
-            // By the specification, a name twice counts once.
-            word if known.iter().any(|it| it == word) => continue,
-            "tracecontext" => Box::new(TraceContextPropagator::new()),
-            "baggage" => Box::new(BaggagePropagator::new()),
+impl List {
+    fn of(names: &str) -> Self {
+        let mut list = Self::default();
+        // By the specification, a name has no letter case, and counts once.
+        for name in names.split(',').map(|name| name.trim().to_ascii_lowercase()) {
+            if !name.is_empty() && !list.known.contains(&name) && !list.unknown.contains(&name) {
+                list.add(name);
+            }
+        }
+        list
+    }
+
+    fn add(&mut self, name: String) {
+        let propagator: Box<dyn TextMapPropagator + Send + Sync> = match name.as_str() {
+            "tracecontext" => Box::new(TraceContext::new()),
+            "baggage" => Box::new(Baggage::new()),
             "b3" => Box::new(B3::single()),
             "b3multi" => Box::new(B3::multi()),
-            "xray" => Box::new(XrayPropagator::new()),
-            "none" => continue,
-            _ => return None,
+            "xray" => Box::new(Xray::new()),
+            "none" => return self.known.push(name),
+            _ => return self.unknown.push(name),
         };
-        known.push(word);
-        found.push(one);
+        self.known.push(name);
+        self.propagators.push(propagator);
     }
-    Some(found)
 }
 
 #[cfg(test)]
@@ -106,8 +124,7 @@ mod tests {
 
     #[test]
     fn each_name_writes_its_published_format() {
-        let w3c =
-            headers([("baggage", "user=7"), ("traceparent", TRACEPARENT), ("tracestate", "")]);
+        let w3c = headers([("baggage", "user=7"), ("traceparent", TRACEPARENT)]);
         assert_eq!(injected("tracecontext,baggage"), w3c);
         assert_eq!(injected(""), w3c, "the default");
         assert_eq!(injected("b3"), headers([("b3", B3)]));
@@ -147,17 +164,35 @@ mod tests {
         assert_eq!(extracted(list, &[("x-amzn-trace-id", XRAY)]), expected);
     }
 
-    #[test]
-    fn an_unknown_name_is_one_complaint_and_the_default() {
-        let variable = |_: &str| Some("b3,jaeger".to_owned());
+    fn fields_and_complaints(list: &str) -> (Vec<String>, Vec<String>) {
+        let variable = |_: &str| Some(list.to_owned());
         let environment = Environment::new(&variable);
         let mut fields: Vec<_> = propagator(&environment).fields().map(ToOwned::to_owned).collect();
         fields.sort();
+        (fields, environment.complaints())
+    }
+
+    #[test]
+    fn an_unknown_name_is_one_complaint_and_the_others_are_used() {
+        let (fields, complaints) = fields_and_complaints("B3,Jaeger,,baggage,jaeger,ottrace");
+        assert_eq!(fields, ["b3", "baggage"]);
+        assert_eq!(
+            complaints,
+            ["OTEL_PROPAGATORS=\"B3,Jaeger,,baggage,jaeger,ottrace\" names \"jaeger,ottrace\", \
+              which is none of tracecontext, baggage, b3, b3multi, xray, none; b3,baggage is used"]
+        );
+        let (fields, complaints) = fields_and_complaints("None,jaeger");
+        assert_eq!((fields.len(), complaints.len()), (0, 1));
+    }
+
+    #[test]
+    fn without_a_known_name_the_default_is_used() {
+        let (fields, complaints) = fields_and_complaints("jaeger");
         assert_eq!(fields, ["baggage", "traceparent", "tracestate"]);
         assert_eq!(
-            environment.complaints(),
-            ["OTEL_PROPAGATORS=\"b3,jaeger\" is no list of tracecontext, baggage, b3, b3multi, \
-              xray, none; tracecontext,baggage is used"]
+            complaints,
+            ["OTEL_PROPAGATORS=\"jaeger\" names \"jaeger\", which is none of tracecontext, \
+              baggage, b3, b3multi, xray, none; tracecontext,baggage is used"]
         );
     }
 }

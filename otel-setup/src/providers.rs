@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use crate::console;
 use crate::environment::{Environment, Signal};
 use crate::limits::Cut;
-use crate::otlp::{Target, Wanted};
+use crate::lost::{Counted, Ledgers};
+use crate::otlp::{Means, Target, Wanted};
 use crate::settings::{self, Batches, Exporter};
 
 /// A last word on a provider that is about to be built.
@@ -26,6 +27,7 @@ pub(crate) struct Providers<'a> {
     pub(crate) wanted: Wanted<'a>,
     pub(crate) runtime: &'a Handle,
     pub(crate) resource: Resource,
+    pub(crate) ledgers: &'a Ledgers,
     /// Where OTLP goes, for a human.
     pub(crate) endpoints: RefCell<Vec<String>>,
 }
@@ -48,12 +50,13 @@ impl Providers<'_> {
         }
         let batches = Batches::read(self.environment, "OTEL_BSP", 5_000);
         let length = settings::attribute_length(self.environment);
-        if let Some(exporter) =
-            self.otlp(exporters, Signal::Traces, batches.timeout, |it| it.spans(self.runtime))
-        {
-            let processor = BatchSpanProcessor::builder(Cut::new(exporter, length));
+        let build = |target: &Target, means: Means<'_>| target.spans(means);
+        if let Some(exporter) = self.otlp(exporters, Signal::Traces, batches.timeout, build) {
+            let ledger = self.ledgers.of(Signal::Traces);
+            let exporter = Counted::new(Cut::new(exporter, length), ledger);
+            let processor = BatchSpanProcessor::builder(exporter);
             let processor = processor.with_batch_config(batches.of_spans()).build();
-            builder = builder.with_span_processor(processor);
+            builder = builder.with_span_processor(Counted::new(processor, ledger));
         }
         builder.build()
     }
@@ -63,8 +66,9 @@ impl Providers<'_> {
         exporters: &[Exporter],
         extend: Vec<Extend<MeterProviderBuilder>>,
     ) -> SdkMeterProvider {
-        let interval = self.environment.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000);
-        let limit = self.environment.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 30_000);
+        let interval = self.environment.number("OTEL_METRIC_EXPORT_INTERVAL", 1, 60_000);
+        let interval = Duration::from_millis(interval);
+        let bound = self.environment.timeout("OTEL_METRIC_EXPORT_TIMEOUT", 30_000);
         let temporality = settings::temporality(self.environment);
         let mut builder = SdkMeterProvider::builder().with_resource(self.resource.clone());
         builder = extend.into_iter().fold(builder, |builder, extend| extend(builder));
@@ -72,8 +76,9 @@ impl Providers<'_> {
             let reader = PeriodicReader::builder(console::metrics()).with_interval(interval);
             builder = builder.with_reader(reader.build());
         }
-        let build = |it: &Target| it.metrics(self.runtime, temporality);
-        if let Some(exporter) = self.otlp(exporters, Signal::Metrics, limit, build) {
+        let build = |target: &Target, means: Means<'_>| target.metrics(means, temporality);
+        if let Some(exporter) = self.otlp(exporters, Signal::Metrics, bound, build) {
+            let exporter = Counted::new(exporter, self.ledgers.of(Signal::Metrics));
             let reader = PeriodicReader::builder(exporter).with_interval(interval);
             builder = builder.with_reader(reader.build());
         }
@@ -91,12 +96,12 @@ impl Providers<'_> {
             builder = builder.with_simple_exporter(console::logs());
         }
         let batches = Batches::read(self.environment, "OTEL_BLRP", 1_000);
-        if let Some(exporter) =
-            self.otlp(exporters, Signal::Logs, batches.timeout, |it| it.logs(self.runtime))
-        {
-            let processor = BatchLogProcessor::builder(exporter);
+        let build = |target: &Target, means: Means<'_>| target.logs(means);
+        if let Some(exporter) = self.otlp(exporters, Signal::Logs, batches.timeout, build) {
+            let ledger = self.ledgers.of(Signal::Logs);
+            let processor = BatchLogProcessor::builder(Counted::new(exporter, ledger));
             let processor = processor.with_batch_config(batches.of_logs()).build();
-            builder = builder.with_log_processor(processor);
+            builder = builder.with_log_processor(Counted::new(processor, ledger));
         }
         builder.build()
     }
@@ -107,15 +112,20 @@ impl Providers<'_> {
         &self,
         exporters: &[Exporter],
         signal: Signal,
-        limit: Duration,
-        build: impl FnOnce(&Target) -> Result<E, String>,
+        bound: Option<Duration>,
+        build: impl FnOnce(&Target, Means<'_>) -> Result<E, String>,
     ) -> Option<E> {
         if !exporters.contains(&Exporter::Otlp) {
             return None;
         }
-        let target = Target::read(self.environment, signal, self.wanted, limit);
+        let target = Target::read(self.environment, signal, self.wanted, bound);
         self.endpoints.borrow_mut().push(target.shown(signal));
-        let failed = |why| self.environment.say(format!("{signal} are not exported: {why}"));
-        build(&target).map_err(failed).ok()
+        let ledger = self.ledgers.of(signal);
+        build(&target, Means { runtime: self.runtime, ledger })
+            .map_err(|why| {
+                self.environment.say(format!("{signal} are not exported: {why}"));
+                ledger.failed(why);
+            })
+            .ok()
     }
 }

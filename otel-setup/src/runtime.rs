@@ -2,8 +2,12 @@
 
 use std::cell::Cell;
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+
+/// More than anybody waits, and little enough to be added to a time.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 thread_local! {
     /// Whether this thread does nothing but export.

@@ -19,7 +19,7 @@ pub enum Exporter {
     Console,
 }
 
-/// What the variable of a signal names. `none` is a list that is empty.
+/// What the variable of a signal names, without what is unknown. `none` is a list that is empty.
 pub(crate) fn exporters(
     environment: &Environment<'_>,
     signal: Signal,
@@ -27,22 +27,30 @@ pub(crate) fn exporters(
 ) -> Vec<Exporter> {
     let name = format!("OTEL_{}_EXPORTER", signal.to_string().to_uppercase());
     let Some(value) = environment.get(&name) else { return default.to_vec() };
-    let mut found = Vec::new();
+    let (mut found, mut unknown, mut known) = (Vec::new(), Vec::new(), false);
     for word in value.split(',').map(str::trim) {
         match word.to_ascii_lowercase().as_str() {
             "otlp" => found.push(Exporter::Otlp),
             "console" => found.push(Exporter::Console),
             "none" => {}
             _ => {
-                let taken = Shown(default);
-                environment.complain(&name, &value, "is no list of otlp, console, none", taken);
-                return default.to_vec();
+                unknown.push(word);
+                continue;
             }
         }
+        known = true;
+    }
+    if !known {
+        found = default.to_vec();
     }
     // Twice the same would export each span twice.
     found.sort_by_key(|exporter| *exporter as u8);
     found.dedup();
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        let problem = format!("names {unknown:?}, which is none of otlp, console, none");
+        environment.complain(&name, &value, &problem, Shown(&found));
+    }
     found
 }
 
@@ -71,7 +79,7 @@ pub(crate) fn sampler(environment: &Environment<'_>) -> Sampler {
         Sampler::TraceIdRatioBased(environment.parse(argument, problem, 1.0, parse))
     };
     let Some(value) = environment.get(name) else { return by_parent(Sampler::AlwaysOn) };
-    match value.as_str() {
+    match value.to_ascii_lowercase().as_str() {
         "always_on" => Sampler::AlwaysOn,
         "always_off" => Sampler::AlwaysOff,
         "traceidratio" => ratio(),
@@ -141,8 +149,8 @@ pub(crate) struct Batches {
     queue: usize,
     size: usize,
     delay: Duration,
-    /// The SDK's processors leave this bound to the exporter.
-    pub(crate) timeout: Duration,
+    /// The SDK's processors leave this bound to the exporter. None: no bound.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Batches {
@@ -158,11 +166,13 @@ impl Batches {
             let problem = format!("is more than the queue of {queue} holds");
             environment.complain(&size_name, &size.to_string(), &problem, queue);
         }
+        // With a delay of 0, the SDK's thread would look at its queue without a pause.
+        let delay = environment.number(&name("SCHEDULE_DELAY"), 0, delay).max(1);
         Self {
             queue,
             size: size.min(queue),
-            delay: environment.milliseconds(&name("SCHEDULE_DELAY"), delay),
-            timeout: environment.milliseconds(&name("EXPORT_TIMEOUT"), 30_000),
+            delay: Duration::from_millis(delay),
+            timeout: environment.timeout(&name("EXPORT_TIMEOUT"), 30_000),
         }
     }
 
@@ -203,9 +213,17 @@ mod tests {
         assert_eq!(read(""), (vec![Otlp], NOTHING));
         assert_eq!(read("none"), (vec![], NOTHING));
         assert_eq!(read("console, OTLP,console"), (vec![Otlp, Console], NOTHING));
-        let complaint =
-            r#"OTEL_LOGS_EXPORTER="zipkin" is no list of otlp, console, none; otlp is used"#;
-        assert_eq!(read("zipkin"), (vec![Otlp], vec![complaint.to_owned()]));
+        let complaint = |value: &str, unknown: &str, used: &str| {
+            vec![format!(
+                "OTEL_LOGS_EXPORTER={value:?} names {unknown:?}, which is none of otlp, console, \
+                 none; {used} is used"
+            )]
+        };
+        assert_eq!(read("zipkin"), (vec![Otlp], complaint("zipkin", "zipkin", "otlp")));
+        // What is known stays, be it nothing.
+        let some = "Console, zipkin,file";
+        assert_eq!(read(some), (vec![Console], complaint(some, "zipkin, file", "console")));
+        assert_eq!(read("NONE,x"), (vec![], complaint("NONE,x", "x", "none")));
     }
 
     #[test]
@@ -228,6 +246,10 @@ mod tests {
         assert_eq!(read("traceidratio", "7"), ("TraceIdRatioBased(1.0)".into(), 1));
         assert_eq!(read("traceidratio", "NaN"), ("TraceIdRatioBased(1.0)".into(), 1));
         assert_eq!(read("jaeger_remote", ""), (parent("AlwaysOn"), 1));
+        // Letter case makes no difference.
+        assert_eq!(read("ALWAYS_OFF", ""), ("AlwaysOff".into(), 0));
+        assert_eq!(read("ParentBased_Always_Off", ""), (parent("AlwaysOff"), 0));
+        assert_eq!(read("TraceIdRatio", "0.25"), ("TraceIdRatioBased(0.25)".into(), 0));
     }
 
     #[test]
@@ -277,12 +299,22 @@ mod tests {
         ]);
         assert_eq!((batches.queue, batches.size), (10, 10));
         assert_eq!(batches.delay, Duration::from_millis(3));
-        assert_eq!(batches.timeout, Duration::from_millis(4));
+        assert_eq!(batches.timeout, Some(Duration::from_millis(4)));
         assert_eq!(
             complaints,
             [
                 r#"OTEL_BSP_MAX_EXPORT_BATCH_SIZE="11" is more than the queue of 10 holds; 10 is used"#
             ]
         );
+    }
+
+    #[test]
+    fn no_delay_and_no_limit() {
+        let pairs = [("OTEL_BLRP_SCHEDULE_DELAY", "0"), ("OTEL_BLRP_EXPORT_TIMEOUT", "0")];
+        let (batches, complaints) = with(&pairs, |it| Batches::read(it, "OTEL_BLRP", 1_000));
+        assert_eq!(complaints, NOTHING);
+        assert_eq!(batches.timeout, None);
+        // The SDK's thread would never sleep.
+        assert!(!batches.delay.is_zero());
     }
 }

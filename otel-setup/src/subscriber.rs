@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use crate::careful::{self, Directives, Formatting};
 use crate::current::{CurrentLoggers, CurrentTracer};
 use crate::environment::{self, Environment};
 use crate::health::{self, Health};
@@ -33,6 +34,11 @@ const DEFAULT: &str = "info";
 /// own filter: `RUST_LOG` (`info` without it) for log records, at least `INFO` for spans. Put it
 /// beside other layers and their filters, not under a filter that holds for all: that one would hide
 /// spans and the SDK's failures.
+///
+/// Put it behind the other layers too, with `with` after theirs. A value whose `Display` logs makes
+/// `tracing-subscriber` forget, in the middle of a span, what the filters of the layers behind said; a
+/// formatting layer with a filter then panics in the thread of the application. These layers do not,
+/// but what stands behind them does.
 ///
 /// It can be made before [`init!`](crate::init) or after it, and finds the exporters once they are
 /// there. Formatting to the terminal is not part of it.
@@ -74,10 +80,10 @@ where
         filter_fn(move |metadata| !health::is_internal(metadata) && wanted(metadata)).and(outside)
     };
     // An event that is not an error is a log record, and would be a second copy in the span.
-    let spans_and_errors = external(|it| it.is_span() || *it.level() == Level::ERROR);
+    let spans_and_errors = external(|it| !it.is_event() || *it.level() == Level::ERROR);
     // Quiet logs must not tear traces apart.
-    let spans = LevelFilter::INFO.or(EnvFilter::new(directives)).and(spans_and_errors);
-    let events = EnvFilter::new(directives).and(external(|it| !it.is_span()));
+    let spans = LevelFilter::INFO.or(Directives::new(directives)).and(spans_and_errors);
+    let events = Directives::new(directives).and(external(|it| !it.is_span()));
     let internal = LevelFilter::WARN.and(filter_fn(health::is_internal));
     let layer = OpenTelemetryLayer::new(CurrentTracer)
         // They would triple the attributes of each span.
@@ -86,9 +92,9 @@ where
         .with_tracked_inactivity(false)
         .with_error_events_to_exceptions(false);
     vec![
-        layer.with_filter(spans).boxed(),
-        OpenTelemetryTracingBridge::new(&CurrentLoggers).with_filter(events).boxed(),
-        Health.with_filter(internal).boxed(),
+        careful::layer(layer, spans),
+        careful::layer(OpenTelemetryTracingBridge::new(&CurrentLoggers), events),
+        careful::layer(Health, internal),
     ]
 }
 
@@ -100,13 +106,14 @@ pub(crate) fn install(directives: &str, formatted: bool, more: Vec<Boxed<Registr
     layers.extend(opentelemetry_layers(directives));
     if formatted {
         // The health layer tells of what a human should know; who wants all of it asks for it.
-        let asked = directives.contains("opentelemetry")
-            || directives.split(',').any(|it| ["debug", "trace"].contains(&it.trim()));
-        let filter = EnvFilter::new(directives)
+        let all = |word: &str| ["debug", "trace"].contains(&word.trim().to_lowercase().as_str());
+        let asked = directives.contains("opentelemetry") || directives.split(',').any(all);
+        let filter = Directives::new(directives)
             .and(filter_fn(move |metadata| asked || !health::is_internal(metadata)));
         let plain = environment::process("NO_COLOR").is_some_and(|value| !value.is_empty());
         let ansi = stderr().is_terminal() && !plain;
-        layers.push(fmt::layer().with_writer(stderr).with_ansi(ansi).with_filter(filter).boxed());
+        let layer = Formatting(fmt::layer().with_writer(stderr).with_ansi(ansi));
+        layers.push(careful::layer(layer, filter));
     }
     if set_global_default(tracing_subscriber::registry().with(layers)).is_err() {
         if !LAYERED.load(Ordering::Relaxed) {

@@ -352,7 +352,7 @@ fn general_limits() {
 const BAD: [(&str, &str, &str); 34] = [
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many", "128"),
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "no limit"),
-    ("OTEL_BLRP_EXPORT_TIMEOUT", "0", "30000"),
+    ("OTEL_BLRP_EXPORT_TIMEOUT", "-1", "30000"),
     ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "0", "512"),
     ("OTEL_BLRP_MAX_QUEUE_SIZE", "0", "2048"),
     ("OTEL_BLRP_SCHEDULE_DELAY", "1s", "1000"),
@@ -365,7 +365,7 @@ const BAD: [(&str, &str, &str); 34] = [
     ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "never", "10000"),
     ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both", "cumulative"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/xml", "http/protobuf"),
-    ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "10000"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1", "10000"),
     ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zip", "none"),
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "udp", "http/protobuf"),
     ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "-1", "128"),

@@ -1,5 +1,9 @@
 //! That all three signals arrive, by each protocol, with and without TLS and gzip.
-#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 mod support;
 
@@ -7,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use opentelemetry::{KeyValue, global};
+use otel_setup::Signal;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use support::{Finished, Receiver, run, text};
 use tempfile::TempDir;
@@ -183,6 +188,55 @@ fn tls_with_an_authority_and_a_certificate_of_the_client() {
     }
 }
 
+fn with_an_endpoint() {
+    let builder = otel_setup::builder();
+    let builder = match std::env::var("IN_CODE") {
+        Ok(endpoint) => builder.endpoint(endpoint),
+        Err(_) => builder,
+    };
+    let _guard = builder.init().unwrap();
+    tracing::info_span!("work").in_scope(|| tracing::info!("hello"));
+    global::meter("shop").u64_counter("orders").build().add(3, &[KeyValue::new("item", "lamp")]);
+}
+
+/// One that is not read as `https` goes without the certificates, or without TLS.
+#[test]
+fn the_scheme_of_an_endpoint_has_no_letter_case() {
+    let certificates = Certificates::new();
+    let names =
+        ["", "TRACES_", "METRICS_", "LOGS_"].map(|it| format!("OTEL_EXPORTER_OTLP_{it}ENDPOINT"));
+    for protocol in ["grpc", "http/protobuf"] {
+        for scheme in ["HTTPS", "Https"] {
+            let [general, own @ ..] = &names;
+            for set in [std::slice::from_ref(general), own, &["IN_CODE".to_owned()]] {
+                let receiver = certificates.receiver();
+                let base = format!("{scheme}://localhost:{}", receiver.address.port());
+                let url = |name: &str| match name.split('_').nth(3) {
+                    Some(signal @ ("TRACES" | "METRICS" | "LOGS")) if protocol != "grpc" => {
+                        format!("{base}/v1/{}", signal.to_lowercase())
+                    }
+                    _ => base.clone(),
+                };
+                let file = |name| shown(&certificates.path(name));
+                let mut variables = vec![
+                    ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
+                    ("OTEL_EXPORTER_OTLP_CERTIFICATE", file("authority")),
+                    ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", file("client")),
+                    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", file("key")),
+                ];
+                variables.extend(set.iter().map(|name| (name.as_str(), url(name))));
+                let variables: Vec<(&str, &dyn ToString)> =
+                    variables.iter().map(|(name, value)| (*name, value as &dyn ToString)).collect();
+                let test = "the_scheme_of_an_endpoint_has_no_letter_case";
+                let finished = run(test, &variables, with_an_endpoint);
+                assert!(finished.success, "{finished:?}");
+                assert_eq!(finished.warnings, Vec::<String>::new(), "{protocol} {scheme} {set:?}");
+                assert_eq!(receiver.got().len(), 3, "{protocol} {scheme} {set:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_certificate_of_one_signal() {
     let certificates = Certificates::new();
@@ -219,7 +273,8 @@ fn a_wrong_authority_is_one_warning_with_its_reason() {
                 ),
                 ("OTEL_EXPORTER_OTLP_PROTOCOL", &protocol),
                 ("OTEL_EXPORTER_OTLP_CERTIFICATE", &shown(&others.path("authority"))),
-                ("OTEL_EXPORTER_OTLP_TIMEOUT", &"500"),
+                // Less than the shutdown takes at most, and enough for a handshake on a busy machine.
+                ("OTEL_EXPORTER_OTLP_TIMEOUT", &"4000"),
             ],
             application,
         );
@@ -229,5 +284,40 @@ fn a_wrong_authority_is_one_warning_with_its_reason() {
         let warning = &finished.warnings[0];
         assert!(warning.contains("invalid peer certificate"), "{protocol}: {warning}");
         assert_eq!(receiver.got().len(), 0);
+    }
+}
+
+fn that_hears_of_it() {
+    let guard = otel_setup::builder().init().unwrap();
+    tracing::info_span!("work").in_scope(|| tracing::info!("hello"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    match runtime.block_on(guard.shutdown()) {
+        Err(otel_setup::Error::Incomplete(lost)) => {
+            let signals: Vec<_> = lost.iter().map(|lost| (lost.signal, lost.count)).collect();
+            let [traces, metrics, logs] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+            assert_eq!(signals, [(traces, None), (metrics, None), (logs, None)], "{lost:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All is lost, and nobody counts it.
+#[test]
+fn an_exporter_that_cannot_be_made_is_told_of() {
+    let (certificates, others) = (Certificates::new(), Certificates::new());
+    for protocol in ["grpc", "http/protobuf"] {
+        let finished = run(
+            "an_exporter_that_cannot_be_made_is_told_of",
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &"https://localhost:1"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", &protocol),
+                ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &shown(&certificates.path("client"))),
+                ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &shown(&others.path("key"))),
+            ],
+            that_hears_of_it,
+        );
+        assert!(finished.success, "{protocol}: {finished:?}");
+        assert_eq!(finished.warnings.len(), 3, "{protocol}: {finished:?}");
+        assert!(finished.warnings[0].starts_with("traces are not exported: "), "{finished:?}");
     }
 }

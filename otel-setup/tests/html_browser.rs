@@ -46,7 +46,7 @@ fn chromium() -> Option<PathBuf> {
             "{missing}, but OTEL_TEST_REQUIRE requires it: install Debian's package chromium"
         );
         // Past the capture of the test harness: what did not run must be seen.
-        _ = writeln!(io::stderr(), "skipped: {missing}");
+        _ = io::stderr().write_all(format!("skipped: {missing}\n").as_bytes());
     }
     found
 }

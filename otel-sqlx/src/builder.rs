@@ -8,13 +8,12 @@ use otel_core::sql::Syntax;
 use otel_core::{Db, DbServer, Telemetry};
 
 use crate::connection::{Connection, Raw};
-use crate::driver::Database;
 use crate::pool::{Gauges, Pool};
 
 /// A connection that belongs to no pool, as a [`Builder`] holds it.
-pub struct Single<DB: Database>(pub(crate) DB::Connection);
+pub struct Single<DB: sqlx::Database>(pub(crate) DB::Connection);
 
-impl<DB: Database> fmt::Debug for Single<DB> {
+impl<DB: sqlx::Database> fmt::Debug for Single<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Single").finish_non_exhaustive()
     }
@@ -94,14 +93,15 @@ impl<H> Builder<H> {
     }
 
     /// Default: `address:port/namespace`, as far as these are known. The name of the pool in its
-    /// metrics; keep it unique in the process.
+    /// metrics. A second pool of one name in the process becomes `name#2`; a pool that is
+    /// instrumented again keeps its first name.
     pub fn pool_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.pool_name = Some(name.into());
         self
     }
 }
 
-impl<DB: Database> Builder<sqlx::Pool<DB>> {
+impl<DB: sqlx::Database> Builder<sqlx::Pool<DB>> {
     /// Makes the instrumented pool.
     pub fn build(self) -> Pool<DB> {
         let name = self.pool_name.unwrap_or_else(|| self.server.pool_name().into());
@@ -112,7 +112,7 @@ impl<DB: Database> Builder<sqlx::Pool<DB>> {
     }
 }
 
-impl<DB: Database> Builder<Single<DB>> {
+impl<DB: sqlx::Database> Builder<Single<DB>> {
     /// Makes the instrumented connection.
     pub fn build(self) -> Connection<DB> {
         Connection::from_parts(Raw::Own(self.handle.0), Db::new(&self.telemetry, self.server))

@@ -6,6 +6,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use otel_core::{Db, Telemetry};
 use sqlx::pool;
+#[cfg(feature = "sqlite")]
+use sqlx::sqlite::{LockedSqliteHandle, SqliteOwnedBuf};
 use sqlx::{ConnectOptions as _, Either, Error, Execute, Executor, SqlSafeStr, SqlStr};
 use sqlx_core::connection::Connection as _;
 use sqlx_core::database::HasStatementCache;
@@ -21,12 +23,12 @@ use crate::transaction::{Source, Transaction};
 ///
 /// `&mut Connection` is an [`Executor`]. The connection of sqlx is one call away, at
 /// [`raw_mut`](Self::raw_mut): what needs it, such as `COPY`, is not traced.
-pub struct Connection<DB: Database> {
+pub struct Connection<DB: sqlx::Database> {
     raw: Raw<DB>,
     pub(crate) db: Db<Sqlx>,
 }
 
-pub(crate) enum Raw<DB: Database> {
+pub(crate) enum Raw<DB: sqlx::Database> {
     Own(DB::Connection),
     Pooled(pool::PoolConnection<DB>),
 }
@@ -48,10 +50,6 @@ impl<DB: Database> Connection<DB> {
         Builder::of(Single(connection), DB::server(options))
     }
 
-    pub(crate) fn from_parts(raw: Raw<DB>, db: Db<Sqlx>) -> Self {
-        Self { raw, db }
-    }
-
     /// As sqlx's `Connection::connect`.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let options: Options<DB> = url.parse()?;
@@ -61,6 +59,12 @@ impl<DB: Database> Connection<DB> {
     /// As sqlx's `Connection::connect_with`.
     pub async fn connect_with(options: &Options<DB>) -> Result<Self, Error> {
         Ok(Self::new(options.connect().await?, options))
+    }
+}
+
+impl<DB: sqlx::Database> Connection<DB> {
+    pub(crate) fn from_parts(raw: Raw<DB>, db: Db<Sqlx>) -> Self {
+        Self { raw, db }
     }
 
     /// The connection of sqlx, for what only reads it.
@@ -85,7 +89,7 @@ impl<DB: Database> Connection<DB> {
     }
 
     /// The connection of sqlx, and what instruments it.
-    fn parts(&mut self) -> (&mut DB::Connection, &Db<Sqlx>) {
+    pub(crate) fn parts(&mut self) -> (&mut DB::Connection, &Db<Sqlx>) {
         let raw = match &mut self.raw {
             Raw::Own(connection) => connection,
             Raw::Pooled(connection) => &mut **connection,
@@ -183,7 +187,46 @@ impl<DB: Database> Connection<DB> {
     }
 }
 
-impl<DB: Database> fmt::Debug for Connection<DB> {
+#[cfg(feature = "postgres")]
+impl Connection<sqlx::Postgres> {
+    /// As sqlx's `PgConnection::server_version_num`.
+    pub fn server_version_num(&self) -> Option<u32> {
+        self.raw().server_version_num()
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Connection<sqlx::Sqlite> {
+    /// As sqlx's `SqliteConnection::lock_handle`. What is done with the handle is not traced.
+    pub async fn lock_handle(&mut self) -> Result<LockedSqliteHandle<'_>, Error> {
+        self.raw_mut().lock_handle().await
+    }
+
+    /// As sqlx's `SqliteConnection::serialize`; not traced.
+    pub async fn serialize(&mut self, schema: Option<&str>) -> Result<SqliteOwnedBuf, Error> {
+        self.raw_mut().serialize(schema).await
+    }
+
+    /// As sqlx's `SqliteConnection::deserialize`; not traced.
+    pub async fn deserialize(
+        &mut self,
+        schema: Option<&str>,
+        data: SqliteOwnedBuf,
+        read_only: bool,
+    ) -> Result<(), Error> {
+        self.raw_mut().deserialize(schema, data, read_only).await
+    }
+}
+
+#[cfg(feature = "any")]
+impl Connection<sqlx::Any> {
+    /// As sqlx's `AnyConnection::backend_name`.
+    pub fn backend_name(&self) -> &str {
+        self.raw().backend_name()
+    }
+}
+
+impl<DB: sqlx::Database> fmt::Debug for Connection<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Connection").finish_non_exhaustive()
     }

@@ -34,7 +34,8 @@ pub(crate) type OptionalOf<'e, DB> =
     BoxFuture<'e, Result<Option<<DB as sqlx::Database>::Row>, sqlx::Error>>;
 
 /// A database of sqlx that this crate instruments: `Postgres`, `MySql`, `Sqlite` and `Any`, each
-/// behind the feature of its name.
+/// behind the feature of its name. Code that is generic over the database needs it where it makes
+/// queries or connects; for the types and the rest, sqlx's own trait is enough.
 pub trait Database: sqlx::Database {
     /// The server that connect options point to; nothing is asked from it.
     #[doc(hidden)]
@@ -252,6 +253,20 @@ pub(crate) fn rollback(depth: usize) -> DbCall<'static> {
 /// What is told of a statement that is only prepared.
 pub(crate) fn prepare(sql: &SqlStr) -> DbCall<'_> {
     DbCall::statement(sql.as_str(), false).prefix("PREPARE")
+}
+
+#[cfg(feature = "migrate")]
+impl Classify<sqlx::migrate::MigrateError> for Sqlx {
+    /// What a migration fails with is an error of the database, and the others are sqlx's own.
+    fn classify(error: &sqlx::migrate::MigrateError) -> Failure {
+        use sqlx::migrate::MigrateError;
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                Self::classify(error)
+            }
+            _ => Failure::default(),
+        }
+    }
 }
 
 impl Classify<sqlx::Error> for Sqlx {

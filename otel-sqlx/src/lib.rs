@@ -4,6 +4,8 @@ mod acquire;
 mod builder;
 mod connection;
 mod driver;
+#[cfg(feature = "migrate")]
+pub mod migrate;
 mod options;
 mod pool;
 mod query;
@@ -19,6 +21,17 @@ pub use self::driver::Database;
 pub use self::options::PoolOptions;
 pub use self::pool::{Pool, PoolConnection};
 pub use self::transaction::Transaction;
+
+/// How an error of sqlx is told, for adapters of what is built on sqlx: the table of Errors above.
+///
+/// ```
+/// use otel_sqlx::otel_core::Failure;
+///
+/// assert_eq!(otel_sqlx::failure(&sqlx::Error::PoolTimedOut), Failure::new("PoolTimedOut"));
+/// ```
+pub fn failure(error: &sqlx::Error) -> otel_core::Failure {
+    <driver::Sqlx as otel_core::Classify<sqlx::Error>>::classify(error)
+}
 
 /// The names that sqlx gives to the types of one database, for the types of this crate.
 macro_rules! aliases {

@@ -14,7 +14,7 @@ use crate::pool::Pool;
 /// Options of a pool: sqlx's `PoolOptions`. Its hooks get sqlx's own connection, as they do there:
 /// what they do with it is not traced.
 #[derive(Debug)]
-pub struct PoolOptions<DB: Database> {
+pub struct PoolOptions<DB: sqlx::Database> {
     options: pool::PoolOptions<DB>,
     telemetry: Telemetry,
 }
@@ -56,7 +56,7 @@ macro_rules! forward {
     };
 }
 
-impl<DB: Database> PoolOptions<DB> {
+impl<DB: sqlx::Database> PoolOptions<DB> {
     /// As sqlx's `PoolOptions::new`.
     pub fn new() -> Self {
         pool::PoolOptions::new().into()
@@ -96,7 +96,9 @@ impl<DB: Database> PoolOptions<DB> {
     pub fn into_inner(self) -> pool::PoolOptions<DB> {
         self.options
     }
+}
 
+impl<DB: Database> PoolOptions<DB> {
     /// As sqlx's `PoolOptions::connect`.
     pub async fn connect(self, url: &str) -> Result<Pool<DB>, Error> {
         let pool = self.options.connect(url).await?;
@@ -120,19 +122,19 @@ impl<DB: Database> PoolOptions<DB> {
     }
 }
 
-impl<DB: Database> Default for PoolOptions<DB> {
+impl<DB: sqlx::Database> Default for PoolOptions<DB> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<DB: Database> Clone for PoolOptions<DB> {
+impl<DB: sqlx::Database> Clone for PoolOptions<DB> {
     fn clone(&self) -> Self {
         Self { options: self.options.clone(), telemetry: self.telemetry.clone() }
     }
 }
 
-impl<DB: Database> From<pool::PoolOptions<DB>> for PoolOptions<DB> {
+impl<DB: sqlx::Database> From<pool::PoolOptions<DB>> for PoolOptions<DB> {
     fn from(options: pool::PoolOptions<DB>) -> Self {
         Self { options, telemetry: Telemetry::global() }
     }

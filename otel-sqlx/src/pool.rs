@@ -25,17 +25,17 @@ use crate::transaction::{Source, Transaction};
 /// handle of the same pool.
 ///
 /// `&Pool` is an [`Executor`]. The pool of sqlx is one call away, at [`raw`](Self::raw): what needs
-/// it, such as a `Migrator` or a `PgListener`, is not traced.
-pub struct Pool<DB: Database> {
+/// it, such as a `PgListener`, is not traced.
+pub struct Pool<DB: sqlx::Database> {
     gauges: Arc<Gauges<DB>>,
     db: Db<Sqlx>,
     metrics: PoolMetrics,
 }
 
 /// The pool as its gauges read it.
-pub(crate) struct Gauges<DB: Database>(pub(crate) sqlx::Pool<DB>);
+pub(crate) struct Gauges<DB: sqlx::Database>(pub(crate) sqlx::Pool<DB>);
 
-impl<DB: Database> PoolState for Gauges<DB> {
+impl<DB: sqlx::Database> PoolState for Gauges<DB> {
     fn size(&self) -> u64 {
         self.0.size().into()
     }
@@ -56,6 +56,11 @@ impl<DB: Database> PoolState for Gauges<DB> {
     fn idle_min(&self) -> Option<u64> {
         Some(self.0.options().get_min_connections().into())
     }
+
+    /// All handles and connections of a pool share these.
+    fn identity(&self) -> Option<usize> {
+        Some(std::ptr::from_ref(self.0.options()).addr())
+    }
 }
 
 impl<DB: Database> Pool<DB> {
@@ -73,10 +78,6 @@ impl<DB: Database> Pool<DB> {
     pub fn builder(pool: sqlx::Pool<DB>) -> Builder<sqlx::Pool<DB>> {
         let server = DB::server(&pool.connect_options());
         Builder::of(pool, server)
-    }
-
-    pub(crate) fn from_parts(gauges: Arc<Gauges<DB>>, db: Db<Sqlx>, metrics: PoolMetrics) -> Self {
-        Self { gauges, db, metrics }
     }
 
     /// As sqlx's `Pool::connect`.
@@ -97,6 +98,12 @@ impl<DB: Database> Pool<DB> {
     /// As sqlx's `Pool::connect_lazy_with`.
     pub fn connect_lazy_with(options: Options<DB>) -> Self {
         PoolOptions::new().connect_lazy_with(options)
+    }
+}
+
+impl<DB: sqlx::Database> Pool<DB> {
+    pub(crate) fn from_parts(gauges: Arc<Gauges<DB>>, db: Db<Sqlx>, metrics: PoolMetrics) -> Self {
+        Self { gauges, db, metrics }
     }
 
     /// The pool of sqlx. Nothing that is done with it is traced.
@@ -221,7 +228,7 @@ impl<DB: Database> Pool<DB> {
     }
 }
 
-impl<DB: Database> Clone for Pool<DB> {
+impl<DB: sqlx::Database> Clone for Pool<DB> {
     fn clone(&self) -> Self {
         Self {
             gauges: Arc::clone(&self.gauges),
@@ -231,7 +238,7 @@ impl<DB: Database> Clone for Pool<DB> {
     }
 }
 
-impl<DB: Database> fmt::Debug for Pool<DB> {
+impl<DB: sqlx::Database> fmt::Debug for Pool<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.raw().fmt(formatter)
     }
@@ -314,12 +321,12 @@ impl<'c, DB: Database> Executor<'c> for &'_ Pool<DB> {
 
 /// A connection that belongs to a pool and goes back to it when it is dropped: sqlx's
 /// `PoolConnection`. It leads to a [`Connection`].
-pub struct PoolConnection<DB: Database> {
+pub struct PoolConnection<DB: sqlx::Database> {
     connection: Connection<DB>,
     in_use: InUse,
 }
 
-impl<DB: Database> PoolConnection<DB> {
+impl<DB: sqlx::Database> PoolConnection<DB> {
     /// As sqlx's `PoolConnection::close`.
     pub async fn close(self) -> Result<(), Error> {
         match self.connection.into_raw() {
@@ -356,7 +363,7 @@ impl<DB: Database> PoolConnection<DB> {
     }
 }
 
-impl<DB: Database> Deref for PoolConnection<DB> {
+impl<DB: sqlx::Database> Deref for PoolConnection<DB> {
     type Target = Connection<DB>;
 
     fn deref(&self) -> &Connection<DB> {
@@ -364,25 +371,25 @@ impl<DB: Database> Deref for PoolConnection<DB> {
     }
 }
 
-impl<DB: Database> DerefMut for PoolConnection<DB> {
+impl<DB: sqlx::Database> DerefMut for PoolConnection<DB> {
     fn deref_mut(&mut self) -> &mut Connection<DB> {
         &mut self.connection
     }
 }
 
-impl<DB: Database> AsRef<Connection<DB>> for PoolConnection<DB> {
+impl<DB: sqlx::Database> AsRef<Connection<DB>> for PoolConnection<DB> {
     fn as_ref(&self) -> &Connection<DB> {
         self
     }
 }
 
-impl<DB: Database> AsMut<Connection<DB>> for PoolConnection<DB> {
+impl<DB: sqlx::Database> AsMut<Connection<DB>> for PoolConnection<DB> {
     fn as_mut(&mut self) -> &mut Connection<DB> {
         self
     }
 }
 
-impl<DB: Database> fmt::Debug for PoolConnection<DB> {
+impl<DB: sqlx::Database> fmt::Debug for PoolConnection<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("PoolConnection")

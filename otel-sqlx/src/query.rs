@@ -1,6 +1,6 @@
 //! A query taken apart, so that its text can be looked at, and handed on as it was.
 
-use otel_core::{DbCall, Operation};
+use otel_core::{DbCall, DbOperation};
 use sqlx::error::BoxDynError;
 use sqlx::{Arguments as _, AssertSqlSafe, Execute, SqlSafeStr as _, SqlStr};
 
@@ -33,7 +33,7 @@ impl<DB: sqlx::Database> Query<DB> {
     }
 
     /// The query with the context of its call in a comment, where the user wants that.
-    pub(crate) fn commented(self, operation: &Operation<Sqlx>) -> Self {
+    pub(crate) fn commented(self, operation: &DbOperation<Sqlx>) -> Self {
         // Prepared by the user, it runs under the text that it was prepared with.
         if self.statement.is_some() {
             return self;

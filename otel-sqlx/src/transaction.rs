@@ -4,12 +4,12 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use otel_core::opentelemetry::Context;
-use otel_core::{Classify as _, Db, Operation};
+use otel_core::{Classify as _, Db, DbOperation};
 use sqlx::{Error, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
 use crate::connection::Connection;
-use crate::driver::{self, Database, Sqlx};
+use crate::driver::{self, Sqlx};
 use crate::pool::{Pool, PoolConnection};
 
 /// An instrumented transaction: sqlx's `Transaction`. It leads to a [`Connection`], so `&mut *tx`
@@ -18,12 +18,12 @@ use crate::pool::{Pool, PoolConnection};
 /// Dropped before [`commit`](Self::commit) or [`rollback`](Self::rollback) it is rolled back, which
 /// the driver only queues: a `ROLLBACK` span tells that it was, without a measurement, because
 /// nobody learns how long the server takes for it.
-pub struct Transaction<'c, DB: Database> {
+pub struct Transaction<'c, DB: sqlx::Database> {
     connection: Held<'c, DB>,
     /// The handle of the connection as it was before, for after this transaction.
     outside: Db<Sqlx>,
     /// The span over the whole transaction, if the user asked for one.
-    whole: Option<Operation<Sqlx>>,
+    whole: Option<DbOperation<Sqlx>>,
     state: State,
     /// What was current at the beginning: the parent of a rollback when a task is dropped.
     beginning: Context,
@@ -37,20 +37,20 @@ enum State {
     Ended,
 }
 
-enum Held<'c, DB: Database> {
+enum Held<'c, DB: sqlx::Database> {
     Borrowed(&'c mut Connection<DB>),
     Pooled(PoolConnection<DB>),
 }
 
 /// Where the connection of a new transaction comes from.
-pub(crate) enum Source<'c, DB: Database> {
+pub(crate) enum Source<'c, DB: sqlx::Database> {
     Borrowed(&'c mut Connection<DB>),
     Pooled(PoolConnection<DB>),
     /// To be waited for, as part of the call.
     Pool(Pool<DB>),
 }
 
-impl<'c, DB: Database> Source<'c, DB> {
+impl<'c, DB: sqlx::Database> Source<'c, DB> {
     fn db(&self) -> &Db<Sqlx> {
         match self {
             Self::Borrowed(connection) => &connection.db,
@@ -76,7 +76,7 @@ impl<'c, DB: Database> Source<'c, DB> {
     }
 }
 
-impl<'c, DB: Database> Transaction<'c, DB> {
+impl<'c, DB: sqlx::Database> Transaction<'c, DB> {
     pub(crate) async fn begin(
         source: Source<'c, DB>,
         statement: Option<SqlStr>,
@@ -139,7 +139,7 @@ impl<'c, DB: Database> Transaction<'c, DB> {
     }
 }
 
-impl<DB: Database> Drop for Transaction<'_, DB> {
+impl<DB: sqlx::Database> Drop for Transaction<'_, DB> {
     fn drop(&mut self) {
         if self.state != State::Ended {
             let rollback = if self.state == State::Open {
@@ -149,15 +149,15 @@ impl<DB: Database> Drop for Transaction<'_, DB> {
                 None
             };
             DB::TransactionManager::start_rollback(self.raw_mut());
-            rollback.into_iter().for_each(Operation::finish);
+            rollback.into_iter().for_each(DbOperation::finish);
         }
         // After the rollback, which belongs to it.
-        self.whole.take().into_iter().for_each(Operation::finish);
+        self.whole.take().into_iter().for_each(DbOperation::finish);
         self.connection.db = self.outside.clone();
     }
 }
 
-impl<DB: Database> Deref for Held<'_, DB> {
+impl<DB: sqlx::Database> Deref for Held<'_, DB> {
     type Target = Connection<DB>;
 
     fn deref(&self) -> &Connection<DB> {
@@ -168,7 +168,7 @@ impl<DB: Database> Deref for Held<'_, DB> {
     }
 }
 
-impl<DB: Database> DerefMut for Held<'_, DB> {
+impl<DB: sqlx::Database> DerefMut for Held<'_, DB> {
     fn deref_mut(&mut self) -> &mut Connection<DB> {
         match self {
             Self::Borrowed(connection) => connection,
@@ -177,7 +177,7 @@ impl<DB: Database> DerefMut for Held<'_, DB> {
     }
 }
 
-impl<DB: Database> Deref for Transaction<'_, DB> {
+impl<DB: sqlx::Database> Deref for Transaction<'_, DB> {
     type Target = Connection<DB>;
 
     fn deref(&self) -> &Connection<DB> {
@@ -185,19 +185,19 @@ impl<DB: Database> Deref for Transaction<'_, DB> {
     }
 }
 
-impl<DB: Database> DerefMut for Transaction<'_, DB> {
+impl<DB: sqlx::Database> DerefMut for Transaction<'_, DB> {
     fn deref_mut(&mut self) -> &mut Connection<DB> {
         &mut self.connection
     }
 }
 
-impl<DB: Database> AsMut<Connection<DB>> for Transaction<'_, DB> {
+impl<DB: sqlx::Database> AsMut<Connection<DB>> for Transaction<'_, DB> {
     fn as_mut(&mut self) -> &mut Connection<DB> {
         self
     }
 }
 
-impl<DB: Database> fmt::Debug for Transaction<'_, DB> {
+impl<DB: sqlx::Database> fmt::Debug for Transaction<'_, DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Transaction").finish_non_exhaustive()
     }

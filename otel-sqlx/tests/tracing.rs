@@ -30,6 +30,8 @@ async fn spans_nest_both_ways() {
     }
     .with_subscriber(subscriber)
     .await;
+    // The thread of the connection has a handle of the span above, and lets go of it before it ends.
+    pool.close().await;
 
     let [above, query, below] =
         ["above", "SELECT", "below"].map(|name| capture.spans_named(name).remove(0));

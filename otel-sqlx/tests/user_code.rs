@@ -347,3 +347,168 @@ fn auto_traits() {
     send::<otel_sqlx::PoolConnection<Sqlite>>();
     send::<SqliteTransaction<'static>>();
 }
+
+/// A service in the manner of several that were moved: migrations that are embedded, a repository
+/// that is generic over the database, queries where the database is known.
+#[cfg(feature = "migrate")]
+mod articles {
+    // Was: use sqlx::migrate::Migrator; use sqlx::{Database, Pool, Transaction, migrate};
+    use otel_sqlx::migrate::Migrator;
+    use otel_sqlx::{Database, Pool, PoolConnection, Transaction, migrate};
+
+    use super::{Executor, FromRow, Sqlite, SqlitePool, captured, database, names};
+
+    static MIGRATOR: Migrator = migrate!("tests/migrations");
+
+    #[derive(Debug, FromRow, PartialEq)]
+    struct Article {
+        slug: String,
+        votes: i64,
+    }
+
+    /// With sqlx's own bound, as it was.
+    #[derive(Debug)]
+    struct Repository<DB: sqlx::Database> {
+        pool: Pool<DB>,
+    }
+
+    impl<DB: sqlx::Database> Repository<DB> {
+        fn new(pool: Pool<DB>) -> Self {
+            Self { pool }
+        }
+
+        async fn connection(&self) -> sqlx::Result<PoolConnection<DB>> {
+            self.pool.acquire().await
+        }
+
+        async fn transaction(&self) -> sqlx::Result<Transaction<'static, DB>> {
+            self.pool.begin().await
+        }
+
+        async fn shut_down(&self) {
+            self.pool.close().await;
+        }
+    }
+
+    /// Where a query is made, the bound is the imported one; those that sqlx needs may stay.
+    impl<DB: Database> Repository<DB>
+    where
+        for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+        for<'q> String: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
+        for<'r> i64: sqlx::Decode<'r, DB> + sqlx::Type<DB>,
+        usize: sqlx::ColumnIndex<DB::Row>,
+        DB::Arguments: sqlx::IntoArguments<DB>,
+    {
+        async fn count(&self, slug: &str) -> sqlx::Result<i64> {
+            let text = "SELECT count(*) FROM articles WHERE slug = $1";
+            let query = || sqlx::query_as(text).bind(slug.to_owned());
+            let mut connection = self.connection().await?;
+            let on_it: (i64,) = query().fetch_one(&mut *connection).await?;
+            drop(connection);
+            let anywhere: (i64,) = query().fetch_one(&self.pool).await?;
+            assert_eq!(on_it, anywhere);
+            Ok(anywhere.0)
+        }
+    }
+
+    impl Repository<Sqlite> {
+        async fn vote(&self, slug: &str) -> sqlx::Result<Option<Article>> {
+            let mut tx = self.transaction().await?;
+            let voted = sqlx::query_as(
+                "UPDATE articles SET votes = votes + 1 WHERE slug = ? RETURNING slug, votes",
+            )
+            .bind(slug)
+            .fetch_optional(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(voted)
+        }
+    }
+
+    async fn start(pool: SqlitePool) -> Result<Repository<Sqlite>, Box<dyn std::error::Error>> {
+        MIGRATOR.run(&pool).await?;
+        Ok(Repository::new(pool))
+    }
+
+    #[tokio::test]
+    async fn a_service_starts_with_its_migrations() {
+        let (pool, capture) = captured(&database().await);
+        let repository = tokio::spawn(async { start(pool).await.unwrap() }).await.unwrap();
+        let voted = repository.vote("welcome").await.unwrap();
+        assert_eq!(voted, Some(Article { slug: "welcome".to_owned(), votes: 1 }));
+        assert_eq!(repository.count("welcome").await.unwrap(), 1);
+        repository.shut_down().await;
+        assert!(repository.pool.is_closed());
+        assert_eq!(
+            names(&capture),
+            [
+                "CREATE TABLE articles",
+                "ALTER TABLE articles; INSERT articles",
+                "BEGIN :memory:",
+                "UPDATE articles",
+                "COMMIT :memory:",
+                "SELECT articles",
+                "SELECT articles",
+            ]
+        );
+    }
+
+    /// A command of an administrator: the folder is read when it runs, and everything is in one
+    /// transaction.
+    async fn reset(pool: &SqlitePool, folder: &str) -> Result<(), Box<dyn std::error::Error>> {
+        let mut migrator = Migrator::new(std::path::Path::new(folder)).await?;
+        migrator.set_ignore_missing(true).set_locking(false);
+        let mut tx = pool.begin().await?;
+        migrator.run_to(1, &mut *tx).await?;
+        migrator.run(&mut tx).await?;
+        migrator.undo(&mut *tx, 1).await?;
+        migrator.undo(&mut tx, 0).await?;
+        tx.commit().await?;
+        assert!(migrator.version_exists(2) && migrator.iter().count() == 4);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn migrations_go_up_and_down() {
+        let (pool, capture) = captured(&database().await);
+        reset(&pool, "tests/migrations").await.unwrap();
+        migrate!("tests/migrations").skip(&pool, Some(1)).await.unwrap();
+        assert_eq!(
+            names(&capture),
+            [
+                "BEGIN :memory:",
+                "CREATE TABLE articles",
+                "ALTER TABLE articles; INSERT articles",
+                "DELETE articles; ALTER TABLE articles",
+                "DROP TABLE articles",
+                "COMMIT :memory:",
+            ]
+        );
+    }
+
+    /// What hands out sqlx's own pool takes sqlx's own migrator, as `#[sqlx::test]` does.
+    #[test]
+    fn it_leads_to_the_migrator_of_sqlx() {
+        fn count(migrator: &'static sqlx::migrate::Migrator) -> usize {
+            migrator.iter().count()
+        }
+        assert_eq!(count(&MIGRATOR), 4);
+        assert_eq!(count(&migrate!("tests/migrations")), 4);
+    }
+
+    static LENIENT: Migrator = Migrator {
+        raw: sqlx::migrate::Migrator { ignore_missing: true, ..sqlx::migrate!("tests/migrations") },
+    };
+
+    #[tokio::test]
+    async fn a_migrator_made_of_its_fields() {
+        let pool = database().await;
+        MIGRATOR.run(&pool).await.unwrap();
+        sqlx::query("UPDATE _sqlx_migrations SET version = 3 WHERE version = 2")
+            .execute(&pool)
+            .await
+            .unwrap();
+        MIGRATOR.undo(&pool, 3).await.unwrap_err();
+        LENIENT.undo(&pool, 3).await.unwrap();
+    }
+}

@@ -18,6 +18,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
     Sampler, SdkTracerProvider, ShouldSample, Span, SpanData, SpanProcessor,
 };
+use otel_core::db::pool::PoolNames;
 use otel_core::{Telemetry, TelemetryBuilder};
 
 use crate::context::Home;
@@ -35,6 +36,8 @@ pub struct Capture {
     spans: Kept<SpanData>,
     metrics: Kept<Metric>,
     logs: Kept<Log>,
+    /// A pool has the same name, whichever pools other tests have.
+    pool_names: PoolNames,
     /// What the counters showed at the last [`clear`](Self::clear): the SDK cannot reset them.
     metrics_before: Kept<Metric>,
     home: Home,
@@ -84,6 +87,7 @@ impl Capture {
         Telemetry::builder()
             .tracer_provider(self.tracer_provider())
             .meter_provider(self.meter_provider())
+            .pool_names(&self.pool_names)
             .propagator(TextMapCompositePropagator::new(vec![
                 Box::new(TraceContextPropagator::new()),
                 Box::new(BaggagePropagator::new()),
@@ -227,6 +231,7 @@ impl CaptureBuilder {
             spans,
             metrics,
             logs,
+            pool_names: PoolNames::default(),
             metrics_before: Kept::default(),
             home: Home::here(),
             check_on_drop: self.check_on_drop,

@@ -9,6 +9,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 const REQUIRE: &str = "OTEL_TEST_REQUIRE";
@@ -21,34 +23,83 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// For the name `POSTGRES` it is `OTEL_TEST_POSTGRES`, else the entry `POSTGRES` of the file that
 /// `cargo xtask services up` writes: `addresses.json` in `OTEL_SERVICES_HOME`, or in the folder
-/// `services` of the target folder. Without a server, prints `skipped: no postgres at` and where it
-/// looked.
+/// `services` of the target folder. Without a server, says as [`skipped`] does that there is `no
+/// postgres at`, and where it looked.
 ///
 /// # Panics
 ///
 /// If the server is missing and `OTEL_TEST_REQUIRE` is `all` or names it (in a list with commas),
 /// and if one of the three cannot be understood.
 pub fn address(name: &str) -> Option<String> {
-    let environment = Environment {
-        variable: |name: &str| env::var_os(name),
-        folder: env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(env::current_dir, |dir| Ok(dir.into())),
-    };
-    match environment.look(name) {
+    match look(name) {
         Ok(Look::Found(url)) => Some(url),
         Ok(Look::Missing(message)) => {
-            // Past the capture of the test harness: what did not run must be seen.
-            _ = writeln!(io::stderr(), "{message}");
+            skipped(message);
             None
         }
         Err(message) => panic!("{message}"),
     }
 }
 
+/// As [`address`], for a program that is no test.
+///
+/// # Errors
+///
+/// Without a server, one line: where it looked, and how to start one.
+pub fn find(name: &str) -> Result<String, String> {
+    match look(name)? {
+        Look::Found(url) => Ok(url),
+        Look::Missing(message) => {
+            let server = name.to_lowercase().replace('_', "-");
+            Err(format!("{message}: start one with `cargo xtask services up {server}`"))
+        }
+    }
+}
+
+/// Runs an example of the crate under test, in an environment that says no more than where servers
+/// are. Cargo builds examples with the tests, unless it is told which tests.
+///
+/// # Panics
+///
+/// If the example was not built.
+pub fn example(name: &str) -> Command {
+    let test = env::current_exe().unwrap_or_default();
+    // The test is `{profile}/deps/{test}-{hash}`.
+    let profile = test.ancestors().nth(2).unwrap_or(&test);
+    let program = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "build it: cargo build --all-features --example {name}");
+    let mut command = Command::new(program);
+    let says_where = |(name, _): &(OsString, OsString)| {
+        let name = name.to_string_lossy();
+        ["CARGO_", "OTEL_SERVICES_", "OTEL_TEST_"].iter().any(|start| name.starts_with(start))
+    };
+    command.env_clear().envs(env::vars_os().filter(says_where));
+    command
+}
+
+fn look(name: &str) -> Result<Look, String> {
+    let environment = Environment {
+        variable: |name: &str| env::var_os(name),
+        folder: env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(env::current_dir, |dir| Ok(dir.into())),
+    };
+    environment.look(name)
+}
+
+/// Says that the test which calls it does not run, or not all of it: prints `skipped: `, why, and the
+/// name of the test, past the capture of the test harness, since what did not run must be seen.
+pub fn skipped(why: impl fmt::Display) {
+    let thread = thread::current();
+    // The harness calls it after the test.
+    let test = thread.name().map_or_else(String::new, |test| format!(" (in {test})"));
+    // At once, or what others say would stand in the middle of it.
+    _ = io::stderr().write_all(format!("skipped: {why}{test}\n").as_bytes());
+}
+
 #[derive(Debug, PartialEq)]
 enum Look {
     Found(String),
-    /// And the line that says so.
+    /// And why.
     Missing(String),
 }
 
@@ -89,7 +140,7 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
         if required {
             return Err(format!("{missing}, but {REQUIRE} requires it: {START}"));
         }
-        Ok(Look::Missing(format!("skipped: {missing}")))
+        Ok(Look::Missing(missing))
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, String> {

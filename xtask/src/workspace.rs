@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use native::Need;
-use toml::Table;
+use toml::{Table, Value};
 
 /// The folder of the workspace and its crates.
 pub(crate) struct Workspace {
@@ -38,7 +38,7 @@ impl Workspace {
             .map(|folder| {
                 let manifest = read_toml(&root.join(folder).join("Cargo.toml"))?;
                 let name = manifest.get("package").and_then(|package| package.get("name"));
-                let name = name.and_then(toml::Value::as_str).context("a package has a name")?;
+                let name = name.and_then(Value::as_str).context("a package has a name")?;
                 Ok(Crate { name: name.to_string(), folder: folder.to_string(), manifest })
             })
             .collect::<Result<_>>()?;
@@ -66,7 +66,7 @@ impl Workspace {
 pub(crate) struct Driver<'a> {
     pub(crate) of: &'a Crate,
     pub(crate) name: &'a str,
-    about: &'a toml::Value,
+    about: &'a Value,
 }
 
 impl<'a> Driver<'a> {
@@ -75,25 +75,32 @@ impl<'a> Driver<'a> {
         strings(self.about.get("servers"))
     }
 
+    /// Whether this test is one of its own.
+    pub(crate) fn is_of(self, test: &str) -> bool {
+        let known = self.of.tests().find(|it| it.get("name").and_then(Value::as_str) == Some(test));
+        let mut required = known.into_iter().flat_map(|it| strings(it.get("required-features")));
+        required.any(|feature| feature == self.name)
+    }
+
     /// What it takes to build it.
     pub(crate) fn needs(self) -> impl Iterator<Item = Need> {
-        let needs = self.about.get("needs").and_then(toml::Value::as_table).into_iter().flatten();
+        let needs = self.about.get("needs").and_then(Value::as_table).into_iter().flatten();
         needs.filter_map(|(what, package)| {
             Some(Need { what: what.clone(), package: package.as_str()?.to_string() })
         })
     }
 }
 
-fn strings(list: Option<&toml::Value>) -> impl Iterator<Item = &str> {
-    let list = list.and_then(toml::Value::as_array).into_iter().flatten();
-    list.filter_map(toml::Value::as_str)
+fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str)
 }
 
 impl Crate {
     /// What users depend on.
     pub(crate) fn is_published(&self) -> bool {
         let package = self.manifest.get("package");
-        package.and_then(|package| package.get("publish")) != Some(&toml::Value::Boolean(false))
+        package.and_then(|package| package.get("publish")) != Some(&Value::Boolean(false))
     }
 
     /// The servers that its tests ask for, whatever the features.
@@ -103,21 +110,25 @@ impl Crate {
 
     pub(crate) fn drivers(&self) -> impl Iterator<Item = Driver<'_>> {
         let drivers = self.metadata().and_then(|metadata| metadata.get("drivers"));
-        let drivers = drivers.and_then(toml::Value::as_table).into_iter().flatten();
+        let drivers = drivers.and_then(Value::as_table).into_iter().flatten();
         drivers.map(|(name, about)| Driver { of: self, name, about })
     }
 
     /// The tests that these features are enough for and that need one of them.
     pub(crate) fn tests_of(&self, features: &[&str]) -> Vec<&str> {
-        let tests = self.manifest.get("test").and_then(toml::Value::as_array);
-        let tests = tests.into_iter().flatten().filter(|test| {
+        let tests = self.tests().filter(|test| {
             let mut required = strings(test.get("required-features")).peekable();
             required.peek().is_some() && required.all(|feature| features.contains(&feature))
         });
         tests.filter_map(|test| test.get("name")?.as_str()).collect()
     }
 
-    fn metadata(&self) -> Option<&toml::Value> {
+    fn tests(&self) -> impl Iterator<Item = &Value> {
+        let tests = self.manifest.get("test").and_then(Value::as_array);
+        tests.into_iter().flatten()
+    }
+
+    fn metadata(&self) -> Option<&Value> {
         self.manifest.get("package").and_then(|package| package.get("metadata"))
     }
 
@@ -139,8 +150,8 @@ fn has_members(folder: &Path) -> bool {
 
 fn members(manifest: &Table) -> impl Iterator<Item = &str> {
     let members = manifest.get("workspace").and_then(|workspace| workspace.get("members"));
-    let members = members.and_then(toml::Value::as_array).into_iter().flatten();
-    members.filter_map(toml::Value::as_str)
+    let members = members.and_then(Value::as_array).into_iter().flatten();
+    members.filter_map(Value::as_str)
 }
 
 fn read_toml(path: &Path) -> Result<Table> {

@@ -1,6 +1,6 @@
 //! Ctrl-C, or the signal of a CI, while servers are fetched, started or tested: one sentence, a code
 //! that is not 0, no process left, and the next `up` goes on.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 mod support;
 
@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use otel_testing::live::skipped;
 use support::{answer_in, command, here};
 use tempfile::TempDir;
 
@@ -49,8 +50,9 @@ impl Machine {
         command.env("OTEL_SERVICES_HOME", self.home.path()).env("PATH", path);
         command.env("OTEL_SERVICES_CACHE", self.cache.path());
         command.env("OTEL_TEST_REQUIRE", "redis").env_remove("OTEL_TEST_REDIS");
-        let log = || fs::File::create(self.home.path().join("said")).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log()).spawn().unwrap()
+        let [out, said] =
+            ["out", "said"].map(|name| fs::File::create(self.home.path().join(name)).unwrap());
+        command.stdin(Stdio::null()).stdout(out).stderr(said).spawn().unwrap()
     }
 
     fn said(&self) -> String {
@@ -153,7 +155,7 @@ fn a_build_is_ended_with_all_it_started_and_begun_anew() {
 #[test]
 fn of_several_servers_those_that_were_started_are_stopped_and_those_that_ran_stay() {
     if !Path::new(REDIS).exists() {
-        eprintln!("skipped: there is no {REDIS}");
+        skipped(format!("there is no {REDIS}"));
         return;
     }
     let _ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,18 +187,44 @@ fn of_several_servers_those_that_were_started_are_stopped_and_those_that_ran_sta
 #[test]
 fn tests_are_ended_and_their_servers_removed() {
     if !Path::new(REDIS).exists() {
-        eprintln!("skipped: there is no {REDIS}");
+        skipped(format!("there is no {REDIS}"));
         return;
     }
     let _ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let core = here().parent().unwrap().join("otel-core").display().to_string();
+    let built = ["off", "sql"].map(|name| {
+        format!(
+            r#"{{"manifest_path": "{core}/Cargo.toml", "executable": "/deps/{name}-1",
+            "profile": {{"test": true}}, "target": {{"kind": ["test"], "name": "{name}",
+            "src_path": "{core}/tests/{name}.rs"}}}}"#
+        )
+        .replace('\n', "")
+    });
+    let told = "     Running tests/off.rs (/deps/off-1)\ntest a ... FAILED\n\nfailures:\n    a\n\n\
+                test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured\n     Running \
+                tests/sql.rs (/deps/sql-1)\n";
+    let [built, told] =
+        [&*built.join("\n"), told].map(|text| format!("cat << 'END'\n{text}\nEND\n"));
+    let cargo = format!("case \"$*\" in *--no-run*) {built}exit;; esac\n{told}{ENDLESS}");
     for (signal, target, code) in [("-INT", "-", 130), ("-TERM", "", 143)] {
-        let machine = Machine::new(&[("cargo", ENDLESS)]);
+        let machine = Machine::new(&[("cargo", &cargo)]);
         let child = machine.run(&["test", "otel-core"]);
         machine.wait(1, "redis: ready");
+        let out = || fs::read_to_string(machine.home.path().join("out")).unwrap();
+        until(|| out().ends_with("(/deps/sql-1)\n\n"), out);
         let (ended, said) = machine.interrupt(child, signal, target);
         assert_eq!(ended, Some(code), "{said}");
         is_clear(&said, "");
         assert!(!machine.home.path().join("redis").exists());
+        // What was known by then is not lost.
+        let told = out();
+        let place = "\ninterrupted in 2 of 2, after ";
+        assert!(
+            told.contains(place) && told.contains("1 failed: otel-core, tests/sql.rs\n"),
+            "{told}"
+        );
+        assert!(told.contains("cargo xtask test otel-core --test off -- --exact a\n"), "{told}");
+        assert!(told.ends_with("\n3 passed, 1 failed, 0 skipped\n"), "{told}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! No network: said as that, not as whatever the tool makes of it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 mod support;
 
@@ -7,13 +7,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use otel_testing::live::skipped;
 use support::{command, here};
 
 #[test]
 fn what_cannot_be_fetched_is_said() {
     // In a namespace without a network, which takes root.
     if !Command::new("unshare").args(["--net", "true"]).status().is_ok_and(|it| it.success()) {
-        eprintln!("skipped: cannot leave the network");
+        skipped("cannot leave the network");
         return;
     }
     for (tool, server) in [("go", "collector"), ("mvn", "kafka"), ("pip3", "nats")] {
@@ -28,7 +29,7 @@ fn what_cannot_be_fetched_is_said() {
         let output = offline.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         if said.contains("is not installed") {
-            eprintln!("skipped: {tool} is not installed");
+            skipped(format!("{tool} is not installed"));
             continue;
         }
         assert_eq!(output.status.code(), Some(1), "{said}");

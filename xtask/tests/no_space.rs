@@ -1,6 +1,6 @@
 //! A disk that is full: the folder is named with what to do, and what was half written is not used
 //! once there is room. Each test has a small disk of its own, which takes root.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 mod support;
 
@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use otel_testing::live::skipped;
 use support::{command, here};
 use tempfile::TempDir;
 
@@ -32,7 +33,7 @@ fn on_small_disk(folder: &Path, size: u32, task: &mut Command) -> Option<Said> {
     let output = script.output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let Some((full, roomy)) = said.split_once("----\n") else {
-        eprintln!("skipped: cannot mount: {}", String::from_utf8_lossy(&output.stderr).trim());
+        skipped(format!("cannot mount: {}", String::from_utf8_lossy(&output.stderr).trim()));
         return None;
     };
     Some(Said { full: full.into(), roomy: roomy.into() })
@@ -57,7 +58,7 @@ fn is_clear(said: &str, name: &str, folder: &Path, variable: &str) {
 #[test]
 fn a_home_without_room_for_the_data_of_a_server() {
     if !Path::new("/usr/lib/postgresql/15/bin/initdb").exists() {
-        eprintln!("skipped: there is no PostgreSQL 15");
+        skipped("there is no PostgreSQL 15");
         return;
     }
     // Nothing at all fits; a few files do, but not the data.

@@ -112,7 +112,7 @@ impl Bare {
             .start(&self.tracer);
         let context = Context::current_with_span(span);
         if let Some(propagator) = &self.propagator {
-            propagator.inject_context(&context, &mut ByteCarrier(&mut headers));
+            propagator.inject_context(&context, &mut ByteCarrier::new(&mut headers));
         }
         _ = call.with_context(context.clone()).await;
         let partition =
@@ -133,7 +133,7 @@ impl Bare {
         let start = Instant::now();
         let remote = match &self.propagator {
             Some(propagator) => {
-                propagator.extract_with_context(&Context::new(), &ByteCarrier(headers))
+                propagator.extract_with_context(&Context::new(), &ByteCarrier::new(headers))
             }
             None => Context::new(),
         };

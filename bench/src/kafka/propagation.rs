@@ -40,9 +40,9 @@ impl bench::Pair for Pair {
         for _ in 0..calls {
             let mut headers = self.headers.clone();
             if self.extracts {
-                black_box(self.telemetry.extract(&ByteCarrier(&headers)));
+                black_box(self.telemetry.extract(&ByteCarrier::new(&headers)));
             } else {
-                self.telemetry.inject(&self.context, &mut ByteCarrier(&mut headers));
+                self.telemetry.inject(&self.context, &mut ByteCarrier::new(&mut headers));
             }
             black_box(headers);
         }

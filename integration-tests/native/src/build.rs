@@ -11,11 +11,10 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 
 use crate::home;
-use crate::install::{Missing, OFFLINE, is_offline};
 use crate::jdk;
+use crate::missing::{Missing, OFFLINE, is_offline};
 use crate::place::{cache, find, last_lines, run};
-use crate::server::Server;
-use crate::services::Report;
+use crate::server::{Report, Server};
 
 /// What is at work in a folder of this extension is no build yet.
 const PART: &str = "part";

@@ -13,14 +13,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::extra::Extra;
 use crate::home::{self, Port};
 use crate::install;
 use crate::interrupt;
 use crate::place::{Place, last_lines, make_data_folder};
-use crate::private::Extra;
 use crate::process::{POLL, Process};
-use crate::server::Server;
-use crate::services::Report;
+use crate::server::{Report, Server};
 
 /// One server in one folder. Whoever changes it holds a lock.
 #[derive(Debug)]
@@ -259,6 +258,8 @@ impl Instance {
         let (out, err): (File, File) = open()
             .and_then(|out| Ok((out, open()?)))
             .with_context(|| format!("cannot write {}", log.display()))?;
+        // What else is open here, a lock of whoever called us say, is not to outlive the launcher.
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
         // A group of its own: Ctrl-C is for the launcher, and the server outlives it.
         let child = command.stdout(out).stderr(err).process_group(0).spawn();
         let child = child.with_context(|| format!("cannot run {}", self.server.title))?;

@@ -5,6 +5,8 @@
 //! own, which it may kill without disturbing anybody. Both run the same descriptions: one
 //! [`Server`] per file in `servers/`, a constant of at most sixty lines.
 //!
+//! [`Foreign`] is a client of another language, in an environment that is built like a server.
+//!
 //! A server comes from packages, or is built here, from sources or from the jars of a registry, once
 //! per machine (`build.rs`).
 //!
@@ -13,11 +15,14 @@
 //! one with the same id by what `/proc` says.
 
 mod build;
+mod extra;
+mod foreign;
 mod home;
 mod install;
 mod instance;
 mod interrupt;
 mod jdk;
+mod missing;
 mod pins;
 mod place;
 mod private;
@@ -28,8 +33,11 @@ mod services;
 mod wire;
 
 pub use build::built_so_far;
-pub use install::{Missing, Need, provide};
+pub use extra::Extra;
+pub use foreign::Foreign;
+pub use install::{Need, provide};
 pub use interrupt::{interrupt, interrupted};
-pub use private::{Extra, Private};
-pub use server::Server;
-pub use services::{Report, Services, State, Status};
+pub use missing::Missing;
+pub use private::Private;
+pub use server::{Report, Server};
+pub use services::{Services, State, Status};

@@ -1,12 +1,12 @@
 //! An instance of one test's own.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
+use crate::extra::Extra;
 use crate::home;
 use crate::instance::Instance;
 use crate::server::Server;
@@ -15,32 +15,6 @@ use crate::services::Services;
 /// Private instances look for ports this far above the shared ones, so that they never take that
 /// of a shared one which is down for a moment.
 const ABOVE: u16 = 100;
-
-/// What the process of a private instance gets on top of its description, at each start.
-#[derive(Clone, Debug, Default)]
-pub struct Extra {
-    pub(crate) arguments: Vec<String>,
-    pub(crate) environment: Vec<(String, OsString)>,
-}
-
-impl Extra {
-    /// Nothing so far.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// One more argument, behind the others; `{data}` and `{port}` in it are the instance's.
-    pub fn argument(mut self, argument: impl Into<String>) -> Self {
-        self.arguments.push(argument.into());
-        self
-    }
-
-    /// One more variable of its environment, or another value.
-    pub fn variable(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-}
 
 /// A server that a test has for itself and may kill; removed with its data when dropped.
 #[derive(Debug)]

@@ -11,6 +11,9 @@ use crate::jdk::Versions;
 use crate::place::Place;
 use crate::servers;
 
+/// Told what takes long: the server and the step.
+pub type Report = fn(&Server, &str);
+
 /// One server, described; [`crate::Services`] and [`crate::Private`] run it.
 #[derive(Debug)]
 pub struct Server {

@@ -9,10 +9,7 @@ use crate::home;
 use crate::install;
 use crate::instance::Instance;
 use crate::private;
-use crate::server::Server;
-
-/// Told what takes long: the server and the step.
-pub type Report = fn(&Server, &str);
+use crate::server::{Report, Server};
 
 /// The shared instances below one home folder.
 ///

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use integration_tests::told::{Handled, Role, Told, all};
+use integration_tests::told::{Handled, Role, Told, all, order_in_baggage};
 use otel_kafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use otel_kafka::message::{Message as _, OwnedMessage};
 use otel_kafka::producer::{FutureProducer, FutureRecord};
@@ -21,14 +21,15 @@ use otel_testing::opentelemetry::trace::{
     Tracer as _,
 };
 use otel_testing::opentelemetry::{Context, KeyValue};
+use otel_testing::otel_core::{Telemetry, TelemetryBuilder};
 use otel_testing::{Capture, CaptureTracer};
 use rdkafka::error::KafkaError;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
-/// Longer than any test; a process that hangs says so by its code.
-const PATIENCE: Duration = Duration::from_secs(80);
+/// Longer than any test, with the start of a server in it; a process that hangs says so by its code.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Messages on their way at a time.
 const AT_ONCE: usize = 32;
 
@@ -41,6 +42,8 @@ async fn main() {
         _ = stdin().read_to_end(&mut Vec::new());
         stop.notify_one();
     });
+    // What messages carry, as `OTEL_PROPAGATORS` says; what is told goes to the test.
+    let setup = otel_setup::builder().exporters([]).subscriber(false).init().unwrap();
     let capture = Capture::new();
     let played = async {
         match serde_json::from_str(&role).unwrap() {
@@ -54,12 +57,21 @@ async fn main() {
                 let mut config = config(&brokers, "role-consumer");
                 config.set("group.id", group).set("auto.offset.reset", "earliest");
                 config.set("enable.auto.commit", "false");
+                // Longer than a broker is down, or it would begin anew with what it has.
+                config.set("session.timeout.ms", "180000");
                 consume(&config, &topic, &parent, ambient, &stopped, &capture).await;
             }
         }
     };
     timeout(PATIENCE, played).await.unwrap();
+    drop(setup);
     all(&capture).iter().for_each(tell);
+}
+
+/// What is captured, with the global propagator.
+fn telemetry(capture: &Capture) -> TelemetryBuilder {
+    let builder = Telemetry::builder().tracer_provider(capture.tracer_provider());
+    builder.meter_provider(capture.meter_provider())
 }
 
 fn config(brokers: &str, id: &str) -> ClientConfig {
@@ -88,7 +100,7 @@ async fn produce(
 ) {
     let producer = config.create::<rdkafka::producer::FutureProducer>().unwrap();
     let producer = FutureProducer::builder(producer).config(config);
-    let producer = producer.telemetry(&capture.telemetry()).build();
+    let producer = producer.telemetry(&telemetry(capture).build()).build();
     let (mut sending, permits) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
     for number in 1..=count.unwrap_or(u64::MAX) {
         let permit = tokio::select! {
@@ -117,7 +129,7 @@ fn order(number: u64) -> Context {
     let trace = TraceId::from(u128::from(number) << 64 | 0xabc);
     let span = SpanContext::new(trace, SpanId::from(number), TraceFlags::SAMPLED, true, state);
     let context = Context::new().with_remote_span_context(span);
-    context.with_baggage([KeyValue::new("order", number.to_string())])
+    context.with_baggage([KeyValue::new("order", order_in_baggage(number))])
 }
 
 async fn consume(
@@ -128,7 +140,7 @@ async fn consume(
     stopped: &Notify,
     capture: &Capture,
 ) {
-    let telemetry = capture.telemetry_builder().process_parent(parent.parse().unwrap()).build();
+    let telemetry = telemetry(capture).process_parent(parent.parse().unwrap()).build();
     let consumer = config.create::<rdkafka::consumer::StreamConsumer>().unwrap();
     let consumer = StreamConsumer::builder(consumer).config(config).telemetry(&telemetry).build();
     consumer.subscribe(&[topic]).unwrap();

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use integration_tests::authority::Authority;
-use integration_tests::unique_name;
+use integration_tests::{PATIENCE, unique_name};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kind of frame in HTTP/2.
 pub(crate) const SETTINGS: u8 = 4;

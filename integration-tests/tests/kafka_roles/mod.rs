@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::otlp::Attributes;
-use integration_tests::told::{Handled, NOBODY, Point, Span, Told, assert_agreement};
+use integration_tests::told::{
+    Handled, NOBODY, Point, Span, Told, assert_agreement, order_in_baggage,
+};
 use serde_json::{Value, json};
 
 use crate::kafka_support::host_and_port;
@@ -203,7 +205,10 @@ pub fn check_consumer(
         let (handled, receive) = (handled[place], receives[place]);
         assert_eq!(handled.number, *number);
         assert!(handled.steady, "the context changed below a handler: {handled:?}");
-        assert_eq!(handled.baggage, BTreeMap::from([("order".to_owned(), number.to_string())]));
+        assert_eq!(
+            handled.baggage,
+            BTreeMap::from([("order".to_owned(), order_in_baggage(*number))])
+        );
         assert_eq!((&handled.trace, &handled.span), (&process.trace, &process.id));
 
         assert_eq!(
@@ -237,7 +242,7 @@ pub fn check_consumer(
         if below_message {
             assert_eq!((&process.trace, &process.parent), (&origin.trace, &origin.id));
             assert!(process.parent_is_remote);
-            assert_eq!(process.state, format!("shop={number}"));
+            assert_eq!(process.state, origin.state);
         } else if ambient {
             let worker = worker.unwrap();
             assert_eq!((worker.name.as_str(), &worker.trace), ("worker", &process.trace));

@@ -2,16 +2,13 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
-use std::time::Duration;
-
 use integration_tests::unique_name;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tokio::task::block_in_place;
 
-/// Longer than any answer of the broker takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub use integration_tests::PATIENCE;
 
 pub fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();

@@ -40,7 +40,7 @@ async fn a_server_killed_in_mid_query_is_an_error_and_its_return_a_recovery() {
         return;
     };
     let capture = Capture::new();
-    let options = PoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(1));
+    let options = PoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(5));
     let raw = options.connect(server.url()).await.unwrap();
     let pool = Pool::<DB>::with(raw, &capture.telemetry());
     let mut watcher = <DB as sqlx::Database>::Connection::connect(server.url()).await.unwrap();

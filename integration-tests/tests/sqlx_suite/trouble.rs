@@ -44,7 +44,8 @@ async fn a_query_that_gets_no_connection_is_one_span_that_failed() {
 
     drop(held);
     at_rest(&capture).await;
-    pool.execute(ALL).await.unwrap();
+    // It waits no longer than the others, which is too short for a busy machine.
+    eventually("it has a connection", async || pool.execute(ALL).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -106,7 +107,7 @@ async fn a_call_that_is_dropped_was_cancelled_and_its_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_may_leave_the_status_unset() {
+async fn by_option_a_cancelled_call_did_not_fail() {
     let Some(live) = Live::new().await else { return };
     let capture = Capture::new();
     let telemetry = capture.telemetry_builder().cancelled_is_error(false).build();
@@ -115,8 +116,7 @@ async fn a_cancelled_call_may_leave_the_status_unset() {
     let mut query = pool.execute(ALL);
     assert!(poll!(&mut query).is_pending());
     drop(query);
-    capture
-        .assert_spans([live.statement("SELECT users", ALL).attribute("error.type", "cancelled")]);
+    capture.assert_spans([live.statement("SELECT users", ALL)]);
 }
 
 #[tokio::test]

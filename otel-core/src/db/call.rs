@@ -1,13 +1,14 @@
-//! The facts of a server and of a call, as an adapter states them.
+//! Layer `db`: the facts of a server and of a call, as an adapter states them.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
-use std::sync::Arc;
+use std::fmt;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use crate::address::{default_port, is_plain};
+use super::fact::Fact;
+use crate::address::{default_port, host, is_plain, with_port};
 use crate::sql::{Dialect, Syntax};
+use crate::text::{shared, told};
 
 /// A database server as the client was configured for it. A clone is cheap.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ impl DbServer {
     pub fn namespace(mut self, namespace: impl Into<Cow<'static, str>>) -> Self {
         let namespace = namespace.into();
         self.misread |= !is_plain(&namespace);
-        self.namespace = Some(shared(namespace));
+        self.namespace = told(namespace).map(shared);
         self
     }
 
@@ -51,7 +52,7 @@ impl DbServer {
     pub fn address(mut self, address: impl Into<Cow<'static, str>>, port: Option<u16>) -> Self {
         let address = address.into();
         self.misread |= address.contains(['@', '?', '#']) || address.contains(char::is_control);
-        self.address = Some(shared(address));
+        self.address = told(address).map(|address| host(shared(address)));
         self.port = port;
         self
     }
@@ -86,12 +87,7 @@ impl DbServer {
     }
 
     pub(super) fn address_and_port(&self) -> Option<String> {
-        let mut text = self.known_address()?.to_string();
-        if let Some(port) = self.port {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, ":{port}");
-        }
-        Some(text)
+        Some(with_port(self.known_address()?.as_str(), self.port))
     }
 
     /// The port where it is told: beside an address, and not the default one.
@@ -116,11 +112,11 @@ impl DbServer {
         &self.system
     }
 
-    pub(crate) fn has_address(&self) -> bool {
+    pub(super) fn has_address(&self) -> bool {
         self.known_address().is_some()
     }
 
-    pub(crate) fn is_default(&self, port: u16) -> bool {
+    pub(super) fn is_default(&self, port: u16) -> bool {
         default_port(self.system.as_str()) == Some(port)
     }
 }
@@ -134,14 +130,6 @@ impl fmt::Debug for DbServer {
             .field("address", &self.known_address())
             .field("port", &self.told_port())
             .finish_non_exhaustive()
-    }
-}
-
-/// A value that is cloned without copying: static or shared.
-pub(crate) fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
-    match text.into() {
-        Cow::Borrowed(text) => text.into(),
-        Cow::Owned(text) => Arc::<str>::from(text).into(),
     }
 }
 
@@ -161,6 +149,8 @@ pub struct DbCall<'a> {
 /// The facts that tell one kind of call from another.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Kind<'a> {
+    /// Which of the servers of a client it goes to.
+    pub(super) server: u32,
     pub(super) text: Option<Text<'a>>,
     pub(super) parameterized: bool,
     pub(super) prefix: Option<&'static str>,
@@ -212,31 +202,31 @@ impl<'a> DbCall<'a> {
 
     /// The operation or command, where the call itself, and not a text, says so: `COMMIT`, `GET`.
     pub fn operation(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.operation = Some(name.into());
+        self.kind.operation = told(name);
         self
     }
 
     /// The collection, where the call itself, and not a text, says so.
     pub fn collection(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.collection = Some(name.into());
+        self.kind.collection = told(name);
         self
     }
 
     /// The stored procedure, where the call itself, and not a text, says so.
     pub fn stored_procedure(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.procedure = Some(name.into());
+        self.kind.procedure = told(name);
         self
     }
 
     /// The namespace of this call, where it is not the server's.
     pub fn namespace(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.namespace = Some(name.into());
+        self.kind.namespace = told(name);
         self
     }
 
     /// A summary made by a higher-level API that builds the query itself.
     pub fn summary(mut self, summary: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.summary = Some(summary.into());
+        self.kind.summary = told(summary);
         self
     }
 
@@ -265,9 +255,9 @@ impl<'a> DbCall<'a> {
         self
     }
 
-    /// An attribute of one system only, as its page defines it.
-    pub fn attribute(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.more.push(KeyValue::new(name, value));
+    /// A fact of one system only, as its page defines it.
+    pub fn with<T: Into<Value>>(mut self, fact: Fact<T>, value: impl Into<T>) -> Self {
+        self.more.push(KeyValue::new(fact.name(), value.into()));
         self
     }
 

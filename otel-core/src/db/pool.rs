@@ -1,195 +1,32 @@
-//! Metrics of connection pools: gauges read when somebody collects, waits and uses by guards.
+//! Layer `db`: metrics of connection pools: gauges read when somebody collects, times told by guards
+//! or afterwards.
 //!
 //! Source: <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools>.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use opentelemetry::metrics::{AsyncInstrument, Meter};
-use opentelemetry::{Context, KeyValue, StringValue};
+use opentelemetry::KeyValue;
 
-use super::Instruments;
-use crate::attribute::{self as names, metric};
+use super::instruments::Instruments;
+pub use super::registry::{PoolState, Registry};
+use crate::attribute as names;
 use crate::contain::contain;
-use crate::late::Scope;
-
-/// What a pool tells about itself whenever metrics are collected. Everything is optional; nothing
-/// may block.
-pub trait PoolState: Send + Sync + 'static {
-    /// All open connections.
-    fn size(&self) -> u64;
-    /// Open connections that nobody uses. More than [`size`](Self::size), which a pool that counts
-    /// without a lock may claim for a moment, counts as all of them.
-    fn idle(&self) -> u64;
-    /// The most connections allowed.
-    fn max(&self) -> Option<u64> {
-        None
-    }
-    /// The most idle connections allowed.
-    fn idle_max(&self) -> Option<u64> {
-        None
-    }
-    /// The least idle connections kept.
-    fn idle_min(&self) -> Option<u64> {
-        None
-    }
-}
-
-/// The pools of a client, observed by one callback per gauge: observable instruments cannot be
-/// unregistered, so a callback per pool would outlive its pool.
-#[derive(Default)]
-pub(crate) struct Registry(Mutex<Pools>);
-
-#[derive(Default)]
-struct Pools {
-    registered: Vec<Registered>,
-    names: HashSet<StringValue>,
-}
-
-impl Pools {
-    fn forget_dropped(&mut self) {
-        let names = &mut self.names;
-        self.registered.retain(|pool| {
-            let lives = pool.state.strong_count() > 0;
-            if !lives {
-                names.remove(&pool.name);
-            }
-            lives
-        });
-    }
-
-    /// Two pools under one name would overwrite each other's gauges: the second becomes `name#2`.
-    fn unique(&mut self, name: &str) -> StringValue {
-        let mut unique = StringValue::from(Arc::<str>::from(name));
-        let mut number = 1_u64;
-        while !self.names.insert(unique.clone()) {
-            number += 1;
-            unique = Arc::<str>::from(format!("{name}#{number}")).into();
-        }
-        unique
-    }
-}
-
-struct Registered {
-    state: Weak<dyn PoolState>,
-    pending: Weak<AtomicI64>,
-    name: StringValue,
-}
-
-/// One pool as a gauge reads it.
-struct Seen<'p> {
-    state: &'p dyn PoolState,
-    pending: i64,
-    name: &'p StringValue,
-}
-
-type Read = fn(&Seen<'_>, &mut dyn FnMut(i64, &[KeyValue]));
-
-impl Registry {
-    /// Makes the gauges. They read the registry, so pools may come and go afterwards.
-    pub(super) fn observe(self: &Arc<Self>, meter: &Meter) {
-        let gauges: [(&'static str, &str, &str, Read); 5] = [
-            (
-                metric::DB_CLIENT_CONNECTION_COUNT,
-                "{connection}",
-                "The number of connections that are currently in the state described by the state attribute.",
-                |pool, put| {
-                    let size = pool.state.size();
-                    let idle = pool.state.idle().min(size);
-                    for (state, count) in [("idle", idle), ("used", size - idle)] {
-                        let state = KeyValue::new(names::DB_CLIENT_CONNECTION_STATE, state);
-                        put(signed(count), &[pool.label(), state]);
-                    }
-                },
-            ),
-            (
-                metric::DB_CLIENT_CONNECTION_MAX,
-                "{connection}",
-                "The maximum number of open connections allowed.",
-                |pool, put| pool.put(pool.state.max(), put),
-            ),
-            (
-                metric::DB_CLIENT_CONNECTION_IDLE_MAX,
-                "{connection}",
-                "The maximum number of idle open connections allowed.",
-                |pool, put| pool.put(pool.state.idle_max(), put),
-            ),
-            (
-                metric::DB_CLIENT_CONNECTION_IDLE_MIN,
-                "{connection}",
-                "The minimum number of idle open connections allowed.",
-                |pool, put| pool.put(pool.state.idle_min(), put),
-            ),
-            (
-                metric::DB_CLIENT_CONNECTION_PENDING_REQUESTS,
-                "{request}",
-                "The number of current pending requests for an open connection.",
-                |pool, put| put(pool.pending, &[pool.label()]),
-            ),
-        ];
-        for (name, unit, description, read) in gauges {
-            let registry = Arc::clone(self);
-            meter
-                .i64_observable_up_down_counter(name)
-                .with_unit(unit.to_owned())
-                .with_description(description.to_owned())
-                .with_callback(move |observer| registry.read(read, observer))
-                .build();
-        }
-    }
-
-    fn read(&self, read: Read, observer: &dyn AsyncInstrument<i64>) {
-        let mut put = |value: i64, attributes: &[KeyValue]| observer.observe(value, attributes);
-        // Nothing of the pool's own may run under the lock: it could be what registers a pool.
-        let pools: Vec<_> = {
-            let mut pools = self.lock();
-            pools.forget_dropped();
-            pools
-                .registered
-                .iter()
-                .filter_map(|pool| {
-                    let pending = pool.pending.upgrade()?.load(Ordering::Relaxed);
-                    Some((pool.state.upgrade()?, pending, pool.name.clone()))
-                })
-                .collect()
-        };
-        for (state, pending, name) in &pools {
-            contain(|| read(&Seen { state: &**state, pending: *pending, name }, &mut put));
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pools> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seen<'_> {
-    fn label(&self) -> KeyValue {
-        KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, self.name.clone())
-    }
-
-    fn put(&self, value: Option<u64>, put: &mut dyn FnMut(i64, &[KeyValue])) {
-        if let Some(value) = value {
-            put(signed(value), &[self.label()]);
-        }
-    }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
+use crate::page::Site;
+use crate::pool_names::Named;
+#[doc(hidden)]
+pub use crate::pool_names::PoolNames;
 
 /// The metrics of one pool. A clone is another handle of the same pool.
 #[derive(Clone)]
 pub struct PoolMetrics(Arc<Inner>);
 
 struct Inner {
-    scope: Arc<Scope>,
+    site: Site<Instruments>,
     label: [KeyValue; 1],
-    pending: Arc<AtomicI64>,
+    pool: Arc<Named>,
 }
 
 impl fmt::Debug for PoolMetrics {
@@ -199,28 +36,25 @@ impl fmt::Debug for PoolMetrics {
 }
 
 impl PoolMetrics {
-    pub(super) fn register(scope: Arc<Scope>, name: &str, state: &Arc<impl PoolState>) -> Self {
-        let pending = Arc::new(AtomicI64::new(0));
-        let weak = Arc::downgrade(state);
-        let state: Weak<dyn PoolState> = weak;
-        let name = {
-            let mut pools = scope.pools.lock();
-            // Also here, so that pools made and dropped without a reader leave nothing behind.
-            pools.forget_dropped();
-            let name = pools.unique(name);
-            let pending = Arc::downgrade(&pending);
-            pools.registered.push(Registered { state, pending, name: name.clone() });
-            name
-        };
-        let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, name)];
-        Self(Arc::new(Inner { scope, label, pending }))
+    pub(super) fn register(
+        site: Site<Instruments>,
+        client: &'static str,
+        name: &str,
+        state: &Arc<impl PoolState>,
+    ) -> Self {
+        let identity = contain(|| state.identity()).flatten();
+        let pool = site.telemetry().pool_names().name(client, name, identity);
+        let state = Arc::downgrade(state);
+        site.before().register(&pool, state);
+        let label = [KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, pool.name.clone())];
+        Self(Arc::new(Inner { site, label, pool }))
     }
 
     /// Starts a wait for a connection. Dropped without an outcome, it was cancelled: the request is
     /// no longer pending and no time is recorded.
     pub fn wait(&self) -> Waiting {
         Waiting(self.timed().inspect(|_| {
-            self.0.pending.fetch_add(1, Ordering::Relaxed);
+            self.0.pool.pending.fetch_add(1, Ordering::Relaxed);
         }))
     }
 
@@ -229,11 +63,40 @@ impl PoolMetrics {
         InUse(self.timed())
     }
 
-    fn timed(&self) -> Option<Timed> {
-        if Context::map_current(Context::is_telemetry_suppressed) || self.0.scope.is_silent() {
-            return None;
+    /// Tells of a wait that is over and got a connection, for pools that tell of it afterwards; not
+    /// among the pending requests.
+    pub fn waited(&self, elapsed: Duration) {
+        self.tell(|instruments, pool| instruments.waited(elapsed, pool));
+    }
+
+    /// Tells of a wait that the pool gave up, for pools that tell of it afterwards.
+    pub fn timed_out(&self) {
+        self.tell(Instruments::timed_out);
+    }
+
+    /// Tells how long a connection was in use, for pools that tell of it afterwards.
+    pub fn used(&self, elapsed: Duration) {
+        self.tell(|instruments, pool| instruments.used(elapsed, pool));
+    }
+
+    /// Tells how long it took to make a connection.
+    pub fn created(&self, elapsed: Duration) {
+        self.tell(|instruments, pool| instruments.created(elapsed, pool));
+    }
+
+    fn tell(&self, tell: impl FnOnce(&Instruments, &[KeyValue])) {
+        if let Some(instruments) = self.instruments() {
+            contain(|| tell(instruments, &self.0.label));
         }
-        let instruments = self.0.scope.known().instruments?.db.clone();
+    }
+
+    /// Where somebody measures.
+    fn instruments(&self) -> Option<&Instruments> {
+        if self.0.site.is_off() { None } else { self.0.site.instruments() }
+    }
+
+    fn timed(&self) -> Option<Timed> {
+        let instruments = self.instruments()?.clone();
         Some(Timed { pool: self.clone(), instruments, since: Instant::now() })
     }
 }
@@ -269,7 +132,7 @@ impl Waiting {
     /// Lowers the counter, however the wait ends.
     fn end(&mut self) -> Option<Timed> {
         let timed = self.0.take()?;
-        timed.pool.0.pending.fetch_sub(1, Ordering::Relaxed);
+        timed.pool.0.pool.pending.fetch_sub(1, Ordering::Relaxed);
         Some(timed)
     }
 }

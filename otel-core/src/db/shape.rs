@@ -1,11 +1,12 @@
-//! What all calls of one kind have in common, made once and kept: the analysis of the statement,
+//! Layer `db`: what all calls of one kind have in common, made once and kept: the analysis of the statement,
 //! the span's name, the attributes of span and point.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
+use std::ops::Deref;
 use std::ptr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use foldhash::fast::RandomState;
 use opentelemetry::{KeyValue, StringValue};
@@ -15,6 +16,7 @@ use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
 use crate::options::{Options, QueryText};
 use crate::sql::{Analyzer, Literals};
+use crate::text::{bytes_of, kept};
 
 /// What the calls of one kind have in common.
 #[derive(Debug)]
@@ -67,26 +69,6 @@ impl Shape {
         attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
         Self { name: kept(name), attributes: attributes.into(), on_points }
     }
-}
-
-/// Names of spans that are kept for good, at most: a quarter of a megabyte at their longest.
-const NAMES: usize = 1024;
-
-/// The name as one that every span can borrow, which spares each of them an allocation. Summaries
-/// are few, so they are kept for good; where there are too many, or somebody else is at it, the name
-/// is copied into each span.
-pub(crate) fn kept(name: String) -> Cow<'static, str> {
-    static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let Ok(mut names) = KEPT.try_lock() else { return name.into() };
-    if let Some(known) = names.get(name.as_str()) {
-        return Cow::Borrowed(known);
-    }
-    if names.len() >= NAMES || name.len() > 255 {
-        return name.into();
-    }
-    let name: &'static str = Box::leak(name.into_boxed_str());
-    names.insert(name);
-    Cow::Borrowed(name)
 }
 
 /// A value that is cloned without copying.
@@ -146,8 +128,29 @@ fn span_name(
     }
 }
 
-/// What was made of the calls of one handle.
-pub(super) type Shapes = Cache<KeptKind, Shape>;
+/// What was made of the calls of one client, and its servers counted.
+#[derive(Debug, Default)]
+pub(super) struct Shapes {
+    cache: Cache<KeptKind, Shape>,
+    servers: AtomicU32,
+}
+
+impl Deref for Shapes {
+    type Target = Cache<KeptKind, Shape>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.cache
+    }
+}
+
+impl Shapes {
+    pub(super) const BOUND: usize = Cache::<KeptKind, Shape>::BOUND;
+
+    /// The number of another server; the first one is 0.
+    pub(super) fn next_server(&self) -> u32 {
+        self.servers.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+}
 
 /// A [`Kind`] that is kept.
 #[derive(Debug)]
@@ -168,11 +171,13 @@ impl Key for Kind<'_> {
 
     /// A text tells nearly all kinds apart; the comparison tells the others.
     fn hash(&self, hasher: &RandomState) -> u64 {
-        match self.text {
+        let hash = match self.text {
             Some(Text::Borrowed(text)) => hasher.hash_one(text),
             Some(Text::Static(text)) => hasher.hash_one((text.as_ptr().addr(), text.len())),
-            None => hasher.hash_one(self),
-        }
+            None => return hasher.hash_one(self),
+        };
+        // Two servers are two kinds; of most clients there is but one.
+        hash.wrapping_add(u64::from(self.server).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     fn lies_at(&self) -> Option<(usize, usize)> {
@@ -190,6 +195,7 @@ impl Key for Kind<'_> {
             _ => false,
         };
         same_text
+            && self.server == kept.kind.server
             && self.parameterized == kept.kind.parameterized
             && self.prefix == kept.kind.prefix
             && self.facts() == kept.kind.facts()
@@ -203,6 +209,7 @@ impl Key for Kind<'_> {
             None => (None, None),
         };
         let kind = Kind {
+            server: self.server,
             text,
             parameterized: self.parameterized,
             prefix: self.prefix,
@@ -230,15 +237,6 @@ impl Value for Shape {
         };
         name + bytes_of(&self.attributes)
     }
-}
-
-pub(crate) fn bytes_of(attributes: &[KeyValue]) -> usize {
-    let values = attributes.iter().map(|attribute| match &attribute.value {
-        // With the counts of an `Arc`.
-        opentelemetry::Value::String(text) => text.as_str().len() + 2 * size_of::<usize>(),
-        _ => 0,
-    });
-    size_of_val(attributes) + values.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -1,16 +1,24 @@
-//! Calls that are about several messages: what these share is told on the span, what is each one's
+//! Layer `messaging`: calls that are about several messages: what these share is told on the span, what is each one's
 //! own on the link to it.
+
+use std::fmt;
+use std::time::Instant;
 
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{Link, SpanContext, SpanKind};
 use opentelemetry::{Context, Value};
 
-use super::call::{Facts, Kind, MessageFacts, MessagingCall, Number, Partition, Step, tell};
+use super::call::{
+    Destination, Facts, Kind, MessageFacts, MessagingCall, Number, Partition, Step, tell,
+};
+use super::delivery::{Deliveries, Delivery, MOST_LINKS, span_of};
 use super::fact::{DESTINATION_NAME, Fact, Of, PARTITION_ID};
-use super::{Deliveries, Delivery, Destination, MOST_LINKS, Messaging, Poll, Start, span_of};
-use crate::Client;
+use super::handle::{Messaging, Start};
+use super::page::MessagingOperation;
+use super::poll::Poll;
+use crate::client::Client;
 use crate::contain::contain;
-use crate::operation::Operation;
+use crate::failure::Classify;
 use crate::options::Options;
 use crate::propagation::Carrier;
 
@@ -21,12 +29,12 @@ impl<C: Client> Messaging<C> {
     /// span, which then is PRODUCER. A message that has a trace context already keeps it, and is
     /// linked to.
     ///
-    /// What failed of it is told by [`Operation::failed_messages`].
+    /// What failed of it is told by [`MessagingOperation::failed_messages`].
     pub fn send_batch<'a, X, F>(
         &self,
         messages: impl IntoIterator<Item = (X, F)>,
         describe: impl FnOnce() -> MessagingCall<'a>,
-    ) -> Operation<C>
+    ) -> MessagingOperation<C>
     where
         X: Carrier,
         F: FnOnce() -> MessageFacts,
@@ -38,9 +46,9 @@ impl<C: Client> Messaging<C> {
                 let own = self.shared.own(&message);
                 self.shared.inject(&ambient, &own, &mut message);
             }
-            return Operation::empty();
+            return MessagingOperation::empty();
         };
-        let options = self.shared.telemetry.options();
+        let options = self.telemetry().options();
         let mut batch = Batch::default();
         // The messages that carry the context of the batch's own span.
         let mut carrying = Vec::new();
@@ -51,7 +59,7 @@ impl<C: Client> Messaging<C> {
             // Without headers it carries nothing that could be linked to.
             if link.is_none() && message.takes_headers() {
                 let create = self.create_one(&call, &facts);
-                link = create.own_span().and_then(|(context, _)| span_of(context));
+                link = create.own_span().and_then(span_of);
                 if link.is_some() {
                     self.shared.inject(&create.context(), &own, &mut message);
                 } else {
@@ -61,7 +69,7 @@ impl<C: Client> Messaging<C> {
             }
             batch.push(link, facts);
         }
-        let is_creation = !carrying.is_empty() && self.shared.telemetry.carries_spans();
+        let is_creation = !carrying.is_empty() && self.telemetry().carries_spans();
         let kind = if is_creation { SpanKind::Producer } else { SpanKind::Client };
         let (call, links, messages) = batch.told(call, options);
         let operation =
@@ -72,10 +80,10 @@ impl<C: Client> Messaging<C> {
         operation
     }
 
-    fn create_one(&self, call: &MessagingCall<'_>, facts: &MessageFacts) -> Operation<C> {
-        let telemetry = &self.shared.telemetry;
+    fn create_one(&self, call: &MessagingCall<'_>, facts: &MessageFacts) -> MessagingOperation<C> {
+        let telemetry = self.telemetry();
         if !telemetry.options().create_spans || !telemetry.carries_spans() {
-            return Operation::empty();
+            return MessagingOperation::empty();
         }
         let kind = Kind { operation: "create", ..call.kind.clone() };
         let mut create = MessagingCall { kind, batch: None, facts: facts.0.clone() };
@@ -89,9 +97,9 @@ impl<C: Client> Messaging<C> {
         &self,
         deliveries: impl IntoIterator<Item = &'d Delivery>,
         describe: impl FnOnce() -> MessagingCall<'a>,
-    ) -> Operation<C> {
+    ) -> MessagingOperation<C> {
         if self.is_off() {
-            return Operation::empty();
+            return MessagingOperation::empty();
         }
         let (mut links, mut size, mut messages) = (Vec::new(), 0, 0);
         for delivery in deliveries {
@@ -119,12 +127,10 @@ impl<C: Client> Poll<C> {
         F: FnOnce() -> MessageFacts,
     {
         let off = self.messaging.is_off();
-        let shared = &self.messaging.shared;
-        let options = shared.telemetry.options();
         let (mut deliveries, mut batch) = (Vec::new(), Batch::default());
         let mut left_out = 0;
         for (message, facts) in messages {
-            let delivery = shared.delivery(&message, !off, !off);
+            let delivery = self.read(&message, off);
             if !off {
                 let facts = contain(facts).unwrap_or_default();
                 batch.push(delivery.span_context(), facts);
@@ -141,10 +147,102 @@ impl<C: Client> Poll<C> {
             && !deliveries.is_empty()
             && let Some(call) = contain(describe)
         {
-            let (call, links, messages) = batch.told(call, options);
-            self.report(links, messages, || call).finish();
+            let (call, links, messages) = batch.told(call, self.messaging.telemetry().options());
+            self.report(None, links, messages, || call).finish();
         }
         Deliveries { known: deliveries.into_iter(), empty: left_out }
+    }
+}
+
+impl<C: Client> Poll<C> {
+    /// As [`received_batch`](Self::received_batch), for a call whose messages come one by one, and
+    /// each of which needs its delivery at once. Its span is below what is ambient now.
+    pub fn gather<D>(self, describe: D) -> Gathering<C, D>
+    where
+        D: FnOnce() -> MessagingCall<'static>,
+    {
+        let open = (!self.messaging.is_off()).then(|| (Context::current(), describe));
+        Gathering { poll: self, open, batch: Batch::default(), last: None }
+    }
+}
+
+/// The messages of one call, as they come: see [`Poll::gather`]. Dropped before the call was over, it
+/// reports those that came, and the last of them was the end.
+#[must_use = "what was gathered is reported when this is dropped"]
+pub struct Gathering<C: Client, D: FnOnce() -> MessagingCall<'static>> {
+    poll: Poll<C>,
+    /// `None` where nobody listens, and when it was reported.
+    open: Option<(Context, D)>,
+    batch: Batch,
+    /// When the last message came.
+    last: Option<Instant>,
+}
+
+impl<C: Client, D: FnOnce() -> MessagingCall<'static>> Gathering<C, D> {
+    /// One more message.
+    pub fn add(
+        &mut self,
+        message: &impl Extractor,
+        facts: impl FnOnce() -> MessageFacts,
+    ) -> Delivery {
+        let off = self.open.is_none();
+        let delivery = self.poll.read(message, off);
+        if !off {
+            self.batch.push(delivery.span_context(), contain(facts).unwrap_or_default());
+            self.last = Some(Instant::now());
+        }
+        delivery
+    }
+
+    /// The call is over. None came: nothing is emitted.
+    pub fn finish(mut self) {
+        self.last = None;
+        if self.batch.size > 0 {
+            self.report().finish();
+        } else {
+            self.open = None;
+        }
+    }
+
+    /// The call failed, perhaps after some messages.
+    pub fn failed<E: ?Sized>(mut self, error: &E)
+    where
+        C: Classify<E>,
+    {
+        self.last = None;
+        self.report().fail(error);
+    }
+
+    fn report(&mut self) -> MessagingOperation<C> {
+        let Some((parent, call)) =
+            self.open.take().and_then(|(parent, describe)| Some((parent, contain(describe)?)))
+        else {
+            return MessagingOperation::empty();
+        };
+        let options = self.poll.messaging.telemetry().options();
+        let (call, links, messages) = std::mem::take(&mut self.batch).told(call, options);
+        let mut operation = self.poll.report(Some(parent), links, messages, || call);
+        if let Some(last) = self.last {
+            operation.ended_at(last);
+        }
+        operation
+    }
+}
+
+impl<C: Client, D: FnOnce() -> MessagingCall<'static>> Drop for Gathering<C, D> {
+    fn drop(&mut self) {
+        if self.batch.size > 0 {
+            self.report().finish();
+        }
+    }
+}
+
+impl<C: Client, D: FnOnce() -> MessagingCall<'static>> fmt::Debug for Gathering<C, D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Gathering")
+            .field("messages", &self.batch.size)
+            .finish_non_exhaustive()
     }
 }
 

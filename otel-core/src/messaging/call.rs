@@ -1,4 +1,4 @@
-//! The facts of a broker, of a call and of a message, as an adapter states them.
+//! Layer `messaging`: the facts of a broker, of a call and of a message, as an adapter states them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,8 +6,9 @@ use std::fmt;
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::fact::{Fact, Of, PEER_ADDRESS, PEER_PORT};
-use crate::db::shared;
+use crate::address::host;
 use crate::options::Options;
+use crate::text::{shared, told};
 
 /// Facts, with the rules that say when each is told.
 pub(super) type Facts = Vec<(Fact<Value>, Value)>;
@@ -39,14 +40,15 @@ impl MessagingServer {
         let address = address.into();
         // A password with such a character, unescaped in a URL, may stand in it.
         let misread = address.contains(['@', '?', '#']) || address.contains(char::is_control);
-        self.address = (!misread).then(|| shared(address));
+        let address = told(address).filter(|_| !misread);
+        self.address = address.map(|address| host(shared(address)));
         self.port = port.filter(|_| !misread);
         self
     }
 
     /// The id that the client gave to the broker.
     pub fn client_id(mut self, id: impl Into<Cow<'static, str>>) -> Self {
-        self.client_id = Some(shared(id));
+        self.client_id = told(id).map(shared);
         self
     }
 
@@ -59,10 +61,6 @@ impl MessagingServer {
     /// The `messaging.system`.
     pub fn system(&self) -> &str {
         self.system.as_str()
-    }
-
-    pub(crate) fn has_address(&self) -> bool {
-        self.address.is_some()
     }
 
     pub(super) fn known_address(&self) -> Option<(&StringValue, Option<u16>)> {
@@ -104,18 +102,18 @@ impl<'a> Destination<'a> {
 
     /// One with a name that somebody chose.
     pub fn named(name: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Some(name.into()), Nature::Named)
+        Self::new(told(name), Nature::Named)
     }
 
     /// One that goes with the client that made it, such as an inbox for answers. Its name is told,
     /// but is part of neither the span's name nor the points.
     pub fn temporary(name: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Some(name.into()), Nature::Temporary)
+        Self::new(told(name), Nature::Temporary)
     }
 
     /// One whose name the broker made up; as [`temporary`](Self::temporary).
     pub fn anonymous(name: impl Into<Cow<'a, str>>) -> Self {
-        Self::new(Some(name.into()), Nature::Anonymous)
+        Self::new(told(name), Nature::Anonymous)
     }
 
     /// No one destination: a poll of several, a commit of all.
@@ -126,7 +124,7 @@ impl<'a> Destination<'a> {
     /// A name of low cardinality that stands for this destination and its like. A hook of the user's
     /// wins; see [`destination_template`](crate::TelemetryBuilder::destination_template).
     pub fn template(mut self, template: impl Into<Cow<'a, str>>) -> Self {
-        self.template = Some(template.into());
+        self.template = told(template);
         self
     }
 }
@@ -159,6 +157,8 @@ pub(super) struct Kind<'a> {
     pub(super) group: Option<Cow<'a, str>>,
     pub(super) subscription: Option<Cow<'a, str>>,
     pub(super) partition: Option<Partition<'a>>,
+    /// Where the client knows none.
+    pub(super) server: Option<(Cow<'a, str>, Option<u16>)>,
 }
 
 /// A partition: made from its number or its name.
@@ -200,25 +200,32 @@ impl<'a> MessagingCall<'a> {
             group: None,
             subscription: None,
             partition: None,
+            server: None,
         };
         Self { kind, batch: None, facts: Vec::new() }
     }
 
     /// The group that the consumer belongs to.
     pub fn consumer_group(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.group = Some(name.into());
+        self.kind.group = told(name);
         self
     }
 
     /// The subscription that the messages come through.
     pub fn subscription(mut self, name: impl Into<Cow<'a, str>>) -> Self {
-        self.kind.subscription = Some(name.into());
+        self.kind.subscription = told(name);
         self
     }
 
     /// The partition, where it is known before the call.
     pub fn partition(mut self, partition: impl Into<Partition<'a>>) -> Self {
         self.kind.partition = Some(partition.into());
+        self
+    }
+
+    /// The server, where the client learns it with the call. One that was configured stays.
+    pub fn server(mut self, address: impl Into<Cow<'a, str>>, port: Option<u16>) -> Self {
+        self.kind.server = told(address).map(|address| (address, port));
         self
     }
 
@@ -239,7 +246,7 @@ impl<'a> MessagingCall<'a> {
     /// The node that was really contacted, for calls that are told of afterwards; others learn it
     /// by [`Operation::peer`](crate::Operation::peer).
     pub fn peer(self, address: impl Into<StringValue>, port: Option<u16>) -> Self {
-        let this = self.with(PEER_ADDRESS, address);
+        let this = self.with(PEER_ADDRESS, host(address.into()));
         match port {
             Some(port) => this.with(PEER_PORT, port),
             None => this,

@@ -1,4 +1,4 @@
-//! What travels with a received message: the context it carries, and whether it was counted.
+//! Layer `messaging`: what travels with a received message: the context it carries, and whether it was counted.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,8 +9,11 @@ use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::{FutureExt as _, Link, SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, Key, StringValue};
 
-use super::{Shared, span_of};
 use crate::options::{InboundBaggage, Options, ProcessParent};
+use crate::telemetry::Telemetry;
+
+/// The links of a span at most: the SDK's own limit. Of more messages, their number tells the rest.
+pub(super) const MOST_LINKS: usize = 128;
 
 /// Travels with a received message to where it is processed and settled. What the message carries
 /// was read once, and a message that was counted is not counted again. A clone is another handle of
@@ -33,30 +36,10 @@ pub(super) struct Handling {
     pub(super) brings: bool,
 }
 
-impl Shared {
-    /// Reads what a message carries. Kept also where that is nothing if it is to be counted.
-    pub(super) fn delivery(
-        &self,
-        message: &impl Extractor,
-        counted: bool,
-        listening: bool,
-    ) -> Delivery {
-        let creation = self.telemetry.extract(message);
-        let creation = match &self.telemetry.options().inbound_baggage {
-            _ if creation.baggage().is_empty() => creation,
-            InboundBaggage::All => creation,
-            InboundBaggage::Drop => creation.with_cleared_baggage(),
-            InboundBaggage::Only(names) => {
-                let names = names.iter().map(String::as_str);
-                let carried = entries(&creation)
-                    .filter(|(name, _)| names.clone().any(|it| it == name.as_str()));
-                creation.with_baggage(carried.collect::<Baggage>())
-            }
-        };
-        let brings = span_of(&creation).is_some() || !creation.baggage().is_empty();
-        let counted = AtomicBool::new(counted);
-        Delivery((brings || listening).then(|| Arc::new(Inner { creation, counted })))
-    }
+/// The identity of a context's span, if it has one.
+pub(super) fn span_of(context: &Context) -> Option<SpanContext> {
+    let span = context.span();
+    Some(span.span_context()).filter(|span| span.is_valid()).cloned()
 }
 
 /// The baggage of a context, which cannot be cloned as a whole.
@@ -73,6 +56,30 @@ impl From<SpanContext> for Delivery {
 }
 
 impl Delivery {
+    /// Reads what a message carries. Kept also where that is nothing if it is to be counted.
+    pub(super) fn read(
+        telemetry: &Telemetry,
+        message: &impl Extractor,
+        counted: bool,
+        listening: bool,
+    ) -> Self {
+        let creation = telemetry.extract(message);
+        let creation = match &telemetry.options().inbound_baggage {
+            _ if creation.baggage().is_empty() => creation,
+            InboundBaggage::All => creation,
+            InboundBaggage::Drop => creation.with_cleared_baggage(),
+            InboundBaggage::Only(names) => {
+                let names = names.iter().map(String::as_str);
+                let carried = entries(&creation)
+                    .filter(|(name, _)| names.clone().any(|it| it == name.as_str()));
+                creation.with_baggage(carried.collect::<Baggage>())
+            }
+        };
+        let brings = span_of(&creation).is_some() || !creation.baggage().is_empty();
+        let counted = AtomicBool::new(counted);
+        Self((brings || listening).then(|| Arc::new(Inner { creation, counted })))
+    }
+
     /// The current context with what the message carries: its trace as the remote parent, its
     /// baggage. For those who handle messages in spans of their own, or in none.
     pub fn context(&self) -> Context {

@@ -1,4 +1,4 @@
-//! What the pages of the systems define beyond what all of them have.
+//! Layer `messaging`: what the pages of the systems define beyond what all of them have.
 //!
 //! Each is a constant with the type of its value, so that an adapter can neither misspell a name
 //! nor give a number as text. When it is told is decided here and not by the adapter.
@@ -81,7 +81,7 @@ impl<T> Fact<T> {
             Told::UnlessNone => match &value {
                 Value::Bool(value) => *value,
                 Value::I64(value) => *value != 0,
-                value => !value.as_str().is_empty(),
+                value => !value.as_str().trim().is_empty(),
             },
             Told::UnlessKeysAreOut => options.keys,
             Told::OptIn => options.message_sizes,
@@ -115,9 +115,9 @@ facts! {
     /// Id of the message.
     MESSAGE_ID: StringValue = "messaging.message.id", OneMessage, Always;
     /// Destination of a message, where those of a batch may have several.
-    DESTINATION_NAME: StringValue = "messaging.destination.name", Message, Always;
+    DESTINATION_NAME: StringValue = "messaging.destination.name", Message, UnlessNone;
     /// Partition, where it is learnt with the message, or differs in a batch.
-    PARTITION_ID: StringValue = "messaging.destination.partition.id", Message, Always;
+    PARTITION_ID: StringValue = "messaging.destination.partition.id", Message, UnlessNone;
 
     /// Id of the cluster, where it is known without asking.
     KAFKA_CLUSTER_ID: StringValue = "messaging.kafka.cluster.id", Call, Always;

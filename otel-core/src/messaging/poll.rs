@@ -1,15 +1,20 @@
-//! Receiving: reported afterwards, because only then is known what there is to report.
+//! Layer `messaging`: receiving: reported afterwards, because only then is known what there is to report.
 
 use std::fmt;
 use std::pin::Pin;
 use std::task;
 
 use futures_core::Stream;
+use opentelemetry::Context;
 use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::Link;
 use pin_project_lite::pin_project;
 
-use super::{Delivery, Messaging, MessagingCall, Start, Step};
-use crate::Client;
+use super::call::{MessagingCall, Step};
+use super::delivery::Delivery;
+use super::handle::{Messaging, Start};
+use super::page::MessagingOperation;
+use crate::client::Client;
 use crate::failure::Classify;
 use crate::operation::Clock;
 
@@ -42,7 +47,7 @@ impl<C: Client> Messaging<C> {
 
     fn polled(&self, timed: bool) -> Poll<C> {
         // Without counting as a question for a provider: the report is one.
-        let listening = !self.shared.scope.known().is_nothing();
+        let listening = !self.shared.site.known().is_nothing();
         Poll { messaging: self.clone(), clock: listening.then(Clock::start), timed }
     }
 
@@ -67,9 +72,9 @@ impl<C: Client> Poll<C> {
         describe: impl FnOnce() -> MessagingCall<'a>,
     ) -> Delivery {
         let off = self.messaging.is_off();
-        let delivery = self.messaging.shared.delivery(message, !off, !off);
+        let delivery = self.read(message, off);
         if !off {
-            self.report(Vec::from_iter(delivery.link()), 1, describe).finish();
+            self.report(None, Vec::from_iter(delivery.link()), 1, describe).finish();
         }
         delivery
     }
@@ -80,22 +85,28 @@ impl<C: Client> Poll<C> {
         C: Classify<E>,
     {
         if !self.messaging.is_off() {
-            let operation = self.report(Vec::new(), 0, describe);
-            operation.fail(error);
+            self.report(None, Vec::new(), 0, describe).fail(error);
         }
     }
 
+    pub(super) fn read(&self, message: &impl Extractor, off: bool) -> Delivery {
+        Delivery::read(self.messaging.telemetry(), message, !off, !off)
+    }
+
+    /// Below the ambient context without a word.
     pub(super) fn report<'a>(
-        self,
-        links: Vec<opentelemetry::trace::Link>,
+        &self,
+        parent: Option<Context>,
+        links: Vec<Link>,
         messages: usize,
         describe: impl FnOnce() -> MessagingCall<'a>,
-    ) -> crate::Operation<C> {
+    ) -> MessagingOperation<C> {
         let Self { messaging, clock, timed } = self;
         // Of what began while nobody listened is not known how long it took.
-        let timed = timed && clock.is_some();
-        messaging
-            .start(Start { clock, links, messages, timed, ..Start::of(Step::Receive) }, describe)
+        let timed = *timed && clock.is_some();
+        let start =
+            Start { parent, clock: *clock, links, messages, timed, ..Start::of(Step::Receive) };
+        messaging.start(start, describe)
     }
 }
 

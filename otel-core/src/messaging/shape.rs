@@ -1,4 +1,4 @@
-//! What all calls of one kind have in common, made once and kept: the span's name, the attributes
+//! Layer `messaging`: what all calls of one kind have in common, made once and kept: the span's name, the attributes
 //! of span and point.
 
 use std::borrow::Cow;
@@ -7,10 +7,11 @@ use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
 use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
+use crate::address::{host, with_port};
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
-use crate::db::{kept, shared};
 use crate::options::Options;
+use crate::text::{bytes_of, kept, shared, told};
 
 impl Step {
     fn as_str(self) -> &'static str {
@@ -66,15 +67,21 @@ impl Shape {
         put(names::MESSAGING_DESTINATION_SUBSCRIPTION_NAME, kind.subscription.as_deref());
         match &kind.partition {
             Some(Partition(Number::Name(partition))) => {
-                put(names::MESSAGING_DESTINATION_PARTITION_ID, Some(partition));
+                let partition = told(&**partition);
+                put(names::MESSAGING_DESTINATION_PARTITION_ID, partition.as_deref());
             }
             Some(Partition(Number::Number(partition))) => {
                 put(names::MESSAGING_DESTINATION_PARTITION_ID, Some(&partition.to_string()));
             }
             None => {}
         }
-        if let Some((address, port)) = server.known_address() {
-            attributes.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
+        let learnt = || {
+            let (address, port) = kind.server.as_ref()?;
+            Some((host(shared(address.clone().into_owned())), *port))
+        };
+        let known = server.known_address().map(|(address, port)| (address.clone(), port));
+        if let Some((address, port)) = known.or_else(learnt) {
+            attributes.push(KeyValue::new(names::SERVER_ADDRESS, address));
             let port = port.map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)));
             attributes.extend(port);
         }
@@ -108,10 +115,9 @@ fn span_name(kind: &Kind<'_>, destination: Option<&str>, server: &MessagingServe
     let operation = kind.operation;
     match (destination, server.known_address()) {
         (Some(destination), _) => format!("{operation} {destination}"),
-        (None, Some((address, port))) if kind.destination.name.is_none() => match port {
-            Some(port) => format!("{operation} {address}:{port}"),
-            None => format!("{operation} {address}"),
-        },
+        (None, Some((address, port))) if kind.destination.name.is_none() => {
+            format!("{operation} {}", with_port(address.as_str(), port))
+        }
         _ => operation.to_owned(),
     }
 }
@@ -120,7 +126,7 @@ fn span_name(kind: &Kind<'_>, destination: Option<&str>, server: &MessagingServe
 pub(super) type Shapes = Cache<Kind<'static>, Shape>;
 
 impl Kind<'_> {
-    fn texts(&self) -> [Option<&str>; 5] {
+    fn texts(&self) -> [Option<&str>; 6] {
         let partition = match &self.partition {
             Some(Partition(Number::Name(name))) => Some(&**name),
             _ => None,
@@ -128,7 +134,8 @@ impl Kind<'_> {
         let Destination { name, template, .. } = &self.destination;
         let known = [name, template, &self.group, &self.subscription].map(Option::as_deref);
         let [name, template, group, subscription] = known;
-        [name, template, group, subscription, partition]
+        let server = self.server.as_ref().map(|(address, _)| &**address);
+        [name, template, group, subscription, partition, server]
     }
 }
 
@@ -168,6 +175,10 @@ impl Key for Kind<'_> {
             group: owned(self.group.as_ref()),
             subscription: owned(self.subscription.as_ref()),
             partition,
+            server: self
+                .server
+                .as_ref()
+                .map(|(address, port)| (Cow::Owned(address.as_ref().to_owned()), *port)),
         }
     }
 
@@ -182,6 +193,6 @@ impl Value for Shape {
             Cow::Borrowed(_) => 0,
             Cow::Owned(name) => name.capacity(),
         };
-        name + crate::db::bytes_of(&self.attributes)
+        name + bytes_of(&self.attributes)
     }
 }

@@ -1,4 +1,4 @@
-//! What a client tells of itself now and then, as gauges.
+//! Layer `messaging`: what a client tells of itself now and then, as gauges.
 //!
 //! The conventions have none of these. Names, units and labels are those that OpenTelemetry's
 //! instrumentation for Java gives to the same facts, so that one dashboard shows both; what Java's
@@ -10,10 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use opentelemetry::metrics::{Gauge, Meter};
 use opentelemetry::{KeyValue, StringValue};
 
-use super::{Messaging, Shared};
-use crate::Client;
 use crate::contain::contain;
-use crate::db::shared;
+use crate::text::shared;
 
 /// A number that a client tells of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,26 +93,13 @@ impl Gauges {
 
 /// Takes the statistics of a client, while somebody measures.
 pub struct Statistics<'c> {
-    gauges: &'c Gauges,
-    client: Option<&'c StringValue>,
+    pub(super) gauges: &'c Gauges,
+    pub(super) client: Option<&'c StringValue>,
 }
 
 impl fmt::Debug for Statistics<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Statistics").field("client", &self.client).finish_non_exhaustive()
-    }
-}
-
-impl<C: Client> Messaging<C> {
-    /// Where statistics go, if anybody measures. A series stays as it was last told, also when what
-    /// it is of is gone: instruments cannot forget.
-    pub fn statistics(&self) -> Option<Statistics<'_>> {
-        if self.is_off() {
-            return None;
-        }
-        let Shared { scope, server, .. } = &*self.shared;
-        let gauges = &scope.found().instruments?.messaging.gauges;
-        Some(Statistics { gauges, client: server.client_id.as_ref() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which messages were delivered and are not settled yet, for clients that settle many by one
+//! Layer `messaging`: which messages were delivered and are not settled yet, for clients that settle many by one
 //! position: a committed offset, an acknowledgement of all up to here. What such a call tells names
 //! no message, and its span is to link to all that it covers.
 
@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::trace::SpanContext;
 
-use super::{Delivery, MOST_LINKS};
+use super::delivery::{Delivery, MOST_LINKS};
 
 /// A consumer that never settles keeps the last of its messages, not all.
 const MOST_MESSAGES: usize = 1024;
@@ -78,6 +78,14 @@ impl<M> Unsettled<M> {
         Settling(VecDeque::into(taken))
     }
 
+    /// Takes out one message that a call settles, if it was noted: of the first that it `is`. The
+    /// others stay where they are, which matters where each message is settled by itself.
+    pub fn take_one(&self, is: impl Fn(&M) -> bool) -> Settling<M> {
+        let mut entries = self.lock();
+        let found = entries.iter().position(|(message, _)| is(message));
+        Settling(found.and_then(|place| entries.remove(place)).into_iter().collect())
+    }
+
     /// Has back what was not settled after all.
     pub fn put_back(&self, settling: Settling<M>) {
         let mut entries = self.lock();
@@ -100,7 +108,7 @@ impl<M> Settling<M> {
         self.0.retain(|(message, _)| keep(message));
     }
 
-    /// What [`settle`](super::Messaging::settle) takes: the messages, and one that was not noted.
+    /// What [`settle`](crate::Messaging::settle) takes: the messages, and one that was not noted.
     /// Of more than a span has links for, the last ones, which are those that are looked for.
     pub fn deliveries(&self, own: Option<Delivery>) -> Vec<Delivery> {
         let most = MOST_LINKS - usize::from(own.is_some());
@@ -169,5 +177,16 @@ mod tests {
         settling.retain(|message| message.1 == 1);
         unsettled.put_back(settling);
         assert_eq!(all(&unsettled), [(0, 1), (1, 3)]);
+    }
+
+    /// Out of order, as acknowledgements of single messages come.
+    #[test]
+    fn settled_one_by_one() {
+        let unsettled = Unsettled::default();
+        (0..4).for_each(|position| note(&unsettled, 0, position));
+        let settling = unsettled.take_one(|message| message.1 == 2);
+        assert_eq!(settling.messages().collect::<Vec<_>>(), [&(0, 2)]);
+        assert_eq!(unsettled.take_one(|message| message.1 == 2).messages().count(), 0);
+        assert_eq!(all(&unsettled), [(0, 0), (0, 1), (0, 3)]);
     }
 }

@@ -1,4 +1,5 @@
-//! The constants of Cassandra that are written without quotes: UUIDs and durations.
+//! Beside the pages: the constants of Cassandra that are written without quotes: UUIDs and
+//! durations.
 //!
 //! Source: <https://cassandra.apache.org/doc/latest/cassandra/developing/cql/definitions.html>
 
@@ -6,8 +7,10 @@ use super::dialect::Dialect;
 use super::keyword::Keyword;
 use super::lexer::{Kind, Lexer, is_name};
 
-/// The digits of a UUID between its hyphens.
-const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+/// The digits of a UUID before each of its hyphens.
+const GROUPS: [usize; 4] = [8, 4, 4, 4];
+/// Those behind the last.
+const LAST: usize = 12;
 
 impl Lexer<'_> {
     /// A word of CQL, which may be a constant; what may be a constant or a name is a constant.
@@ -45,31 +48,32 @@ impl Lexer<'_> {
         let keyword = Keyword::at(self.bytes, start, end);
         self.at(start) == b'$'
             || matches!(keyword, Keyword::Boolean | Keyword::Number)
-            || match self.dialect {
-                Dialect::Cql => self.constant(start, end).0 == Kind::Literal,
-                _ => self.uuid_end(start).is_some(),
-            }
+            || (self.dialect == Dialect::Cql && self.constant(start, end).0 == Kind::Literal)
     }
 
-    /// Where a UUID ends that begins here.
+    /// Where a UUID ends that begins here, or what is written as one: of the last group, any length
+    /// will do. Only Cassandra reads a UUID there; to the others it is names and numbers with signs
+    /// between, which nobody writes like that.
+    #[inline]
     pub(super) fn uuid_end(&self, start: usize) -> Option<usize> {
-        if !matches!(self.dialect, Dialect::Cql | Dialect::Generic) {
-            return None;
-        }
+        if self.at(start + 8) == b'-' { self.groups_end(start) } else { None }
+    }
+
+    #[cold]
+    fn groups_end(&self, start: usize) -> Option<usize> {
         let mut index = start;
-        for (group, digits) in GROUPS.into_iter().enumerate() {
-            if group > 0 {
-                if self.at(index) != b'-' {
-                    return None;
-                }
-                index += 1;
-            }
-            if !(0..digits).all(|digit| self.at(index + digit).is_ascii_hexdigit()) {
+        for digits in GROUPS {
+            let end = index + digits;
+            let whole = self.at(end) == b'-'
+                && (index..end).all(|digit| self.at(digit).is_ascii_hexdigit());
+            if !whole {
                 return None;
             }
-            index += digits;
+            index = end + 1;
         }
-        (!is_name(self.at(index))).then_some(index)
+        let end = self.skip_while(index, |byte| is_name(byte) && byte != b'$');
+        let whole = end - index >= LAST || !matches!(self.at(end), b'\'' | b'"' | b'&');
+        (self.at(index).is_ascii_hexdigit() && whole).then_some(end)
     }
 }
 

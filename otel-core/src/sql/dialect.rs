@@ -1,4 +1,4 @@
-//! Which rules of quoting a text follows.
+//! Beside the pages: which rules of quoting a text follows.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Where in a statement the walk is.
+//! Beside the pages: where in a statement the walk is.
 
 use super::keyword::Keyword;
 
@@ -7,7 +7,11 @@ pub(super) enum Verb {
     None,
     Select,
     Insert,
-    /// `UPDATE`, `DELETE`, `MERGE`.
+    /// The tables of an `UPDATE`, before its `SET`.
+    Update,
+    /// What a `DELETE` names before the list of its tables, if there is one.
+    Delete,
+    /// `MERGE`, and what follows in the two above.
     Modify,
     /// Names of expressions, or of settings (`SET STATEMENT`), that a statement follows.
     With,
@@ -26,6 +30,13 @@ pub(super) enum Verb {
     Alone,
 }
 
+impl Verb {
+    /// Whether it may have a list of tables, with joins.
+    pub(super) fn lists_tables(self) -> bool {
+        matches!(self, Verb::Select | Verb::Update)
+    }
+}
+
 /// What is expected next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -37,6 +48,8 @@ pub(super) enum Place {
     Parenthesis,
     /// After `(` where a table is expected: that, or a subquery.
     Inner,
+    /// The same, but what is quoted may be a literal.
+    MaybeInner,
     /// A name and nothing else.
     Name,
     /// A name, but what is quoted may be a literal.
@@ -72,12 +85,18 @@ pub(super) enum Place {
 
 /// What a pair of parentheses, or the text, is about.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with a name of its own")]
 pub(super) struct Frame {
     pub(super) verb: Verb,
     pub(super) place: Place,
     /// Commas separate the tables of a `FROM` or a `DROP`, or the assignments of a `SET`.
     pub(super) listing: bool,
     pub(super) from_seen: bool,
+    /// What is quoted in the list of tables may be a literal: it is not known for sure that this is
+    /// one.
+    pub(super) doubtful: bool,
+    /// The tables of the list are no targets; one of them may be what the target is an alias of.
+    pub(super) sources: bool,
     /// Opened by a bracket or brace instead of a parenthesis.
     pub(super) bracket: bool,
     /// The common table expression whose body may follow, counted from 1.
@@ -91,9 +110,19 @@ impl Frame {
             place,
             listing: false,
             from_seen: false,
+            doubtful: false,
+            sources: false,
             bracket: false,
             expression: 0,
         }
+    }
+
+    /// A list of tables begins, as behind `FROM`.
+    pub(super) fn list_tables(&mut self, place: Place) {
+        self.verb = Verb::Select;
+        self.place = place;
+        self.listing = true;
+        self.from_seen = true;
     }
 }
 
@@ -105,14 +134,21 @@ pub(super) enum Previous {
     Symbol(u8),
 }
 
-/// How much of what follows is a secret, up to the end of the statement. A password that was begun
-/// is not over before, as it may be written in more ways than are known here.
+/// How much of what follows is a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrecy {
     No,
-    /// Literals, also where literals stay: they hold a password, or a statement that may hold one.
+    /// Literals up to the end of the statement, also where literals stay: they hold a password, or a
+    /// statement that may hold one. So may what follows a password, as there are more ways to write
+    /// that than are known here.
     Literals,
-    /// Every token, whatever it looks like.
+    /// The next token, but for what may stand between a word like `PASSWORD` and a secret.
+    Awaited,
+    /// What follows the next `=`: before it stands the account of a `SET PASSWORD FOR`.
+    Account,
+    /// The literals that follow at once: they go on with the one before.
+    Told,
+    /// Every token up to the end of the statement: where the secret ends cannot be told.
     Everything,
 }
 

@@ -1,4 +1,4 @@
-//! The words that steer the walk through a text, by what they do to it.
+//! Beside the pages: the words that steer the walk through a text, by what they do to it.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Keyword {
@@ -173,7 +173,7 @@ const WORDS: &[(Keyword, &str)] = &[
     (Keyword::Account, "USER ROLE DATABASE SERVER SUBSCRIPTION LOGIN"),
     (Keyword::Nameless, "SYSTEM DEFAULT CAST TRANSFORM"),
     (Keyword::Zone, "ZONE AUTHORIZATION"),
-    (Keyword::Password, "PASSWORD SECRET MASTER_PASSWORD SOURCE_PASSWORD"),
+    (Keyword::Password, "PASSWORD SECRET MASTER_PASSWORD SOURCE_PASSWORD SSLPASSWORD PASSWD"),
     (Keyword::Identified, "IDENTIFIED"),
     (Keyword::By, "BY"),
     (Keyword::Key, "KEY"),

@@ -1,4 +1,4 @@
-//! Cuts a text into tokens, byte by byte, once.
+//! Beside the pages: cuts a text into tokens, byte by byte, once.
 //!
 //! Every byte a token begins or ends at is ASCII or the first of a character, so that tokens are
 //! always valid slices of the text. Where two readings of a text exist and differ in what is
@@ -246,7 +246,8 @@ impl<'a> Lexer<'a> {
                 (Kind::Comment, self.line_end(start))
             }
             b'-' | b'+' if self.begins_number(start + 1) && !self.after_operand(start) => {
-                (Kind::Literal, self.number_end(start + 1))
+                let uuid = self.uuid_end(start + 1);
+                (Kind::Literal, uuid.unwrap_or_else(|| self.number_end(start + 1)))
             }
             b'-' if self.dialect == Dialect::Cql => self.signed_constant(start),
             b'.' if next.is_ascii_digit()
@@ -338,7 +339,7 @@ impl<'a> Lexer<'a> {
             }
             _ => next == b'@' || (is_name(next) && !next.is_ascii_digit()),
         };
-        if named {
+        if named && self.uuid_end(start + 1).is_none() {
             return self.named_parameter(self.skip(start + 2, class::NAME));
         }
         let double = byte == b':' && next == b':';

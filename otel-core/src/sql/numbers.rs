@@ -1,4 +1,4 @@
-//! Numbers, and what only looks like one.
+//! Beside the pages: numbers, and what only looks like one.
 
 use super::dialect::Dialect;
 use super::lexer::{Kind, Lexer, is_name};

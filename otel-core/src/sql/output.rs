@@ -1,4 +1,4 @@
-//! The text to be emitted.
+//! Beside the pages: the text to be emitted.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,6 @@ pub(super) struct Output<'a> {
     limit: usize,
     /// Where the text is cut, once it is too long.
     cut: Option<usize>,
-    /// A secret has been replaced; what follows in its statement is removed.
-    hiding: bool,
     list: List,
 }
 
@@ -42,7 +40,6 @@ impl<'a> Output<'a> {
             seen: 0,
             limit: max_length,
             cut: None,
-            hiding: false,
             list: List::None,
         }
     }
@@ -78,10 +75,6 @@ impl<'a> Output<'a> {
             b',' => {}
             b'(' if after_in => self.list = List::Empty(span.end),
             b')' => self.end_list(span),
-            b';' => {
-                self.hiding = false;
-                self.list = List::None;
-            }
             _ => self.list = List::None,
         }
         self.see(span.end);
@@ -109,21 +102,20 @@ impl<'a> Output<'a> {
         };
     }
 
-    /// Replaces the first token of a secret, removes the others.
-    pub(super) fn hide(&mut self, span: Span) {
-        if !self.hiding {
-            self.replace(span, "?");
-        }
-        self.hiding = true;
+    /// Something of which no more is shown than a sign in its place.
+    pub(super) fn instead(&mut self, span: Span, sign: &str) {
+        self.list = List::None;
+        self.replace(span, sign);
+    }
+
+    /// Leaves out a token, and the white space before it.
+    pub(super) fn remove(&mut self, span: Span) {
         self.list = List::None;
         self.skip(span);
     }
 
     /// White space around a comment stays; where there is none, the comment was it.
     pub(super) fn comment(&mut self, span: Span) {
-        if self.hiding {
-            return self.skip(span);
-        }
         let before = if span.start == self.copied {
             self.buffer.as_bytes().last()
         } else {

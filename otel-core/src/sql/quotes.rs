@@ -1,4 +1,4 @@
-//! Tokens with an end of their own: quotes, brackets, comments.
+//! Beside the pages: tokens with an end of their own: quotes, brackets, comments.
 
 use super::dialect::{Backslash, Dialect};
 use super::keyword::Keyword;
@@ -71,11 +71,18 @@ impl Lexer<'_> {
             };
         }
         let inside = self.bytes.get(start + 1..close).unwrap_or_default();
-        // An array of strings, to who knows no names in brackets.
-        let strings = || inside.iter().any(|byte| b"'\"$".contains(byte));
+        // An array of strings, to who knows no names in brackets. Two dollars begin one, except
+        // within a name.
+        let strings = || {
+            inside.iter().any(|byte| b"'\"".contains(byte))
+                || inside.split(|&byte| !is_name(byte)).any(|word| {
+                    let dollars = word.split(|byte| *byte == b'$').count() - 1;
+                    dollars > 1 && !begins_name(word)
+                })
+        };
         let words = || {
             let mut words = inside.split(|byte| *byte == b' ');
-            words.all(|word| word.iter().all(|&byte| is_name(byte)) && !starts_with_digit(word))
+            words.all(|word| word.iter().all(|&byte| is_name(byte)) && begins_name(word))
         };
         if self.dialect == Dialect::Sqlite {
             return (Kind::Name, close + 1);
@@ -202,8 +209,8 @@ impl Lexer<'_> {
     }
 }
 
-fn starts_with_digit(word: &[u8]) -> bool {
-    word.first().is_some_and(u8::is_ascii_digit)
+fn begins_name(word: &[u8]) -> bool {
+    !word.first().is_some_and(|&byte| byte.is_ascii_digit() || byte == b'$')
 }
 
 /// Whether every parenthesis has its other half.

@@ -1,4 +1,5 @@
-//! How many bytes are looked at: the analysis is linear, whatever the text tempts it to look for.
+//! Beside the pages: how many bytes are looked at: the analysis is linear, whatever the text tempts
+//! it to look for.
 
 use std::cell::Cell;
 
@@ -15,7 +16,7 @@ pub(super) fn count(bytes: usize) {
 }
 
 /// What a text is made of that opens things, or never ends them.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 40] = [
     "'''' ",
     "\"\"\"a",
     "UPDATE t SET \"a\" ",
@@ -52,6 +53,10 @@ const PIECES: [&str; 36] = [
     "$a(",
     "a-",
     "f47ac10b-",
+    "f47ac10b-58cc-4372-a567-",
+    "a PASSWORD 'b' ",
+    "UPDATE only ",
+    "SET a = b FROM c d, ",
 ];
 
 fn steps(text: &str, dialect: Dialect) -> usize {

@@ -1,4 +1,4 @@
-//! The summary, how it is written, and the names it leaves out.
+//! Beside the pages: the summary, how it is written, and the names it leaves out.
 
 use std::fmt;
 use std::ops::Deref;
@@ -149,6 +149,25 @@ impl Writer {
             self.append(".");
         }
         self.append(name);
+    }
+
+    /// How long it is by now, for `retract`.
+    pub(crate) fn length(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Takes back what has been written since it was so long.
+    pub(crate) fn retract(&mut self, length: usize) {
+        if length < self.text.len() {
+            self.text.truncate(length);
+            self.full = false;
+        }
+    }
+
+    /// Whether a name is all that has been written since it was so long, whatever its quotes.
+    pub(crate) fn is_all(&self, length: usize, name: &str) -> bool {
+        let written = self.text.get(length..).map(str::trim_ascii_start);
+        written.is_some_and(|written| unquoted(written).eq_ignore_ascii_case(unquoted(name)))
     }
 
     /// The end of a statement.

@@ -1,4 +1,5 @@
-//! The boundaries of tokens, compared with those of `sqlparser`, which reads the same texts in order
+//! Beside the pages: the boundaries of tokens, compared with those of `sqlparser`, which reads the
+//! same texts in order
 //! to parse them.
 //!
 //! Where both accept a text, quotes, comments and words begin and end at the same bytes, but for
@@ -8,8 +9,8 @@
 //! - What one of the two takes for a parameter is not compared.
 //! - The peer takes `@` for a letter, and a comment that directly follows an operator for a part of
 //!   it.
-//! - It does not know names in brackets and UUIDs where the dialect is not known, nor `$` in names
-//!   and the variables of Tcl in SQLite.
+//! - It does not know UUIDs without quotes, nor names in brackets where the dialect is not known,
+//!   nor `$` in names and the variables of Tcl in SQLite.
 //! - It takes `]]` in SQLite for a bracket within a name, which the first of them ends.
 //! - It reads what is within executable comments, and no comment in a `--` at the end of a text.
 //! - It takes white space and digits of all scripts for such, and refuses pictures: all of them are
@@ -69,7 +70,9 @@ fn ours(text: &str, dialect: Dialect) -> Option<Vec<Part>> {
             Kind::Parameter => Class::Parameter,
             // The peer knows neither names in brackets here nor UUIDs without quotes.
             Kind::Name if dialect == Dialect::Generic && token.starts_with('[') => Class::Parameter,
-            Kind::Literal if token.len() == 36 && !token.contains('\'') => Class::Parameter,
+            Kind::Literal if token.matches('-').count() >= 4 && !token.contains('\'') => {
+                Class::Parameter
+            }
             Kind::Name | Kind::Quoted => Class::Quoted,
             Kind::Literal if token.starts_with('$') || token.ends_with('\'') => Class::Quoted,
             Kind::Word | Kind::Literal => Class::Word,

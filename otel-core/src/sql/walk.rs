@@ -1,4 +1,5 @@
-//! Walks through the tokens of a text: names its operations and targets in order, and tells
+//! Beside the pages: walks through the tokens of a text: names its operations and targets in order,
+//! and tells
 //! literals from names.
 //!
 //! The walk knows as much grammar as it needs to tell what may stand where. What it does not know
@@ -7,7 +8,7 @@
 use super::dialect::{Dialect, Syntax};
 use super::frame::{Frame, Place, Previous, Secrecy, Sensitive, Setting, Verb};
 use super::keyword::Keyword;
-use super::lexer::{Kind, Span, class, is_name};
+use super::lexer::{Kind, Span, class};
 use super::summary::{Expressions, Summary, Writer};
 
 /// Parentheses nested deeper than this are read for their literals only.
@@ -20,8 +21,12 @@ pub(crate) enum Role {
     Literal,
     /// A literal that is not shown even where literals are.
     Hidden,
-    /// Part of a password or of what follows it, whatever it looks like.
+    /// The first token of a password, whatever it looks like.
     Secret,
+    /// A further one.
+    Removed,
+    /// A parenthesis within what is removed that was opened before it.
+    Closing,
 }
 
 pub(crate) struct Walker<'a> {
@@ -38,6 +43,8 @@ pub(crate) struct Walker<'a> {
     /// The word `IDENTIFIED` has been passed: after `BY`, `AS` or `USING` a password follows.
     pub(super) identified: bool,
     pub(super) secrecy: Secrecy,
+    /// Open parentheses of a secret.
+    pub(super) hidden: usize,
     pub(super) setting: Setting,
     /// In a batch of CQL, statements follow each other without a `;`.
     pub(super) batch: bool,
@@ -47,6 +54,10 @@ pub(crate) struct Walker<'a> {
     /// none may be passed over as meaningless.
     pub(super) guarded: bool,
     pub(super) expressions: Expressions<'a>,
+    /// Where in the summary the targets of the last `UPDATE` or `DELETE` begin.
+    pub(super) targets: usize,
+    /// The last table that was no target.
+    table: Span,
     /// A name of an expression that was left out, unless a `.` follows.
     held: Option<Span>,
     dots: usize,
@@ -67,11 +78,14 @@ impl<'a> Walker<'a> {
             sensitive: Sensitive::No,
             identified: false,
             secrecy: Secrecy::No,
+            hidden: 0,
             setting: Setting::No,
             batch: false,
             blocks: 0,
             guarded: false,
             expressions: Expressions::new(dialect),
+            targets: 0,
+            table: Span { start: 0, end: 0 },
             held: None,
             dots: 0,
         }
@@ -93,8 +107,10 @@ impl<'a> Walker<'a> {
 
     /// Takes a token that is neither a word, nor a symbol, nor a comment.
     pub(crate) fn value(&mut self, kind: Kind, span: Span) -> Role {
-        if self.guarded && self.is_guarded(span) {
-            return Role::Secret;
+        if self.guarded
+            && let Some(role) = self.guard(kind, Keyword::None, span)
+        {
+            return role;
         }
         let literal = match kind {
             Kind::Quoted => !self.is_name(span),
@@ -110,7 +126,7 @@ impl<'a> Walker<'a> {
         }
         let role = match (literal, self.secrecy) {
             (false, _) => Role::Keep,
-            (true, Secrecy::No) => Role::Literal,
+            (true, Secrecy::No | Secrecy::Account) => Role::Literal,
             (true, _) => Role::Hidden,
         };
         match self.sensitive {
@@ -130,6 +146,7 @@ impl<'a> Walker<'a> {
         self.sensitive = Sensitive::No;
         self.identified = false;
         self.secrecy = Secrecy::No;
+        self.hidden = 0;
         self.setting = Setting::No;
         self.guarded = false;
         self.expressions.clear();
@@ -162,33 +179,6 @@ impl<'a> Walker<'a> {
         may_be_part && (self.previous == Previous::Symbol(b'.') || before_dot)
     }
 
-    /// Whether a `.` follows that is not a number's.
-    pub(super) fn is_qualifier(&self, span: Span) -> bool {
-        let rest = self.source.get(span.end..).unwrap_or_default();
-        let next = rest.trim_ascii_start();
-        let number = next.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
-        next.starts_with('.') && (next.len() == rest.len() || !number)
-    }
-
-    /// The next byte but white space, 0 at the end.
-    pub(super) fn next(&self, span: Span) -> u8 {
-        let rest = self.source.as_bytes().get(span.end..).unwrap_or_default();
-        let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        #[cfg(test)]
-        super::steps::count(space + 1);
-        rest.get(space).copied().unwrap_or(0)
-    }
-
-    /// Whether this word follows next, with nothing but white space between.
-    pub(super) fn next_is(&self, span: Span, word: &str) -> bool {
-        let rest = self.source.get(span.end..).unwrap_or_default();
-        #[cfg(test)]
-        super::steps::count(rest.len() - rest.trim_ascii_start().len() + word.len());
-        let rest = rest.trim_ascii_start();
-        let found = rest.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word));
-        found && !rest.as_bytes().get(word.len()).is_some_and(|&byte| is_name(byte))
-    }
-
     /// A literal or a parameter.
     pub(super) fn operand(&mut self) {
         self.previous = Previous::Other;
@@ -207,15 +197,19 @@ impl<'a> Walker<'a> {
 
     /// A quoted name.
     fn name(&mut self, span: Span) {
-        self.previous = Previous::Other;
+        let previous = std::mem::replace(&mut self.previous, Previous::Other);
         match self.frame.place {
             Place::Part => self.part(span),
-            Place::Name | Place::Inner | Place::MaybeName | Place::TableOrName => {
-                self.target(span);
-            }
+            Place::Name
+            | Place::Inner
+            | Place::MaybeName
+            | Place::MaybeInner
+            | Place::TableOrName => self.target(span),
             Place::Expression => self.expression(span),
             Place::Object | Place::Columns | Place::Condition | Place::Before => {}
-            Place::AfterName | Place::Alias => self.frame.place = Place::AfterAlias,
+            Place::AfterName | Place::Alias => self.alias(span),
+            // `FROM a PIVOT (…) "b"`
+            Place::AfterAlias if previous == Previous::Symbol(b')') => {}
             Place::AfterAlias => {
                 self.frame.listing = false;
                 self.frame.place = Place::Other;
@@ -229,7 +223,9 @@ impl<'a> Walker<'a> {
         self.frame.place = Place::AfterName;
         self.dots = 0;
         self.held = None;
-        if self.expressions.hide(name) {
+        if self.frame.sources {
+            self.table = span;
+        } else if self.expressions.hide(name) {
             self.held = Some(span);
         } else {
             self.summary.target(name);
@@ -241,10 +237,22 @@ impl<'a> Walker<'a> {
         if let Some(first) = self.held.take() {
             self.summary.target(self.text(first));
         }
-        let name = self.text(span);
-        self.summary.part(self.dots, name);
+        if self.frame.sources {
+            self.table.end = span.end;
+        } else {
+            self.summary.part(self.dots, self.text(span));
+        }
         self.dots = 0;
         self.frame.place = Place::AfterName;
+    }
+
+    /// Another name for a table, which may stand for it where the target is named.
+    pub(super) fn alias(&mut self, span: Span) {
+        self.frame.place = Place::AfterAlias;
+        if self.frame.sources && self.summary.is_all(self.targets, self.text(span)) {
+            self.summary.retract(self.targets);
+            self.summary.target(self.text(self.table));
+        }
     }
 
     pub(super) fn expression(&mut self, span: Span) {
@@ -285,13 +293,12 @@ impl<'a> Walker<'a> {
             self.end_statement();
             return Role::Keep;
         }
-        if self.guarded && self.is_guarded(span) {
-            return Role::Secret;
+        if self.guarded
+            && let Some(role) = self.guard(Kind::Symbol(symbol), Keyword::None, span)
+        {
+            return role;
         }
         let previous = std::mem::replace(&mut self.previous, Previous::Symbol(symbol));
-        if self.sensitive == Sensitive::PragmaKey && matches!(symbol, b'=' | b'(') {
-            self.secrecy = Secrecy::Everything;
-        }
         match symbol {
             b'(' => self.open(previous),
             b')' => self.close(),
@@ -322,7 +329,7 @@ impl<'a> Walker<'a> {
             b'{' | b'=' | b'?' if self.frame.place == Place::Begin => {}
             b'=' if self.frame.verb == Verb::Execute => {}
             // `FROM {oj a LEFT JOIN b}`
-            b'{' if self.frame.place == Place::Name => {}
+            b'{' if matches!(self.frame.place, Place::Name | Place::MaybeName) => {}
             b'=' if self.setting == Setting::Name && self.depth == 0 => {
                 self.setting = Setting::Value;
             }
@@ -348,14 +355,18 @@ impl<'a> Walker<'a> {
             // `COPY (DELETE FROM a RETURNING b) TO …`
             Place::Begin | Place::TableOrName => (Place::Other, Place::Begin),
             // `FROM TABLE(f(1))`
-            Place::Name if verb == Verb::Select && previous == Previous::Word(Keyword::Table) => {
+            Place::Name | Place::MaybeName
+                if verb == Verb::Select && previous == Previous::Word(Keyword::Table) =>
+            {
                 (Place::AfterName, Place::TableOrName)
             }
-            Place::Name | Place::Inner if verb == Verb::Select => (Place::AfterName, Place::Inner),
-            Place::MaybeName if verb == Verb::Select => (Place::AfterName, Place::Parenthesis),
             // `DELETE TOP (5) FROM a`
             Place::Name if previous == Previous::Word(Keyword::Top) => {
                 (Place::Name, Place::Parenthesis)
+            }
+            Place::Name | Place::Inner if verb.lists_tables() => (Place::AfterName, Place::Inner),
+            Place::MaybeName | Place::MaybeInner if verb.lists_tables() => {
+                (Place::AfterName, Place::MaybeInner)
             }
             Place::ExpressionBody => (Place::ExpressionBody, Place::Begin),
             Place::AfterName if verb == Verb::Insert => (Place::Other, Place::Columns),
@@ -372,17 +383,18 @@ impl<'a> Walker<'a> {
         *outer = self.frame;
         self.depth += 1;
         self.frame = Frame::new(inside);
-        if verb == Verb::Explain {
-            self.frame.verb = verb;
-        }
-        if inside == Place::Inner {
-            self.frame.verb = Verb::Select;
-            self.frame.listing = true;
-            self.frame.from_seen = true;
+        match inside {
+            _ if verb == Verb::Explain => self.frame.verb = verb,
+            Place::Inner | Place::MaybeInner => {
+                self.frame.list_tables(inside);
+                self.frame.doubtful = inside == Place::MaybeInner;
+                self.frame.sources = outer.sources;
+            }
+            _ => {}
         }
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if self.muted > 0 {
             self.muted -= 1;
             return;
@@ -403,20 +415,26 @@ impl<'a> Walker<'a> {
     fn comma(&mut self) {
         let Frame { verb, listing, .. } = self.frame;
         self.frame.place = match self.frame.place {
-            Place::AfterName | Place::AfterAlias if verb == Verb::Select && listing => Place::Name,
+            Place::AfterName | Place::AfterAlias if verb.lists_tables() && listing => {
+                if self.frame.doubtful { Place::MaybeName } else { Place::Name }
+            }
             Place::AfterName if verb == Verb::Drop && listing => Place::Name,
             Place::AfterName if verb == Verb::Drop => Place::MaybeName,
             // `LOCK TABLES a WRITE, b READ`
             Place::Other if verb == Verb::Drop && listing => Place::MaybeName,
-            // `UPDATE a, b SET …`
-            Place::AfterName | Place::AfterAlias if verb == Verb::Modify && !listing => {
+            // `DELETE a, b FROM …`
+            Place::AfterName | Place::AfterAlias if verb == Verb::Delete => {
+                self.frame.listing = true;
                 Place::MaybeName
             }
             Place::AfterName if verb == Verb::Explain => Place::Begin,
             // `WITH a AS (…) SEARCH … SET b, c AS (…)`
             Place::Other if verb == Verb::With && listing => Place::Expression,
             // The end of the condition is not always known.
-            Place::Condition if verb == Verb::Select && listing => Place::MaybeName,
+            Place::Condition if verb.lists_tables() && listing => {
+                self.frame.doubtful = true;
+                Place::MaybeName
+            }
             Place::AfterExpression => Place::Expression,
             place @ (Place::Columns | Place::Object | Place::Before) => place,
             _ if verb == Verb::Modify && listing => Place::Assignment,

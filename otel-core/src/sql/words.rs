@@ -1,16 +1,18 @@
-//! What the words of a text do to the walk.
+//! Beside the pages: what the words of a text do to the walk.
 
 use super::dialect::Dialect;
 use super::frame::{Place, Previous, Secrecy, Sensitive, Setting, Verb};
 use super::keyword::Keyword;
-use super::lexer::Span;
+use super::lexer::{Kind, Span};
 use super::walk::{Role, Walker};
 
 impl Walker<'_> {
     /// Takes a word that is no part of a quoted token.
     pub(crate) fn word(&mut self, keyword: Keyword, span: Span) -> Role {
-        if self.guarded && self.is_guarded(span) {
-            return Role::Secret;
+        if self.guarded
+            && let Some(role) = self.guard(Kind::Word, keyword, span)
+        {
+            return role;
         }
         if self.previous == Previous::Symbol(b'.') {
             // `schema.select`, `t.true`
@@ -72,7 +74,7 @@ impl Walker<'_> {
                 Keyword::None => {}
                 _ => self.frame.place = Place::Other,
             },
-            Place::MaybeName => self.expected_name(keyword, previous, span),
+            Place::MaybeName | Place::MaybeInner => self.expected_name(keyword, previous, span),
             Place::TableOrName => match keyword {
                 Keyword::Table | Keyword::Object | Keyword::Routine | Keyword::Account => {
                     self.summary.operation(self.text(span));
@@ -113,7 +115,7 @@ impl Walker<'_> {
             }
             // `FROM a AS OF …`
             Place::Alias if keyword == Keyword::Of => self.frame.place = Place::Condition,
-            Place::Alias => self.frame.place = Place::AfterAlias,
+            Place::Alias => self.alias(span),
             _ => self.clause(keyword, previous, span),
         }
     }
@@ -136,9 +138,9 @@ impl Walker<'_> {
             Keyword::Delete if self.dialect == Dialect::Cql => {
                 (Verb::Modify, Place::Before, Sensitive::No)
             }
-            Keyword::Merge | Keyword::Update | Keyword::Delete => {
-                (Verb::Modify, Place::Name, Sensitive::No)
-            }
+            Keyword::Merge => (Verb::Modify, Place::Name, Sensitive::No),
+            Keyword::Update => (Verb::Update, Place::Name, Sensitive::No),
+            Keyword::Delete => (Verb::Delete, Place::Name, Sensitive::No),
             Keyword::If => {
                 self.frame.verb = Verb::If;
                 self.frame.place = Place::Other;
@@ -213,7 +215,12 @@ impl Walker<'_> {
         self.summary.operation(self.text(span));
         self.frame.verb = verb;
         self.frame.place = place;
-        self.frame.listing = false;
+        self.frame.listing = verb == Verb::Update;
+        self.frame.doubtful = false;
+        self.frame.sources = false;
+        if matches!(verb, Verb::Update | Verb::Delete) {
+            self.targets = self.summary.length();
+        }
         if self.depth == 0 {
             self.sensitive = sensitive;
             self.guarded |= sensitive == Sensitive::Pragma;
@@ -302,14 +309,42 @@ impl Walker<'_> {
                 self.frame.listing = true;
                 self.frame.from_seen = true;
             }
-            // `UPDATE a AS x, b y SET …`
-            (Verb::Modify, Keyword::As) if self.frame.place == Place::AfterName => {
+            // `MERGE INTO a AS x …`, `DELETE FROM a x …`
+            (Verb::Modify | Verb::Delete, Keyword::As) if self.frame.place == Place::AfterName => {
                 self.frame.place = Place::Alias;
             }
-            (Verb::Modify, Keyword::None) if self.frame.place == Place::AfterName => {
+            (Verb::Modify | Verb::Delete, Keyword::None)
+                if self.frame.place == Place::AfterName =>
+            {
                 self.frame.place = Place::AfterAlias;
             }
-            (Verb::Modify, Keyword::Set) => {
+            // `a IS DISTINCT FROM b`
+            (Verb::Modify | Verb::Delete, Keyword::From)
+                if previous == Previous::Word(Keyword::Distinct) =>
+            {
+                self.frame.place = Place::Other;
+            }
+            // `DELETE x FROM a AS x JOIN b`: what was named before is in this list too, or is an
+            // alias of what is.
+            (Verb::Delete, Keyword::From) => {
+                self.summary.retract(self.targets);
+                self.frame.list_tables(Place::Name);
+            }
+            // The same as MySQL has it: `DELETE FROM x, y USING a AS x JOIN b AS y`
+            (Verb::Delete, Keyword::On) if self.dialect.is_mysql() || self.frame.listing => {
+                self.summary.retract(self.targets);
+                self.frame.list_tables(Place::Name);
+            }
+            // `DELETE FROM a USING b`, `UPDATE x SET … FROM a AS x JOIN b`
+            (Verb::Delete, Keyword::On) | (Verb::Modify, Keyword::From)
+                if self.frame.verb == Verb::Delete || self.frame.listing =>
+            {
+                self.frame.list_tables(Place::MaybeName);
+                self.frame.doubtful = true;
+                self.frame.sources = true;
+            }
+            (Verb::Update | Verb::Delete | Verb::Modify, Keyword::Set) => {
+                self.frame.verb = Verb::Modify;
                 self.frame.place = Place::Assignment;
                 self.frame.listing = true;
             }
@@ -321,15 +356,18 @@ impl Walker<'_> {
             // `FORCE INDEX FOR JOIN (a)`
             (Verb::Select, Keyword::Join) if previous == Previous::Word(Keyword::For) => {}
             // Whatever stands between a table and this, unless it may be a function (`JOIN('a')`).
-            (Verb::Select, Keyword::Join)
+            (Verb::Select | Verb::Update, Keyword::Join)
                 if self.frame.listing || (self.frame.from_seen && self.next(span) != b'(') =>
             {
                 self.frame.listing = true;
+                self.frame.doubtful = false;
                 self.frame.place = Place::Name;
             }
-            (Verb::Select, _) if self.frame.listing => self.table_list(keyword, previous, span),
+            (Verb::Select | Verb::Update, _) if self.frame.listing => {
+                self.table_list(keyword, previous, span);
+            }
             (
-                Verb::Modify,
+                Verb::Modify | Verb::Delete,
                 Keyword::Clause
                 | Keyword::Fetch
                 | Keyword::Do
@@ -337,6 +375,7 @@ impl Walker<'_> {
                 | Keyword::From
                 | Keyword::On,
             ) => {
+                self.frame.verb = Verb::Modify;
                 self.frame.listing = false;
                 self.frame.place = Place::Other;
             }

@@ -67,6 +67,12 @@ const HOSTILE: [&str; 32] = [
 const SPACES: [&str; 7] = [" ", " ", " ", "\n", "\t", "\r\n", " \u{b}\u{c}"];
 const NAMES: [&str; 6] = ["a", "b_2", "users", "größe", "t", "select_"];
 const NUMBERS: [&str; 8] = ["789", "-7", "+8.9", "7.8e9", "9E-7", ".789", "0x789", "-8."];
+const UUIDS: [&str; 4] = [
+    "f789ac10-58cc-4372-a567-0e02b2c3d479",
+    "F789AC10-58CC-4372-A567-0E02B2C3D479",
+    "7e89ac10-e89b-12d3-a456-426655440000",
+    "1234567e-89cc-4372-a567-0e02b2c3d479",
+];
 const OPERATORS: [&str; 8] = ["=", "<>", "AND", "OR", "+", "||", "LIKE", "*"];
 
 /// Writes statements; every decision is a number, zero the simplest.
@@ -196,9 +202,11 @@ impl<'a> Writer<'a> {
                 format!("{first}\n{second}")
             }
             (2 | 3, Dialect::Cql) => format!("$${}$$", self.body(&OF_LITERALS, &["$"])),
-            (4, Dialect::Cql) => "f789ac10-58cc-4372-a567-0e02b2c3d479".to_owned(),
             (5, Dialect::Cql) => "7h8m9s".to_owned(),
             (6, Dialect::Cql) => "P7Y8M9DT7H".to_owned(),
+            (4, Dialect::Cql | Dialect::Sqlite | Dialect::Generic) | (6, _) => {
+                self.one(&UUIDS).to_owned()
+            }
             (2 | 3, Dialect::MySql | Dialect::MariaDb) if !names => {
                 let body = self.body(&OF_LITERALS, &[]);
                 self.quote(&body, '"', escapes)
@@ -521,33 +529,44 @@ impl<'a> Writer<'a> {
         if self.choice(2) == 1 {
             self.gap();
         }
-        Written { server: self.server, text: self.text, literals: self.literals }
+        let (server, text, literals) = (self.server, self.text, self.literals);
+        Written { server, text, literals, words: Vec::new() }
     }
 
     /// Statements of which each holds the password of an account.
     fn passwords(mut self) -> Written {
-        const STATEMENTS: [&str; 8] = [
-            "CREATE USER bob PASSWORD",
-            "ALTER ROLE bob WITH LOGIN PASSWORD",
-            "CREATE ROLE bob WITH PASSWORD =",
-            "ALTER USER bob IDENTIFIED BY",
-            "CREATE USER bob IDENTIFIED WITH some_plugin AS",
-            "SET PASSWORD FOR bob =",
-            "GRANT ALL ON t TO bob IDENTIFIED BY",
-            "CREATE SERVER s OPTIONS ( USER bob , PASSWORD",
+        const STATEMENTS: [&str; 12] = [
+            "CREATE USER bob PASSWORD %",
+            "ALTER ROLE bob WITH LOGIN PASSWORD % VALID",
+            "CREATE ROLE bob WITH PASSWORD = % AND LOGIN = a",
+            "ALTER USER bob IDENTIFIED BY % REPLACE % ACCOUNT LOCK",
+            "CREATE USER bob IDENTIFIED WITH some_plugin AS % , b IDENTIFIED BY %",
+            "SET PASSWORD FOR bob = %",
+            "SET PASSWORD = PASSWORD( % )",
+            "GRANT ALL ON t TO bob IDENTIFIED BY % WITH GRANT OPTION",
+            "CREATE SERVER s OPTIONS ( USER bob , PASSWORD % , HOST h )",
+            "CREATE LOGIN bob WITH PASSWORD = % MUST_CHANGE , OLD_PASSWORD = %",
+            "ATTACH DATABASE f AS b KEY %",
+            "PRAGMA main . rekey ( % )",
         ];
+        let mut words = Vec::new();
         for _ in 0..=self.choice(3) {
             let statement = self.one(&STATEMENTS);
             for word in statement.split(' ') {
-                self.put(word);
-            }
-            for _ in 0..=self.choice(2) {
-                self.literal();
+                if word == "%" {
+                    for _ in 0..=self.choice(2) {
+                        self.literal();
+                    }
+                } else {
+                    self.put(word);
+                    words.push(word);
+                }
             }
             self.symbol(";");
             self.put("SELECT a FROM t;");
+            words.push("SELECT a FROM t;");
         }
-        Written { server: self.server, text: self.text, literals: self.literals }
+        Written { server: self.server, text: self.text, literals: self.literals, words }
     }
 }
 
@@ -556,6 +575,8 @@ struct Written {
     server: Server,
     text: String,
     literals: Vec<String>,
+    /// What is written around passwords.
+    words: Vec<&'static str>,
 }
 
 fn choices() -> impl Strategy<Value = (Server, Vec<u16>)> {
@@ -703,8 +724,10 @@ proptest! {
         let Some(input) = written.text.get(..end) else { return Ok(()) };
         // The beginning of a UUID or of a duration is a name.
         let last = input.rsplit(|char: char| !char.is_alphanumeric() && char != '-').next();
-        let constant = last.is_some_and(|last| last.starts_with(['f', 'P']));
-        if written.server.dialect == Dialect::Cql && constant {
+        let constant = |last: &str| {
+            last.starts_with('P') || UUIDS.iter().any(|uuid| uuid.starts_with(last))
+        };
+        if last.is_some_and(|last| !last.is_empty() && constant(last)) {
             return Ok(());
         }
         let analysis = Analyzer::new(written.server.syntax()).analyze(input);
@@ -744,6 +767,21 @@ proptest! {
         let analysis = analyzer.analyze(&written.text);
         prop_assert_eq!(of(&analysis, &OF_LITERALS), None);
         prop_assert_eq!(of(&analysis, &OF_COMMENTS), None);
+    }
+
+    /// What surrounds a password stays.
+    #[test]
+    fn what_is_no_password_survives(written in passwords(), literals in literals()) {
+        let analyzer = Analyzer::new(written.server.syntax()).literals(literals);
+        let analysis = analyzer.max_length(usize::MAX).analyze(&written.text);
+        let Some(text) = analysis.text else { return Ok(()) };
+        prop_assert_eq!(text.matches('(').count(), text.matches(')').count());
+        let mut rest = &*text;
+        for word in &written.words {
+            let found = rest.find(word);
+            prop_assert!(found.is_some(), "{word} of {text}");
+            rest = found.and_then(|at| rest.get(at + word.len()..)).unwrap_or_default();
+        }
     }
 
     /// A text that ends inside a quote or a comment is left out.

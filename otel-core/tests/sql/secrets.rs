@@ -221,13 +221,93 @@ fn no_password_survives() {
         "PRAGMA key = %",
         "PRAGMA main.rekey(%)",
         "SELECT 1; CREATE USER bob IDENTIFIED BY /* a */ % -- b",
+        "CREATE SERVER s OPTIONS (USER bob, PASSWORD %, HOST h)",
+        "CREATE TABLE t (a INT ENCRYPT IDENTIFIED BY % SALT, b INT)",
+        "ALTER USER bob IDENTIFIED BY 'x' REPLACE %",
     ];
     for statement in statements {
         for secret in ["zqjz", "'zqjz'", "\"zqjz\"", "`zqjz`", "zq-jz", "zq.jz, jz", "(zq (jz))"] {
             let input = statement.replace('%', secret);
             for &dialect in Dialect::ALL {
                 for literals in [Literals::Keep, Literals::Replace] {
-                    assert_no_secret(&analyze(&input, dialect, literals), &input, dialect);
+                    let analysis = analyze(&input, dialect, literals);
+                    assert_no_secret(&analysis, &input, dialect);
+                    let text = analysis.text.unwrap_or_default();
+                    let count = |sign| text.matches(sign).count();
+                    assert_eq!(count('('), count(')'), "{dialect}: {input}\n{text}");
+                }
+            }
+        }
+    }
+}
+
+/// `%` is a password; nothing else in these is a literal.
+const PASSWORDS: [&str; 25] = [
+    "CREATE ROLE bob WITH PASSWORD = % AND LOGIN AND a = b",
+    "ALTER ROLE bob WITH a = b AND HASHED PASSWORD = %",
+    "CREATE USER bob WITH ENCRYPTED PASSWORD % NOSUPERUSER IN ROLE a, b",
+    "CREATE USER bob IDENTIFIED BY % REPLACE % RETAIN CURRENT PASSWORD",
+    "ALTER USER bob IDENTIFIED WITH p BY % PASSWORD EXPIRE NEVER ACCOUNT LOCK",
+    "CREATE USER a IDENTIFIED BY %, b IDENTIFIED WITH p AS % REQUIRE SSL",
+    "CREATE USER bob IDENTIFIED BY PASSWORD % REQUIRE SSL",
+    "CREATE USER bob IDENTIFIED VIA p USING PASSWORD(%) OR o USING % REQUIRE SSL",
+    "GRANT ALL ON a.* TO bob IDENTIFIED BY % WITH GRANT OPTION",
+    "SET PASSWORD = %",
+    "SET PASSWORD FOR bob = % RETAIN CURRENT PASSWORD",
+    "SET PASSWORD FOR bob = PASSWORD(%)",
+    "CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (USER u, PASSWORD %, HOST h)",
+    "ALTER USER MAPPING FOR bob SERVER s OPTIONS (SET user u, SET password %)",
+    "CREATE LOGIN bob WITH PASSWORD = % MUST_CHANGE, DEFAULT_DATABASE = d",
+    "OPEN SYMMETRIC KEY k DECRYPTION BY PASSWORD = %; SELECT a FROM t",
+    "CREATE CERTIFICATE c WITH PRIVATE KEY (DECRYPTION BY PASSWORD = %, FILE = f)",
+    "CREATE DATABASE LINK l CONNECT TO bob IDENTIFIED BY % USING %",
+    "CHANGE MASTER TO MASTER_PASSWORD = %, MASTER_HOST = h",
+    "CLONE INSTANCE FROM u IDENTIFIED BY % DATA DIRECTORY d",
+    "CREATE TABLE t (a INT) PASSWORD = % ROW_FORMAT = x",
+    "ATTACH DATABASE f AS g KEY %",
+    "PRAGMA key = %",
+    "PRAGMA main.rekey(%)",
+    "BEGIN NOT ATOMIC SET PASSWORD = %; SELECT a FROM t; END",
+];
+
+#[test]
+fn only_the_password_is_replaced() {
+    for statement in PASSWORDS.iter().flat_map(|it| [(*it).to_owned(), it.to_ascii_lowercase()]) {
+        for secret in ["'zqjz'", "'zqjz' 'zqjz'", "'zq'') AND jz'", "7812", "0xff", "?"] {
+            for &dialect in Dialect::ALL {
+                for literals in [Literals::Keep, Literals::Replace] {
+                    let input = statement.replace('%', secret);
+                    let text = analyze(&input, dialect, literals).text;
+                    let expected = statement.replace('%', "?");
+                    assert_eq!(text.as_deref(), Some(&*expected), "{dialect}: {input}");
+                }
+            }
+        }
+    }
+}
+
+/// No server but Cassandra reads them as what they are, and each may be sent one.
+#[test]
+fn no_uuid_survives() {
+    for uuid in [
+        "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+        "F47AC10B-58CC-4372-A567-0E02B2C3D479",
+        "123e4567-e89b-12d3-a456-426655440000",
+        "1e10abcd-58cc-4372-a567-0e02b2c3d479",
+        "1234567e-58cc-4372-a567-0e02b2c3d479",
+        "0b112233-4455-6677-8899-aabbccddeeff",
+        "12345678-1234-1234-1234-123456789012",
+        "deadbeef-dead-beef-dead-beefdeadbeef",
+    ] {
+        for position in POSITIONS {
+            for literal in ["%", "{%}", "-%", "(%)"] {
+                let input = position.replace('%', &literal.replace('%', uuid));
+                for &dialect in Dialect::ALL {
+                    let Analysis { text, summary } = analyze(&input, dialect, Literals::Replace);
+                    let shown = format!("{}\n{}", text.unwrap_or_default(), summary.unwrap());
+                    for group in uuid.split('-') {
+                        assert!(!shown.contains(group), "{dialect}: {input}\n{shown}");
+                    }
                 }
             }
         }

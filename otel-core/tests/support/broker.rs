@@ -76,7 +76,7 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, mut record: Record) -> Result<(), StubError> {
-        let mut carrier = ByteCarrier(&mut record.headers);
+        let mut carrier = ByteCarrier::new(&mut record.headers);
         let operation = self.messaging.send(&mut carrier, || orders("send"));
         let sending = std::future::ready(self.broker.send(record));
         let sent = operation.run_with(sending, |offset, operation| {
@@ -89,7 +89,7 @@ impl Client {
     pub(crate) fn receive(&self) -> Option<Received> {
         let poll = self.messaging.poll();
         let record = self.broker.poll()?;
-        let delivery = poll.received(&ByteCarrier(&record.headers), || {
+        let delivery = poll.received(&ByteCarrier::new(&record.headers), || {
             let call = orders("poll").consumer_group("warehouse").partition(0);
             call.with(fact::KAFKA_OFFSET, record.offset)
         });
@@ -97,8 +97,9 @@ impl Client {
     }
 
     pub(crate) fn send_batch(&self, mut records: Vec<Record>, failing: usize) {
-        let carriers =
-            records.iter_mut().map(|record| (ByteCarrier(&mut record.headers), MessageFacts::new));
+        let carriers = records
+            .iter_mut()
+            .map(|record| (ByteCarrier::new(&mut record.headers), MessageFacts::new));
         let mut operation = self.messaging.send_batch(carriers, || orders("send"));
         operation.failed_messages(failing, otel_core::Failure::new("TOO_LARGE"));
         for record in records {
@@ -112,7 +113,7 @@ impl Client {
         let records: Vec<Record> = (0..messages).map_while(|_| self.broker.poll()).collect();
         let facts = |record: &Record| MessageFacts::new().with(fact::KAFKA_OFFSET, record.offset);
         let read =
-            records.iter().map(|record| (ByteCarrier(&record.headers), move || facts(record)));
+            records.iter().map(|record| (ByteCarrier::new(&record.headers), move || facts(record)));
         let deliveries: Deliveries = poll.received_batch(read, || orders("poll"));
         assert_eq!(deliveries.len(), records.len());
         let all = records.into_iter().zip(deliveries);

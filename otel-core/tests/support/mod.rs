@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use opentelemetry_sdk::trace::SpanData;
 use otel_core::{Classify, Client, Db, DbCall, DbServer, Failure, Telemetry};
 
 /// The marker of the client.
@@ -49,4 +50,11 @@ pub(crate) const SERVER: [(&str, &str); 3] =
 /// Polls a future once.
 pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The value of a span's attribute as text; empty without one.
+pub(crate) fn value(span: &SpanData, name: &str) -> String {
+    let mut attributes = span.attributes.iter();
+    let found = attributes.find(|attribute| attribute.key.as_str() == name);
+    found.map_or_else(String::new, |attribute| attribute.value.to_string())
 }

@@ -21,6 +21,23 @@ use crate::message;
 
 /// An instrumented consumer: rdkafka's `BaseConsumer`, with its methods and its trait [`Consumer`].
 ///
+/// A [`ConsumerContext`] gets rdkafka's own in its callbacks, and with this one there it does not
+/// compile (E0053: expected `rdkafka::consumer::BaseConsumer`). Its name here is
+/// [`RawBaseConsumer`](super::RawBaseConsumer):
+///
+/// ```
+/// use otel_kafka::consumer::{ConsumerContext, RawBaseConsumer, Rebalance};
+/// # use otel_kafka::ClientContext;
+/// # struct Shop;
+/// # impl ClientContext for Shop {}
+///
+/// impl ConsumerContext for Shop {
+///     fn pre_rebalance(&self, consumer: &RawBaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+///         // …
+///     }
+/// }
+/// ```
+///
 /// The consumer of rdkafka is one call away, at [`raw`](Self::raw).
 pub struct BaseConsumer<C: ConsumerContext = DefaultConsumerContext> {
     /// Shared with rdkafka's queues alone.

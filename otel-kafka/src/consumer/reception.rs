@@ -94,10 +94,10 @@ impl Reception {
         let poll = poll.unwrap_or_else(|| self.messaging().arrival());
         match answer {
             Ok(message) => {
-                let headers = ByteCarrier(&Incoming(message.headers()));
+                let headers = Incoming(message.headers());
                 let describe =
                     || self.instrumentation.in_cluster(self.about("poll", &message), client);
-                let delivery = poll.received(&headers, describe);
+                let delivery = poll.received(&ByteCarrier::new(&headers), describe);
                 // In this order: to ask whether somebody listens may cost an allocation.
                 if delivery.span_context().is_some() && !self.messaging().is_off() {
                     self.note(&message, &delivery);
@@ -166,8 +166,8 @@ impl Reception {
         let taken = self.unsettled.take(|message| covered.covers(message));
         // The message itself may have been forgotten; its headers have not.
         let is_known = taken.messages().any(|message| message.offset == offset);
-        let headers = ByteCarrier(&Incoming(message.headers()));
-        let own = (!is_known).then(|| self.messaging().delivery(&headers));
+        let headers = Incoming(message.headers());
+        let own = (!is_known).then(|| self.messaging().delivery(&ByteCarrier::new(&headers)));
         let describe = || self.commit_of(&covered).with(fact::KAFKA_OFFSET, offset);
         self.settle(taken, own, describe, commit)
     }

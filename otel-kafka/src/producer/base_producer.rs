@@ -1,7 +1,5 @@
 //! rdkafka's module of this name, with the instrumented producers in place of its own.
 
-use std::sync::Arc;
-
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -42,11 +40,6 @@ macro_rules! producer {
             Part: Partitioner $(+ $static)?,
             C: ProducerContext<Part> $(+ $static)?,
         {
-            /// The context that the producer was created with, as with rdkafka's own producer.
-            pub fn context(&self) -> &Arc<C> {
-                self.raw.context().user()
-            }
-
             /// As rdkafka's `poll`.
             pub fn poll<T: Into<Timeout>>(&self, timeout: T) {
                 self.raw.poll(timeout);

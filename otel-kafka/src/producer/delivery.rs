@@ -5,7 +5,7 @@ use std::error::Error;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use otel_core::Operation;
+use otel_core::MessagingOperation;
 use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -35,7 +35,7 @@ where
 /// What waits for the report of a message. The operation is boxed, because most of this is empty
 /// when nobody listens.
 struct InFlight<D> {
-    operation: Option<Box<Operation<Kafka>>>,
+    operation: Option<Box<MessagingOperation<Kafka>>>,
     opaque: D,
 }
 

@@ -2,11 +2,10 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{self, Poll, Wake, Waker};
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use otel_core::Operation;
+use otel_core::{MessagingOperation, messaging};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -25,6 +24,8 @@ use crate::driver::{Instrumentation, Kafka};
 type Raw<C, R, Part> = rdkafka::producer::FutureProducer<C, R, Part>;
 type Receipt = rdkafka::producer::DeliveryFuture;
 type Output = <Receipt as Future>::Output;
+/// Its driver wakes without a lock: what it wakes is a oneshot channel's.
+type Watched = messaging::Receipt<Receipt, Kafka, fn(MessagingOperation<Kafka>, &Output)>;
 
 /// An instrumented producer whose reports are futures: rdkafka's `FutureProducer`. A send ends at
 /// the report, also where nobody waits for that.
@@ -80,7 +81,7 @@ where
                 let reported = if operation.is_empty() {
                     receipt.await
                 } else {
-                    Watched::start(receipt, operation).await
+                    watched(receipt, operation).await
                 };
                 match reported {
                     Ok(delivered) => delivered,
@@ -113,7 +114,7 @@ where
                 Ok(DeliveryFuture { receipt: Either::Bare(receipt), kept: Some(kept) })
             }
             Ok(receipt) => {
-                let receipt = Either::Watched(Watched::start(receipt, operation));
+                let receipt = Either::Watched(watched(receipt, operation));
                 Ok(DeliveryFuture { receipt, kept: Some(kept) })
             }
             Err((error, mut record)) => {
@@ -149,7 +150,7 @@ where
         }
     }
 
-    fn start<K, P>(&self, record: &mut FutureRecord<'_, K, P>) -> (Operation<Kafka>, Kept)
+    fn start<K, P>(&self, record: &mut FutureRecord<'_, K, P>) -> (MessagingOperation<Kafka>, Kept)
     where
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
@@ -202,12 +203,19 @@ fn restored(
 }
 
 /// Ends the operation of a message by its report.
-fn end(mut operation: Operation<Kafka>, sent: &OwnedDeliveryResult) {
+fn end(mut operation: MessagingOperation<Kafka>, sent: &OwnedDeliveryResult) {
     match sent {
         Ok(delivery) => learn(&mut operation, delivery.partition, Some(delivery.offset)),
         Err((_, message)) => learn(&mut operation, message.partition(), None),
     }
     operation.finish_with(sent);
+}
+
+fn watched(receipt: Receipt, operation: MessagingOperation<Kafka>) -> Watched {
+    Watched::watch(receipt, operation, |operation, output| match output {
+        Ok(sent) => end(operation, sent),
+        Err(_) => operation.fail(&KafkaError::Canceled),
+    })
 }
 
 /// The future of a report: rdkafka's `DeliveryFuture`. Dropped, it takes nothing back: the message
@@ -239,97 +247,6 @@ impl Future for DeliveryFuture {
             }
             polled => polled,
         }
-    }
-}
-
-/// A receipt that is looked at when the report comes, whoever else waits for it or does not: what
-/// rdkafka wakes is this. It lives until then, also when it is dropped.
-struct Watched(Arc<Watch>);
-
-struct Watch(Mutex<Watching>);
-
-struct Watching {
-    receipt: Receipt,
-    operation: Option<Operation<Kafka>>,
-    /// The report is there, and being told.
-    ending: bool,
-    output: Option<Output>,
-    /// Who waits for it.
-    waker: Option<Waker>,
-}
-
-impl Watched {
-    fn start(receipt: Receipt, mut operation: Operation<Kafka>) -> Self {
-        // Should rdkafka lose the report, nothing was cancelled.
-        operation.handed_over();
-        let operation = Some(operation);
-        let watching = Watching { receipt, operation, ending: false, output: None, waker: None };
-        let watch = Arc::new(Watch(Mutex::new(watching)));
-        watch.look();
-        Self(watch)
-    }
-}
-
-impl Watch {
-    /// Asks to be woken by the report, or ends the operation if it is there.
-    fn look(self: &Arc<Self>) -> Option<Waker> {
-        let (operation, output) = self.report()?;
-        // Without the lock: a processor may take its time, and who waits for the report must not
-        // wait for that with its thread.
-        match &output {
-            Ok(sent) => end(operation, sent),
-            Err(_) => operation.fail(&KafkaError::Canceled),
-        }
-        let mut watching = self.lock();
-        watching.ending = false;
-        watching.output = Some(output);
-        watching.waker.take()
-    }
-
-    /// What came, and the operation that ends with it; once.
-    fn report(self: &Arc<Self>) -> Option<(Operation<Kafka>, Output)> {
-        let mut watching = self.lock();
-        let operation = watching.operation.take()?;
-        let waker = Waker::from(Arc::clone(self));
-        match Pin::new(&mut watching.receipt).poll(&mut task::Context::from_waker(&waker)) {
-            Poll::Ready(output) => {
-                watching.ending = true;
-                Some((operation, output))
-            }
-            Poll::Pending => {
-                watching.operation = Some(operation);
-                None
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Watching> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Watch {
-    fn wake(self: Arc<Self>) {
-        if let Some(waker) = self.look() {
-            waker.wake();
-        }
-    }
-}
-
-impl Future for Watched {
-    type Output = Output;
-
-    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Output> {
-        let mut watching = self.0.lock();
-        if let Some(output) = watching.output.take() {
-            return Poll::Ready(output);
-        }
-        if watching.operation.is_none() && !watching.ending {
-            // The output was taken: as rdkafka's.
-            return Pin::new(&mut watching.receipt).poll(task);
-        }
-        watching.waker = Some(task.waker().clone());
-        Poll::Pending
     }
 }
 

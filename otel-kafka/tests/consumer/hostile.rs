@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use otel_kafka::message::{Headers as _, Message as _, OwnedHeaders};
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::TraceContextExt as _;
+use otel_kafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use otel_testing::Capture;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -20,6 +22,8 @@ async fn values_that_no_propagator_writes() {
         ("traceparent", &b"00-short"[..]),
         ("traceparent", &[0xff; 55]),
         ("traceparent", b"00-00000000000000000000000000000000-0000000000000000-01"),
+        ("traceparent", b"00-1-b7ad6b7169203331-01"),
+        ("traceparent", b"00-+af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("traceparent", &long),
         ("traceparent", &other_version),
         ("baggage", &long_baggage),
@@ -36,6 +40,31 @@ async fn values_that_no_propagator_writes() {
         assert!(span.links.links.is_empty(), "{name}");
         assert_eq!(message.process(async |_| Ok::<_, ()>(())).await, Ok(()));
     }
+}
+
+/// The formats have them be one list, however a client or a proxy split it.
+#[tokio::test]
+async fn several_headers_of_one_list() {
+    let capture = Capture::new();
+    let broker = Broker::new();
+    let headers = OwnedHeaders::new()
+        .insert(header("baggage", b"user=7"))
+        .insert(header("tracestate", b"rojo=1,congo=2"))
+        .insert(header("traceparent", traceparent(1).as_bytes()))
+        .insert(header("TraceState", b"baz=3"))
+        .insert(Header::<&[u8]> { key: "tracestate", value: None })
+        .insert(header("Baggage", b"token=YWJjZA=="))
+        .insert(header("tracestate", b""))
+        .insert(header("baggage", b""));
+    broker.send_with(0, headers).await;
+    let consumer = base(&capture.telemetry(), &broker.config());
+    let message = next(&consumer);
+    let context = message.context();
+    let state = context.span().span_context().trace_state().header();
+    assert_eq!(state, "rojo=1,congo=2,baz=3");
+    let baggage = |name: &str| context.baggage().get(name).map(ToString::to_string);
+    assert_eq!(baggage("user").as_deref(), Some("7"));
+    assert_eq!(baggage("token").as_deref(), Some("YWJjZA=="));
 }
 
 #[tokio::test]

@@ -14,9 +14,10 @@ use otel_kafka::client::ClientContext;
 use otel_kafka::config::ClientConfig;
 use otel_kafka::consumer::base_consumer::PartitionQueue;
 use otel_kafka::consumer::stream_consumer::{StreamConsumer, StreamPartitionQueue};
+// What a context gets was: BaseConsumer.
 use otel_kafka::consumer::{
     BaseConsumer, CommitMode, Consumer, ConsumerContext, DefaultConsumerContext, MessageStream,
-    Rebalance,
+    RawBaseConsumer, Rebalance,
 };
 use otel_kafka::error::KafkaResult;
 use otel_kafka::message::{BorrowedMessage, Headers, Message, OwnedMessage};
@@ -28,7 +29,7 @@ struct CustomContext;
 impl ClientContext for CustomContext {}
 
 impl ConsumerContext for CustomContext {
-    fn pre_rebalance(&self, _: &rdkafka::consumer::BaseConsumer<Self>, rebalance: &Rebalance) {
+    fn pre_rebalance(&self, _: &RawBaseConsumer<Self>, rebalance: &Rebalance) {
         println!("Pre rebalance {rebalance:?}");
     }
 
@@ -125,4 +126,128 @@ async fn compiles_and_runs() {
     is_send_and_sync::<StreamConsumer>();
     is_send_and_sync::<BorrowedMessage<'_>>();
     is_send_and_sync::<OwnedMessage>();
+}
+
+/// A service in the manner of several that were moved: what is assigned is up to its context, its
+/// helpers are generic over messages and consumers, and another thread does the work.
+mod dispatcher {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+
+    use otel_kafka::types::RDKafkaRespErr;
+
+    use super::*;
+
+    #[derive(Default)]
+    pub(super) struct Watcher {
+        pub(super) assigned: Mutex<Vec<String>>,
+    }
+
+    impl ClientContext for Watcher {}
+
+    impl ConsumerContext for Watcher {
+        fn rebalance(
+            &self,
+            base_consumer: &RawBaseConsumer<Self>,
+            err: RDKafkaRespErr,
+            tpl: &mut TopicPartitionList,
+        ) {
+            let result = match err {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => base_consumer.assign(tpl),
+                _ => base_consumer.unassign(),
+            };
+            result.expect("Cannot rebalance");
+            let places = tpl.elements();
+            let places = places.iter().map(|e| format!("{}/{}", e.topic(), e.partition()));
+            *self.assigned.lock().unwrap() = places.collect();
+        }
+    }
+
+    /// What is logged of any message.
+    pub(super) fn show<M: Message>(message: &M) -> String {
+        let text =
+            |bytes: Option<Result<&str, _>>| bytes.and_then(Result::ok).unwrap_or("-").to_owned();
+        let headers = message.headers().map_or(0, Headers::count);
+        format!(
+            "{}/{}@{} {}={} +{headers} {}",
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            text(message.key_view::<str>()),
+            text(message.payload_view::<str>()),
+            message.timestamp().to_millis().is_some(),
+        )
+    }
+
+    fn work(jobs: Receiver<OwnedMessage>) -> Vec<String> {
+        jobs.into_iter().map(|job| show(&job)).collect()
+    }
+
+    fn acknowledge<C: ConsumerContext>(
+        consumer: &impl Consumer<C>,
+        message: &BorrowedMessage<'_>,
+    ) -> KafkaResult<()> {
+        consumer.commit_message(message, CommitMode::Sync)
+    }
+
+    fn dispatch<C, K>(
+        consumer: &K,
+        message: KafkaResult<BorrowedMessage<'_>>,
+        jobs: &Sender<OwnedMessage>,
+    ) -> KafkaResult<String>
+    where
+        C: ConsumerContext,
+        K: Consumer<C>,
+    {
+        let message = message?;
+        jobs.send(message.detach()).expect("The worker is gone");
+        acknowledge(consumer, &message)?;
+        Ok(show(&message))
+    }
+
+    pub(super) fn run(
+        config: &ClientConfig,
+    ) -> KafkaResult<(Vec<String>, Vec<String>, Vec<String>)> {
+        let consumer: BaseConsumer<Watcher> = config.create_with_context(Watcher::default())?;
+        consumer.subscribe(&[TOPIC])?;
+        let (jobs, worker) = channel();
+        let worker = thread::spawn(move || work(worker));
+        let shown = consumer.iter().take(2).map(|message| dispatch(&consumer, message, &jobs));
+        let shown = shown.collect::<KafkaResult<_>>()?;
+        drop(jobs);
+        let assigned = consumer.context().assigned.lock().unwrap().clone();
+        Ok((assigned, shown, worker.join().unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_dispatcher() {
+    let broker = Broker::new();
+    broker.send(0, 1, &[]).await;
+    broker.send(0, 2, &[("priority", b"high")]).await;
+    let config = broker.config();
+    let (assigned, shown, done) =
+        tokio::task::spawn_blocking(move || dispatcher::run(&config)).await.unwrap().unwrap();
+    assert_eq!(assigned, [format!("{TOPIC}/0"), format!("{TOPIC}/1")]);
+    assert_eq!(shown, ["orders/0@0 7=a box +1 true", "orders/0@1 7=a box +2 true"]);
+    assert_eq!(done, shown);
+}
+
+/// The same helper takes the driver's messages, which a producer hands back, and what was its own
+/// before.
+#[tokio::test]
+async fn helpers_take_the_drivers_messages_and_ours() {
+    let broker = Broker::new();
+    broker.send(0, 1, &[]).await;
+    let consumer: BaseConsumer = broker.config().create().unwrap();
+    consumer.assign(&partitions(&[0])).unwrap();
+    let message = crate::support::next(&consumer);
+    let expected = dispatcher::show(&message);
+    assert_eq!(dispatcher::show(&*message), expected);
+    assert_eq!(dispatcher::show(&message.detach()), expected);
+    let drivers: rdkafka::message::OwnedMessage = message.detach().into_inner();
+    assert_eq!(dispatcher::show(&drivers), expected);
+    let drivers: rdkafka::message::BorrowedMessage<'_> = message.into_inner();
+    assert_eq!(dispatcher::show(&drivers), expected);
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test kit has nobody to give its errors to")]
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,9 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
@@ -86,14 +89,41 @@ pub(crate) struct Got {
     pub(crate) length: usize,
 }
 
+/// What a collector says to a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    Taken,
+    /// All but so many of the spans, metrics or log records.
+    TakenWithout(i64),
+    /// A status of HTTP, also where gRPC is spoken, as by a proxy.
+    Status(u16),
+    /// A code of gRPC.
+    Code(u16),
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    got: Mutex<Vec<Got>>,
+    /// To the next requests; the last one stays.
+    answers: Mutex<VecDeque<Answer>>,
+}
+
 /// A collector that keeps what it gets.
+#[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
-    got: Arc<Mutex<Vec<Got>>>,
+    shared: Arc<Shared>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Receiver {
+    /// One that says this to its requests, in this order, and the last of it to all further ones.
+    pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let receiver = Self::start();
+        receiver.shared.answers.lock().unwrap().extend(answers);
+        receiver
+    }
+
     pub(crate) fn start() -> Self {
         Self::with_tls(None)
     }
@@ -104,10 +134,11 @@ impl Receiver {
             .enable_all()
             .build()
             .unwrap();
-        let got = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::new(Shared::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(routing::post(receive)).with_state(Arc::clone(&got));
+        let router = Router::new().fallback(routing::post(receive));
+        let router = router.with_state(Arc::clone(&shared));
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (router, tls) = (router.clone(), tls.clone());
@@ -125,7 +156,7 @@ impl Receiver {
                 });
             }
         });
-        Self { address, got, _runtime: runtime }
+        Self { address, shared, _runtime: runtime }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -133,12 +164,12 @@ impl Receiver {
     }
 
     pub(crate) fn got(&self) -> Vec<Got> {
-        self.got.lock().unwrap().clone()
+        self.shared.got.lock().unwrap().clone()
     }
 
     /// Forgets what came so far.
     pub(crate) fn take(&self) -> Vec<Got> {
-        std::mem::take(&mut self.got.lock().unwrap())
+        std::mem::take(&mut self.shared.got.lock().unwrap())
     }
 
     pub(crate) fn spans(&self) -> Vec<(Vec<KeyValue>, Span)> {
@@ -218,7 +249,7 @@ impl Got {
 }
 
 async fn receive(
-    State(got): State<Arc<Mutex<Vec<Got>>>>,
+    State(shared): State<Arc<Shared>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -237,16 +268,41 @@ async fn receive(
         unpacked.extend_from_slice(content);
     }
     let path = uri.path().to_owned();
-    got.lock().unwrap().push(Got { path, headers, body: unpacked, length: content.len() });
-    let response = axum::response::Response::builder();
-    if is_grpc {
-        let ok = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
-        // An empty message, and the status behind it.
-        let body = Full::new(Bytes::from_static(&[0; 5])).with_trailers(async { Some(Ok(ok)) });
-        response.header("content-type", "application/grpc").body(Body::new(body)).unwrap()
-    } else {
-        response.header("content-type", "application/x-protobuf").body(Body::empty()).unwrap()
+    shared.got.lock().unwrap().push(Got { path, headers, body: unpacked, length: content.len() });
+    let answer = {
+        let mut answers = shared.answers.lock().unwrap();
+        if answers.len() > 1 { answers.pop_front() } else { answers.front().copied() }
+    };
+    respond(answer.unwrap_or(Answer::Taken), is_grpc)
+}
+
+fn respond(answer: Answer, is_grpc: bool) -> axum::response::Response {
+    let kind = if is_grpc { "application/grpc" } else { "application/x-protobuf" };
+    let response = axum::response::Response::builder().header("content-type", kind);
+    let rejected = match answer {
+        Answer::Taken => 0,
+        Answer::TakenWithout(rejected) => rejected,
+        Answer::Status(status) => return response.status(status).body(Body::empty()).unwrap(),
+        Answer::Code(code) => {
+            return response.header("grpc-status", code).body(Body::empty()).unwrap();
+        }
+    };
+    // On the wire, the answers of all signals are the same.
+    let partial = ExportTracePartialSuccess {
+        rejected_spans: rejected,
+        error_message: "too many".to_owned(),
+    };
+    let partial_success = (rejected > 0).then_some(partial);
+    let message = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+    if !is_grpc {
+        return response.body(Body::from(message)).unwrap();
     }
+    let mut framed = vec![0];
+    framed.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    framed.extend_from_slice(&message);
+    let ok = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+    let body = Full::new(Bytes::from(framed)).with_trailers(async { Some(Ok(ok)) });
+    response.body(Body::new(body)).unwrap()
 }
 
 pub(crate) fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {

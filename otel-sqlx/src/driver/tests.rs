@@ -128,6 +128,19 @@ fn no_error_is_forgotten() {
     }
 }
 
+/// What a migration ran into, and not that it was one.
+#[cfg(feature = "migrate")]
+#[test]
+fn a_migration_fails_as_its_statement_did() {
+    use sqlx::migrate::MigrateError;
+
+    let lost = || Error::WorkerCrashed;
+    for error in [MigrateError::Execute(lost()), MigrateError::ExecuteMigration(lost(), 7)] {
+        assert_eq!(Sqlx::classify(&error), Failure::new("WorkerCrashed"), "{error:?}");
+    }
+    assert_eq!(Sqlx::classify(&MigrateError::SkipNotSupported()), Failure::default());
+}
+
 #[test]
 fn an_error_of_the_server_is_its_code() {
     let classify = |code, kind| {
@@ -190,6 +203,36 @@ fn pieces_of_a_password_are_not_told() {
             "{told}"
         );
     }
+}
+
+/// sqlx hands out the brackets that a URL has around it.
+#[cfg(any(feature = "any", feature = "mysql", feature = "postgres"))]
+#[test]
+fn an_ipv6_address_has_no_brackets() {
+    fn told<DB: super::Database>(url: &str) -> (String, String) {
+        let server = DB::server(&url.parse::<super::Options<DB>>().unwrap());
+        (format!("{server:?}"), server.pool_name())
+    }
+    let check = |(server, pool): (String, String), expected: &str| {
+        assert!(server.contains("\"::1\"") && !server.contains("[::1"), "{server}");
+        assert_eq!(pool, expected);
+    };
+    #[cfg(feature = "postgres")]
+    {
+        check(told::<sqlx::Postgres>("postgres://u:p@[::1]/shop"), "[::1]:5432/shop");
+        check(told::<sqlx::Postgres>("postgres:///shop?host=[::1]&user=u"), "[::1]:5432/shop");
+        for host in ["::1", "[::1]"] {
+            let options = sqlx::postgres::PgConnectOptions::new_without_pgpass();
+            let server = <sqlx::Postgres as super::Database>::server(
+                &options.host(host).port(5433).database("shop"),
+            );
+            check((format!("{server:?}"), server.pool_name()), "[::1]:5433/shop");
+        }
+    }
+    #[cfg(feature = "mysql")]
+    check(told::<sqlx::MySql>("mysql://u:p@[::1]:3307/shop"), "[::1]:3307/shop");
+    #[cfg(feature = "any")]
+    check(told::<sqlx::Any>("postgres://u:p@[::1]:5433/shop"), "[::1]:5433/shop");
 }
 
 /// Where a backslash may escape a quote, another part of the text is the literal.

@@ -6,13 +6,14 @@ use super::files::{Files, Source};
 use crate::workspace::Workspace;
 
 const FILE: usize = 400;
-const CORE: usize = 3_500;
-const MESSAGING: usize = 1_600;
+const CORE: usize = 3_900;
+const MESSAGING: usize = 1_800;
 const ADAPTER: usize = 600;
 /// Adapters of drivers whose surface is wider; the reason stands in the crate's RATIONALE.md.
-const WIDER: [(&str, usize); 2] = [("otel-kafka", 1_500), ("otel-sqlx", 900)];
-// A third of it is tidy itself, another the servers, with Docker and without.
-const XTASK: usize = 1_800;
+const WIDER: [(&str, usize); 2] = [("otel-kafka", 1_550), ("otel-sqlx", 1_100)];
+// A third of it is tidy itself; the servers, with Docker and without, and the tests with what comes
+// of them, are a quarter each.
+const XTASK: usize = 2_350;
 
 pub(crate) fn files(_: &Workspace, files: &Files, found: &mut Vec<Finding>) {
     for source in files.sources.iter().filter(|source| source.path.contains("/src/")) {

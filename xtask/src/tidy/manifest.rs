@@ -48,7 +48,10 @@ pub(crate) fn workspace_dependencies(workspace: &Workspace, _: &Files, found: &m
         let targets = one.manifest.get("target").and_then(Value::as_table);
         let targets = targets.into_iter().flatten().filter_map(|(_, target)| target.as_table());
         for table in targets.chain([&one.manifest]) {
-            for (name, _) in dependencies(table).filter(|(_, value)| !is_inherited(value)) {
+            // A crate that its own tests want with more features: with a version it could not be
+            // published.
+            let others = dependencies(table).filter(|(name, _)| **name != one.name);
+            for (name, _) in others.filter(|(_, value)| !is_inherited(value)) {
                 let what = format!(
                     "write `{name}.workspace = true`, with the version in the root's Cargo.toml"
                 );

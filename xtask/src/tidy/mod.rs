@@ -4,6 +4,7 @@
 //! below and nowhere else.
 
 mod budget;
+mod circles;
 mod compose;
 mod docs;
 mod files;
@@ -57,6 +58,8 @@ const RULES: &[Rule] = &[
     budget::core,
     budget::adapters,
     budget::xtask,
+    circles::circles,
+    circles::layers,
     source::module_docs,
     source::convention_names,
     source::globals,

@@ -6,7 +6,7 @@ use super::lexer::Line;
 use crate::workspace::{Crate, Workspace};
 
 /// The one file of the libraries that asks for global providers.
-const GLOBALS: &str = "otel-core/src/telemetry.rs";
+const GLOBALS: &str = "otel-core/src/providers.rs";
 /// The one file of the libraries that makes a context current.
 const ATTACH: &str = "otel-core/src/instrument.rs";
 /// How attribute names and metric names of the conventions begin.

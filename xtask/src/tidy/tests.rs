@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use otel_testing::live::skipped;
+
 use super::check;
 use crate::workspace::Workspace;
 
@@ -33,8 +35,13 @@ fn clean() -> tempfile::TempDir {
         write(root, &format!("{name}/CHANGELOG.md"), "# Changes\n");
     }
     write(root, "otel-x/src/driver.rs", "//! The driver.\n");
-    write(root, "otel-core/src/telemetry.rs", "//! A.\nfn a() { global::tracer(1) }\n");
-    write(root, "otel-core/src/instrument.rs", "//! A.\nfn a() { context.attach(); span.end() }\n");
+    write(
+        root,
+        "otel-core/src/providers.rs",
+        "//! Layer `telemetry`: a.\nfn a() { global::tracer(1) }\n",
+    );
+    let instrument = "//! Layer `operation`: a.\nfn a() { context.attach(); span.end() }\n";
+    write(root, "otel-core/src/instrument.rs", instrument);
     folder
 }
 
@@ -109,9 +116,9 @@ fn source_in_the_wrong_place_is_found() {
         adapter("const A: &str = \"db.system\";", "a.rs:2: a name of the conventions"),
         adapter("use opentelemetry::global;", "a.rs:2: reads a global provider"),
         adapter("fn a() { global::meter(1) }", "a.rs:2: reads a global provider"),
-        case(
+        (
             "otel-core/src/a.rs",
-            "fn a() { global::meter(1) }",
+            "//! Layer `db`: a.\nfn a() { global::meter(1) }\n".into(),
             "a.rs:2: reads a global provider",
         ),
         adapter("fn a() { context.attach() }", "a.rs:2: makes a context current"),
@@ -141,12 +148,47 @@ fn core_and_xtask_have_budgets_and_the_analyser_none() {
     {
         let folder = clean();
         for number in 0..10 {
-            let text = format!("//! A.\n{}", "fn a() {}\n".repeat(399));
+            let text = format!("//! Layer `db`: a.\n{}", "fn a() {}\n".repeat(399));
             write(folder.path(), &format!("{name}/a{number}.rs"), &text);
         }
         let found = findings(folder.path());
         assert_eq!(found.len(), usize::from(is_over), "{name}: {found:?}");
     }
+}
+
+#[test]
+fn an_arrow_that_leads_the_wrong_way_is_found() {
+    let case = |code: &str, expected| {
+        let text = format!("//! Layer `operation`: a.\n{code}\n");
+        ("otel-core/src/instrument.rs", text.replace("CONTEXT", "context.attach();"), expected)
+    };
+    each_is_found(vec![
+        ("otel-core/src/a.rs", "//! A.\n".into(), "a.rs:1: says no layer in its first line"),
+        case(
+            "fn a() { CONTEXT crate::Client }",
+            "instrument.rs:2: Layer `operation` imports otel-core/src/lib.rs",
+        ),
+        (
+            "otel-core/src/providers.rs",
+            "//! Layer `telemetry`: a.\nuse crate::instrument::{\n    A,\n};\n".into(),
+            "providers.rs:2: Layer `telemetry` imports otel-core/src/instrument.rs",
+        ),
+    ]);
+    let folder = clean();
+    let write = |name: &str, code: &str| {
+        let text = format!("//! Layer `db`: a.\n{code}\n");
+        write(folder.path(), &format!("otel-core/src/{name}.rs"), &text);
+    };
+    write("db", "mod a;\nmod b;\npub use a::A;\nuse self::b::B;");
+    write("db/a", "use crate::providers::X;\nuse super::b::{self, B};");
+    write("db/b", "use crate::instrument::Y;");
+    assert_eq!(findings(folder.path()), [""; 0]);
+    write("db/b", "use crate::instrument::Y;\nfn b(_: super::a::A) {}");
+    assert_eq!(
+        findings(folder.path()),
+        ["otel-core/src/db/b.rs:3: closes a circle of imports: otel-core/src/db/a.rs → \
+          otel-core/src/db/b.rs → otel-core/src/db/a.rs"]
+    );
 }
 
 #[test]
@@ -187,7 +229,7 @@ services:
 #[test]
 fn a_compose_file_that_breaks_a_rule_is_found() {
     if std::process::Command::new("go").arg("version").output().is_err() {
-        eprintln!("skipped: no Go");
+        skipped("no Go");
         return;
     }
     let folder = clean();

@@ -1,8 +1,7 @@
 //! What all tests of the launcher do.
 
-use std::io::{self, Write as _};
-
 use native::{Missing, Server};
+use otel_testing::live;
 
 /// The value, unless something is missing that nobody demands. `OTEL_TEST_REQUIRE` does not demand
 /// a JDK that is in no package of Debian 12.
@@ -14,7 +13,6 @@ pub(crate) fn available<T>(result: anyhow::Result<T>) -> Option<T> {
     let Some(missing) = error.downcast_ref::<Missing>() else { panic!("{error:#}") };
     let excused = missing.title == Server::elasticsearch9().title();
     assert!(excused || std::env::var_os("OTEL_TEST_REQUIRE").is_none(), "{error:#}");
-    // Past the capture of the test harness: what did not run must be seen.
-    _ = writeln!(io::stderr(), "skipped: {error:#}");
+    live::skipped(format!("{error:#}"));
     None
 }

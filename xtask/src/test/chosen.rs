@@ -1,34 +1,16 @@
-//! `test`: the tests, with the servers that they ask for.
+//! Which tests: crates and drivers, what they need, and the calls of cargo that they are.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
-use duct::cmd;
-use native::{Need, Server, Services};
+use native::{Need, Server};
 
-use crate::services;
+use super::Options;
 use crate::workspace::{Crate, Driver, Workspace};
 
-/// Which tests.
-#[derive(Args)]
-pub(crate) struct Options {
-    /// Only what needs no server
-    #[arg(long, conflicts_with = "live")]
-    unit: bool,
-    /// Only what needs servers: `integration-tests`, and `tests/live*` of the crates
-    #[arg(long)]
-    live: bool,
-    /// Crates to test, all by default; or drivers, such as `mongodb`: then nothing is built and
-    /// started but these, for their live tests
-    names: Vec<String>,
-}
-
 /// What of the workspace is tested.
-struct Chosen<'a> {
+pub(crate) struct Chosen<'a> {
     /// With all their features.
     crates: Vec<&'a Crate>,
     /// Features whose tests are run alone.
@@ -36,7 +18,7 @@ struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    fn of(workspace: &'a Workspace, names: &[String]) -> Result<Self> {
+    pub(crate) fn of(workspace: &'a Workspace, names: &[String]) -> Result<Self> {
         let mut chosen = Self { crates: Vec::new(), drivers: Vec::new() };
         if names.is_empty() {
             chosen.crates.extend(&workspace.crates);
@@ -60,66 +42,27 @@ impl<'a> Chosen<'a> {
     }
 
     /// What it takes to build them.
-    fn needs(&self) -> Vec<Need> {
+    pub(crate) fn needs(&self) -> Vec<Need> {
         let needs: BTreeSet<Need> = self.drivers().flat_map(Driver::needs).collect();
         needs.into_iter().collect()
     }
 }
 
 /// One call of cargo: its arguments after `cargo test`.
-type Run = Vec<OsString>;
+pub(crate) type Run = Vec<String>;
 
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
-    let chosen = Chosen::of(workspace, &options.names)?;
-    let runs = runs(workspace, options, &chosen)?;
-    if options.unit {
-        return cargo_test(workspace, &runs, None);
-    }
-    native::provide(&chosen.needs(), |step| eprintln!("{step}"))?;
-    let services = services::open()?;
-    let mut started = Vec::new();
-    let mut missing = Vec::new();
-    for (server, result) in services::up(&services, &needed(&chosen, set)?, &[])? {
-        match result {
-            Ok(true) => started.push(server),
-            Ok(false) => {}
-            Err(error) => {
-                eprintln!("warning: tests of {} are skipped: {error:#}", server.title());
-                missing.push(server);
-            }
-        }
-    }
-    let required = required(set);
-    let is_required = |server: &&&Server| {
-        required.iter().any(|name| *name == "all" || *name == server.key().to_lowercase())
-    };
-    let result = match missing.iter().find(is_required) {
-        None => cargo_test(workspace, &runs, Some(&services)),
-        Some(server) => Err(anyhow::anyhow!(
-            "{} could not be started (see above) and OTEL_TEST_REQUIRE demands it; install it, or \
-             set OTEL_TEST_{} to the URL of a running one",
-            server.title(),
-            server.key()
-        )),
-    };
-    // Also after a failure everything is as it was before.
-    for (_, down) in services::each(&started, |server| services.down(server)) {
-        down?;
-    }
-    result
-}
-
-/// Installs what it takes to build all drivers, or says how to.
-pub(crate) fn provide(workspace: &Workspace) -> Result<()> {
-    native::provide(&Chosen::of(workspace, &[])?.needs(), |step| eprintln!("{step}"))
-}
-
-/// The servers that the manifests say the tests ask for, and those that are demanded by name;
-/// without what somebody brings along.
-fn needed(chosen: &Chosen, set: impl Fn(&str) -> Option<String>) -> Result<Vec<&'static Server>> {
+/// The servers that the manifests say the tests ask for, only of the drivers of `tests` if there are
+/// any, and those that are demanded by name; without what somebody brings along.
+pub(crate) fn needed(
+    chosen: &Chosen,
+    tests: &[String],
+    set: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<&'static Server>> {
     let of_crates =
         chosen.crates.iter().flat_map(|one| one.servers().map(|name| (name, &one.folder)));
-    let of_drivers = chosen.drivers();
+    let is_wanted =
+        |driver: &Driver| tests.is_empty() || tests.iter().any(|test| driver.is_of(test));
+    let of_drivers = chosen.drivers().filter(is_wanted);
     let of_drivers = of_drivers.flat_map(|it| it.servers().map(move |name| (name, &it.of.folder)));
     let mut names = BTreeSet::new();
     for (name, folder) in of_crates.chain(of_drivers) {
@@ -134,8 +77,14 @@ fn needed(chosen: &Chosen, set: impl Fn(&str) -> Option<String>) -> Result<Vec<&
     Ok(Server::all().iter().copied().filter(is_needed).collect())
 }
 
-fn runs(workspace: &Workspace, options: &Options, chosen: &Chosen) -> Result<Vec<Run>> {
-    let package = |one: &&Crate| ["--package".into(), one.name.clone().into()];
+/// `all`, or keys of servers.
+pub(crate) fn required(set: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let list = set("OTEL_TEST_REQUIRE").unwrap_or_default().to_lowercase().replace('-', "_");
+    list.split(',').map(|name| name.trim().to_string()).collect()
+}
+
+pub(crate) fn runs(workspace: &Workspace, options: &Options, chosen: &Chosen) -> Result<Vec<Run>> {
+    let package = |one: &&Crate| ["--package".into(), one.name.clone()];
     let everything = |some: Vec<&Crate>| -> Run {
         some.iter().flat_map(package).chain(["--all-features".into()]).collect()
     };
@@ -158,23 +107,29 @@ fn runs(workspace: &Workspace, options: &Options, chosen: &Chosen) -> Result<Vec
         vec![everything(chosen.crates.clone())]
     };
     if !options.unit {
-        runs.extend(chosen.drivers.chunk_by(|a, b| a.of.name == b.of.name).map(alone));
+        let of_one_crate = chosen.drivers.chunk_by(|a, b| a.of.name == b.of.name);
+        runs.extend(of_one_crate.map(|drivers| alone(drivers, options)));
     }
     if runs.is_empty() {
         let (kind, other) = if options.unit { ("unit", "--unit") } else { ("live", "--live") };
         bail!("there are no {kind} tests in {}; leave out {other}", options.names.join(", "));
     }
+    let targets = options.targets();
+    for run in &mut runs {
+        run.extend(targets.iter().cloned());
+    }
     Ok(runs)
 }
 
 /// The tests of these drivers of one crate, which build no other.
-fn alone(drivers: &[Driver]) -> Run {
+fn alone(drivers: &[Driver], options: &Options) -> Run {
     let Some(of) = drivers.first().map(|driver| driver.of) else { return Run::new() };
     let features: Vec<&str> = drivers.iter().map(|driver| driver.name).collect();
     let listed = features.join(",");
     let start = ["--package", &of.name, "--no-default-features", "--features", &listed];
-    let tests = of.tests_of(&features).into_iter().flat_map(|test| ["--test", test]);
-    start.into_iter().chain(tests).map(OsString::from).collect()
+    let tests = if options.targets().is_empty() { of.tests_of(&features) } else { Vec::new() };
+    let tests = tests.into_iter().flat_map(|test| ["--test", test]);
+    start.into_iter().chain(tests).map(str::to_owned).collect()
 }
 
 /// In cargo's layout: `tests/live*.rs`, or a folder of this name.
@@ -184,39 +139,17 @@ fn has_live_tests(workspace: &Workspace, one: &Crate) -> bool {
     names.any(|name| name.to_string_lossy().starts_with("live"))
 }
 
-/// Every run, also after one has failed; cargo says which.
-fn cargo_test(
-    workspace: &Workspace,
-    runs: &[Run],
-    services: Option<&Services>,
-) -> Result<ExitCode> {
-    let mut code = ExitCode::SUCCESS;
-    for run in runs {
-        let start = ["test", "--no-fail-fast"].map(OsString::from);
-        let mut cargo = cmd("cargo", start.into_iter().chain(run.clone()));
-        if let Some(services) = services {
-            cargo = cargo.env("OTEL_SERVICES_HOME", services.home());
-        }
-        if !cargo.dir(&workspace.root).unchecked().run()?.status.success() {
-            code = ExitCode::FAILURE;
-        }
-    }
-    Ok(code)
-}
-
-/// `all`, or keys of servers.
-fn required(set: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let list = set("OTEL_TEST_REQUIRE").unwrap_or_default().to_lowercase().replace('-', "_");
-    list.split(',').map(|name| name.trim().to_string()).collect()
-}
-
-fn set(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
 
     /// What is appended to the manifest of `integration-tests`.
     const DRIVERS: &str = r#"
@@ -250,15 +183,11 @@ name = "none"
         let manifest = format!("[workspace]\nmembers = {folders:?}");
         fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
         let workspace = Workspace::at(folder.path()).unwrap();
-        let is = |flag| arguments.contains(&flag);
-        let names = arguments.iter().filter(|name| !name.starts_with("--"));
-        let names: Vec<String> = names.map(ToString::to_string).collect();
-        let options = Options { unit: is("--unit"), live: is("--live"), names };
+        let line = ["xtask"].iter().chain(arguments);
+        let options = Arguments::try_parse_from(line).unwrap().options;
         let chosen = Chosen::of(&workspace, &options.names);
         match chosen.and_then(|chosen| runs(&workspace, &options, &chosen)) {
-            Ok(runs) => {
-                runs.iter().map(|run| run.join(" ".as_ref()).into_string().unwrap()).collect()
-            }
+            Ok(runs) => runs.iter().map(|run| run.join(" ")).collect(),
             Err(error) => vec![error.to_string()],
         }
     }
@@ -286,7 +215,7 @@ name = "none"
                 let value = variables.iter().find(|(known, _)| *known == name);
                 value.map(|(_, value)| (*value).to_string())
             };
-            needed(&chosen, set).map(|all| all.iter().map(|it| it.name()).collect::<Vec<_>>())
+            needed(&chosen, &[], set).map(|all| all.iter().map(|it| it.name()).collect::<Vec<_>>())
         };
         for (variables, expected) in [
             (&[][..], &["mariadb", "kafka"][..]),
@@ -306,6 +235,13 @@ name = "none"
         assert_eq!(needed(whole, &[]).unwrap(), ["redis", "kafka", "nats", "collector"]);
         let one = Chosen { crates: Vec::new(), drivers: both.drivers().take(1).collect() };
         assert_eq!(needed(one, &[]).unwrap(), ["nats"]);
+        // Of a test that belongs to a driver, that one's alone.
+        let test = "[[test]]\nname = \"live\"\nrequired-features = [\"nats\"]";
+        let both = asking_for(r#"["collector"]"#, &format!("{nats}\n{test}"));
+        let whole = Chosen { crates: vec![&both], drivers: Vec::new() };
+        let of_test = super::needed(&whole, &["live".into()], |_| None).unwrap();
+        let of_test: Vec<&str> = of_test.iter().map(|it| it.name()).collect();
+        assert_eq!(of_test, ["nats", "collector"]);
         let unknown = asking_for("[]", r#"oracle = { servers = ["oracle"] }"#);
         let unknown = Chosen { crates: vec![&unknown], drivers: Vec::new() };
         let error = needed(unknown, &[]).unwrap_err();
@@ -319,6 +255,12 @@ name = "none"
         for (arguments, expected) in [
             (&[][..], &[format!("--package core --package sqlx {integration}")][..]),
             (&["sqlx"], &[format!("--package sqlx {all}")]),
+            (&["sqlx", "--lib"], &[format!("--package sqlx {all} --lib")]),
+            (&["sqlx", "--doc", "--", "--exact", "a"], &[format!("--package sqlx {all} --doc")]),
+            (
+                &["--unit", "sqlx", "--bin", "a", "--test", "b", "--test", "c"],
+                &[format!("--package sqlx {all} --bin a --test b --test c")],
+            ),
             (&["--unit"], &[format!("--package core --package sqlx {all}")]),
             (&["--unit", "core"], &[format!("--package core {all}")]),
             (&["--live"], &[integration.clone(), format!("--package sqlx {live}")]),
@@ -340,6 +282,7 @@ name = "none"
         for (arguments, expected) in [
             (&["mongodb"][..], &[mongodb.clone()][..]),
             (&["--live", "mongodb"], std::slice::from_ref(&mongodb)),
+            (&["mongodb", "--test", "both"], &[format!("{alone} mongodb --test both")]),
             (
                 &["--live", "mongodb", "kafka"],
                 &[format!(

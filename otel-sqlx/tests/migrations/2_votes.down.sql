@@ -1,0 +1,2 @@
+DELETE FROM articles WHERE slug = 'welcome';
+ALTER TABLE articles DROP COLUMN votes;
