@@ -64,13 +64,14 @@ impl Deref for Capture {
 pub(crate) struct Audit<C: Counted<Error: Debug>> {
     watch: Watch<C>,
     past: Cell<u64>,
+    left_out: Cell<fn(&str) -> bool>,
 }
 
 impl<C: Counted<Error: Debug>> Audit<C> {
     /// Of what the telemetry says of a database whose name has this in it.
     pub(crate) async fn open(counted: C, namespace: String) -> Self {
         let traced = TRACED.only("db.namespace", namespace);
-        Self { watch: Watch::open(counted, traced).await, past: Cell::new(0) }
+        Self { watch: Watch::open(counted, traced).await, past: Cell::new(0), left_out: Cell::new(|_| false) }
     }
 
     /// So many statements more go past the wrapper, on purpose.
@@ -78,16 +79,20 @@ impl<C: Counted<Error: Debug>> Audit<C> {
         self.past.set(self.past.get() + statements);
     }
 
+    /// Of what goes past, such texts are the driver's own, however many.
+    pub(crate) fn leaves_out(&self, is_left_out: fn(&str) -> bool) {
+        self.left_out.set(is_left_out);
+    }
+
     pub(crate) async fn balance(&mut self) -> Balance {
-        self.watch.balance(self.past.get()).await
+        self.watch.balance_without(self.past.get(), self.left_out.get()).await
     }
 }
 
 impl<C: Counted<Error: Debug>> Drop for Audit<C> {
     fn drop(&mut self) {
         if !thread::panicking() {
-            let past = self.past.get();
-            apart(async || self.watch.balance(past).await);
+            apart(async || self.balance().await);
         }
     }
 }

@@ -5,7 +5,7 @@ mod comments;
 mod errors;
 pub(crate) mod ledger;
 mod life;
-mod migrations;
+pub(crate) mod migrations;
 pub(crate) mod nesting;
 mod parity;
 mod pool;

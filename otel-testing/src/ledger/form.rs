@@ -1,6 +1,6 @@
 //! What two sides write in two ways, in one form.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{KeyValue, Value};
@@ -39,7 +39,7 @@ pub(crate) struct Call {
 /// What a text of the server is about; of several statements, each.
 pub(crate) fn forms(unit: Unit, text: &str) -> Vec<Form> {
     match unit {
-        Unit::Statements(dialect) => statements(dialect, text),
+        Unit::Statements(dialect) => statements(dialect, text, None),
         Unit::Sent | Unit::Received => {
             let kind = text.split_once('[').map_or(text, |(destination, _)| destination);
             vec![Form { kind: kind.to_owned(), text: text.to_owned() }]
@@ -47,32 +47,27 @@ pub(crate) fn forms(unit: Unit, text: &str) -> Vec<Form> {
     }
 }
 
-fn statements(dialect: Dialect, text: &str) -> Vec<Form> {
-    let analyzer = Analyzer::new(dialect).max_length(usize::MAX);
-    let analysis = analyzer.analyze(text);
+/// By the text, cut as that of a span is; by the summary what of it cannot be shown, or was cut off.
+fn statements(dialect: Dialect, text: &str, summary: Option<&str>) -> Vec<Form> {
+    let analyzer = Analyzer::new(dialect);
     let first_word = |text: &str| text.split_whitespace().next().unwrap_or_default().to_owned();
-    let Some(shown) = analysis.text else {
-        // Nobody can tell what of it is a literal.
-        let summary = analysis.summary.as_deref().map_or_else(|| first_word(text), str::to_owned);
-        return summaries(&summary);
-    };
-    let statements = split(&shown).into_iter().map(bare).filter(|text| !text.is_empty());
-    let statements = statements.map(|text| {
-        if let Some(words) = transaction_control(&text) {
-            return operation(words.to_owned());
-        }
-        let summary = analyzer.analyze(&text).summary;
-        let kind = summary.as_deref().map_or_else(|| first_word(&text), str::to_owned);
+    let about = |text: &str, summary: Option<&str>| {
         // A server may keep one text for what differs in nothing but letter case.
-        Form { kind: kind.to_ascii_uppercase(), text }
+        summary.map_or_else(|| first_word(text), str::to_owned).to_ascii_uppercase()
+    };
+    let analysis = analyzer.analyze(text);
+    let nothing_shown = if analysis.text.is_none() { text } else { "" };
+    let by_summary = about(nothing_shown, summary.or(analysis.summary.as_deref()));
+    let by_summary = by_summary.split("; ").filter(|summary| !summary.is_empty());
+    let by_summary: Vec<_> = by_summary.map(|summary| operation(summary.to_owned())).collect();
+    let shown = analysis.text.unwrap_or_default();
+    let by_text = split(&shown).into_iter().map(bare).filter(|text| !text.is_empty());
+    let by_text = by_text.map(|text| match transaction_control(&text) {
+        Some(words) => operation(words.to_owned()),
+        None => Form { kind: about(&text, analyzer.analyze(&text).summary.as_deref()), text },
     });
-    statements.collect()
-}
-
-/// What is known of statements by their summary alone.
-fn summaries(summary: &str) -> Vec<Form> {
-    let each = summary.split("; ").filter(|summary| !summary.is_empty());
-    each.map(|summary| operation(summary.to_ascii_uppercase())).collect()
+    let by_text: Vec<_> = by_text.collect();
+    if by_summary.len() > by_text.len() { by_summary } else { by_text }
 }
 
 fn operation(text: String) -> Form {
@@ -83,7 +78,7 @@ fn operation(text: String) -> Form {
 fn transaction_control(text: &str) -> Option<&'static str> {
     const TO_SAVEPOINTS: [&str; 3] = ["ROLLBACK TO SAVEPOINT", "RELEASE SAVEPOINT", "SAVEPOINT"];
     let upper = text.to_ascii_uppercase();
-    let is = |words: &&str| upper.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
+    let is = |words: &&str| upper.strip_prefix(words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     TO_SAVEPOINTS.into_iter().find(is)
 }
 
@@ -103,10 +98,9 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 /// Without what two may write in two ways: white space, and the numbers of parameters, which servers
-/// give to literals too. Of a list after `IN`, some show one.
+/// give to literals too.
 fn bare(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = words.replace("( ", "(").replace(" )", ")");
     let mut parts = words.split('$');
     let mut bare = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -114,91 +108,85 @@ fn bare(text: &str) -> String {
         bare.push(if rest.len() < part.len() { '?' } else { '$' });
         bare.push_str(rest);
     }
-    for (list, one) in [("IN (?, ?", "IN (?"), ("IN (?,?", "IN (?")] {
-        while bare.contains(list) {
-            bare = bare.replace(list, one);
-        }
-    }
     bare
 }
 
-/// What a span says, by name.
-struct Said<'s>(HashMap<&'s str, &'s Value>);
+/// The last value that was set under a name.
+fn value<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a Value> {
+    let found = attributes.iter().rfind(|attribute| attribute.key.as_str() == name);
+    found.map(|attribute| &attribute.value)
+}
 
-impl Said<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|value| value.as_str().into_owned())
-    }
+fn text<'a>(attributes: &'a [KeyValue], name: &str) -> Option<Cow<'a, str>> {
+    value(attributes, name).map(Value::as_str)
+}
 
-    fn number(&self, name: &str) -> Option<u64> {
-        match self.0.get(name) {
-            Some(Value::I64(number)) => u64::try_from(*number).ok(),
-            _ => None,
-        }
+fn number(attributes: &[KeyValue], name: &str) -> Option<u64> {
+    match value(attributes, name) {
+        Some(Value::I64(number)) => u64::try_from(*number).ok(),
+        _ => None,
     }
 }
 
 /// What a span tells; nothing if it is about something else.
 pub(crate) fn calls(unit: Unit, kind: &SpanKind, attributes: &[KeyValue]) -> Vec<Call> {
-    let said = attributes.iter().map(|attribute| (attribute.key.as_str(), &attribute.value));
-    let said = Said(said.collect());
     let (forms, times) = match unit {
         Unit::Statements(dialect) => {
-            if *kind != SpanKind::Client || !said.0.contains_key(names::DB_SYSTEM_NAME) {
+            let is_call = *kind == SpanKind::Client;
+            if !is_call || value(attributes, names::DB_SYSTEM_NAME).is_none() {
                 return Vec::new();
             }
-            (told_statements(dialect, &said), names::DB_OPERATION_BATCH_SIZE)
+            (told_statements(dialect, attributes), names::DB_OPERATION_BATCH_SIZE)
         }
-        Unit::Sent => (told_message("send", &said), names::MESSAGING_BATCH_MESSAGE_COUNT),
-        Unit::Received => (told_message("receive", &said), names::MESSAGING_BATCH_MESSAGE_COUNT),
+        Unit::Sent => (told_message("send", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT),
+        Unit::Received => {
+            (told_message("receive", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT)
+        }
     };
-    let refused = said.0.contains_key(names::DB_RESPONSE_STATUS_CODE);
-    let outcome = match said.text(names::ERROR_TYPE) {
+    let refused = value(attributes, names::DB_RESPONSE_STATUS_CODE).is_some();
+    let outcome = match value(attributes, names::ERROR_TYPE) {
         None => Outcome::Done,
         // Of several statements, nobody says which.
         Some(_) if refused && forms.len() == 1 => Outcome::Refused,
         Some(_) => Outcome::Failed,
     };
-    let times = said.number(times).unwrap_or(1);
+    let times = number(attributes, times).unwrap_or(1);
     forms.into_iter().map(|form| Call { form, outcome, times }).collect()
 }
 
-fn told_statements(dialect: Dialect, said: &Said<'_>) -> Vec<Form> {
-    let summary = said.text(names::DB_QUERY_SUMMARY).unwrap_or_default();
-    let text = said.text(names::DB_QUERY_TEXT).unwrap_or_default();
+fn told_statements(dialect: Dialect, attributes: &[KeyValue]) -> Vec<Form> {
+    let summary = text(attributes, names::DB_QUERY_SUMMARY);
+    let query = text(attributes, names::DB_QUERY_TEXT).unwrap_or_default();
     let is_preparation = |text: &str| text.starts_with("PREPARE ");
-    if is_preparation(&summary) && !is_preparation(&text.trim_start().to_ascii_uppercase()) {
+    if summary.as_deref().is_some_and(is_preparation)
+        && !is_preparation(&query.trim_start().to_ascii_uppercase())
+    {
         // It is to be run later.
         return Vec::new();
     }
-    let by_text = statements(dialect, &text);
-    let by_summary = summaries(&summary);
-    // Of a long text, the end may be missing.
-    if by_summary.len() > by_text.len() {
-        return by_summary;
-    }
-    if !by_text.is_empty() {
+    let by_text = statements(dialect, &query, summary.as_deref());
+    let Some(name) = text(attributes, names::DB_OPERATION_NAME).filter(|_| by_text.is_empty())
+    else {
         return by_text;
-    }
-    let Some(name) = said.text(names::DB_OPERATION_NAME) else { return Vec::new() };
-    let words = [Some(name), said.text(names::DB_COLLECTION_NAME)];
+    };
+    let words = [Some(name), text(attributes, names::DB_COLLECTION_NAME)];
     vec![operation(words.into_iter().flatten().collect::<Vec<_>>().join(" "))]
 }
 
-fn told_message(step: &str, said: &Said<'_>) -> Vec<Form> {
-    let is_step = said.text(names::MESSAGING_OPERATION_TYPE).is_some_and(|it| it == step);
-    let destination = said.text(names::MESSAGING_DESTINATION_NAME).filter(|_| is_step);
+fn told_message(step: &str, attributes: &[KeyValue]) -> Vec<Form> {
+    let is_step = text(attributes, names::MESSAGING_OPERATION_TYPE).is_some_and(|it| it == step);
+    let destination = text(attributes, names::MESSAGING_DESTINATION_NAME).filter(|_| is_step);
     let place = |destination: &str| {
-        if let Some(id) = said.text(fact::MESSAGE_ID.name()) {
+        if let Some(id) = text(attributes, fact::MESSAGE_ID.name()) {
             return Some(format!("{destination}[{id}]"));
         }
-        let partition = said.text(names::MESSAGING_DESTINATION_PARTITION_ID)?;
-        let offset = said.number(fact::KAFKA_OFFSET.name())?;
+        let partition = text(attributes, names::MESSAGING_DESTINATION_PARTITION_ID)?;
+        let offset = number(attributes, fact::KAFKA_OFFSET.name())?;
         Some(format!("{destination}[{partition}]@{offset}"))
     };
     let form = destination.map(|destination| {
-        let text = place(&destination).unwrap_or_else(|| destination.clone());
-        Form { kind: destination, text }
+        let kind = destination.into_owned();
+        Form { text: place(&kind).unwrap_or_else(|| kind.clone()), kind }
     });
     form.into_iter().collect()
 }
@@ -210,7 +198,6 @@ mod tests {
     /// What a server has of a statement, and what a span says.
     #[test]
     fn two_ways_to_write_a_statement_have_one_form() {
-        let select = "SELECT name FROM users WHERE id";
         for (server, span) in [
             // Literals are numbered as parameters are.
             ("SELECT name FROM users WHERE id = $1", "SELECT name FROM users WHERE id = ?"),
@@ -221,8 +208,6 @@ mod tests {
                 "SELECT name FROM users WHERE id = ? ",
             ),
             ("INSERT INTO users VALUES ($1, $2),($3,$4);", "INSERT INTO users VALUES (?, ?),(?,?)"),
-            (&format!("{select} IN ($1, $2, $3)"), &format!("{select} IN (?)")),
-            (&format!("{select} IN ($1 /*, ... */)"), &format!("{select} IN (?)")),
             ("begin", "BEGIN"),
             ("SAVEPOINT _sqlx_savepoint_1", "SAVEPOINT"),
             ("release savepoint $1", "RELEASE SAVEPOINT"),
