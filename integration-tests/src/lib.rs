@@ -22,7 +22,7 @@ use otel_testing::{Capture, Point, PointValue, live};
 /// Longer than what a server or a driver of these tests may take by its own settings, also on a busy
 /// machine: Kafka waits 45 seconds for a member of a group of which nothing is heard, librdkafka 60
 /// for the answer to a request, Pulsar's driver 30. Nothing waits this long unless it fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(2);
 
 /// A name that no other test has, and no earlier run had.

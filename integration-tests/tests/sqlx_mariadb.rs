@@ -190,3 +190,29 @@ async fn quotes_and_backslashes_are_read_as_the_server_does() {
     let capture = shown(&live, "NO_BACKSLASH_ESCAPES", syntax.no_backslash_escapes(), text).await;
     capture.assert_spans([live.statement("SELECT", "SELECT ?, ? ")]);
 }
+
+/// The status counters have no texts, and one session has its own: a ledger reads the log instead.
+#[tokio::test]
+async fn the_log_has_what_the_status_counters_count() {
+    let Some(mut live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let mut connection = live.connection(&capture.telemetry()).await;
+    // Prepared ones count when they run; refused ones, too.
+    let before = questions(&mut connection).await;
+    for id in 1..4 {
+        sqlx::query(by_id()).bind(id).fetch_one(&mut connection).await.unwrap();
+    }
+    connection.execute("UPDATE users SET name = 'dan' WHERE id = 3").await.unwrap();
+    connection.execute("SELECT * FROM nowhere").await.unwrap_err();
+    let mut transaction = connection.begin().await.unwrap();
+    transaction.execute(ALL).await.unwrap();
+    transaction.rollback().await.unwrap();
+    let counted = questions(&mut connection).await - before;
+    // Of the two that ask, the first came before.
+    assert_eq!(live.0.audit.balance().await.counted, counted + 1);
+}
+
+async fn questions(connection: &mut otel_sqlx::MySqlConnection) -> u64 {
+    let row = connection.fetch_one("SHOW SESSION STATUS LIKE 'Questions'").await.unwrap();
+    row.get::<String, _>(1).parse().unwrap()
+}

@@ -1,5 +1,5 @@
 //! MariaDB's status counters are the whole server's or one session's, and have no texts; its general
-//! log has a line for each statement, with its user. A test compares the two.
+//! log has a line for each statement, with its user. A test compares it with a session's counter.
 
 use otel_testing::ledger::{Count, Counted, Unit};
 use otel_testing::otel_core::sql::Dialect;

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Error, Executor as _};
 /// It counts a statement when that is done: what it refused has no count. Of one text with several
 /// statements, each counts. `BEGIN`, `COMMIT` and savepoints count; to prepare, to close and to ping
 /// are no statements. It keeps one text of those that differ in nothing but literals, aliases, letter
-/// case and comments.
+/// case and comments. A server that is killed forgets all: it writes its counts when it is stopped.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     options: PgConnectOptions,
