@@ -149,8 +149,10 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     .await;
     capture.check();
 
+    // Some of those with a patience were in time, however busy the machine.
     let dropped = done.iter().filter(|(.., result)| result.is_none()).count();
-    assert!((TASKS / 20..TASKS / 2).contains(&dropped), "{dropped} were dropped");
+    let patient = done.iter().filter(|(task, ..)| task.patience.is_some()).count();
+    assert!((TASKS / 20..patient).contains(&dropped), "{dropped} of {patient} were dropped");
     let spans = capture.spans();
     let mut of_task: HashMap<_, Vec<&SpanData>> = HashMap::new();
     for span in spans.iter().filter(|span| span.name != "task") {

@@ -1,4 +1,5 @@
-//! Layer `telemetry`: names of the conventions' attributes and metrics, and the few values that are ours to spell.
+//! Layer `telemetry`: names of the conventions' attributes and metrics, and the few values that are
+//! ours to spell.
 //!
 //! These are constants of our own: an update of the conventions crate in a user's tree must not
 //! rename what a dashboard reads. A test compares them with that crate.

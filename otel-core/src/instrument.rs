@@ -1,5 +1,5 @@
-//! Layer `operation`: futures and blocking calls that end an operation, and the only place that makes
-//! a context current.
+//! Layer `operation`: futures and blocking calls that end an operation, and the only place that
+//! makes a context current.
 
 use std::fmt;
 use std::future::Future;

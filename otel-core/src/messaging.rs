@@ -1,5 +1,5 @@
-//! Layer `messaging`: clients of message brokers: what is told of a broker, a call and a message, and the operations
-//! made of it.
+//! Layer `messaging`: clients of message brokers: what is told of a broker, a call and a message,
+//! and the operations made of it.
 //!
 //! A message has five steps: it may be created by itself (in a batch), is sent, received, processed,
 //! and settled. Producer and consumer are joined by what the message carries.

@@ -1,4 +1,5 @@
-//! Layer `telemetry`: options under one name for all crates, and the environment variables that set them.
+//! Layer `telemetry`: options under one name for all crates, and the environment variables that set
+//! them.
 
 use std::borrow::Cow;
 use std::env;

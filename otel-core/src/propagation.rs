@@ -1,6 +1,5 @@
 //! Beside the pages: carriers for the two shapes that headers of messages have: maps of strings,
-//! and lists of bytes
-//! where a name may stand several times.
+//! and lists of bytes where a name may stand several times.
 //!
 //! What goes in and out of them is decided by the propagator; see
 //! [`Telemetry::inject`](crate::Telemetry::inject) and

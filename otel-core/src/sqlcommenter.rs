@@ -1,4 +1,5 @@
-//! Beside the pages: statements that tell the server their trace, in a comment as [sqlcommenter] has it.
+//! Beside the pages: statements that tell the server their trace, in a comment as [sqlcommenter]
+//! has it.
 //!
 //! ```text
 //! SELECT * FROM songs /*traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'*/

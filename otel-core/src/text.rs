@@ -1,4 +1,5 @@
-//! Layer `telemetry`: texts that are told again and again, as values that are cloned without copying.
+//! Layer `telemetry`: texts that are told again and again, as values that are cloned without
+//! copying.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! Beside the pages: what a propagator gets to see of the headers of the W3C, and what is written of what it makes:
-//! whichever it is, a header that is broken is as if it were not there.
+//! Beside the pages: what a propagator gets to see of the headers of the W3C, and what is written
+//! of what it makes: whichever it is, a header that is broken is as if it were not there.
 //!
 //! The application chooses the propagator, and the official ones take malformed ids and lists for
 //! valid: see RATIONALE.md.

@@ -97,6 +97,73 @@ mod in_waker {
         assert_eq!(ended(&capture), ["-"]);
         assert_eq!(poll_once(receipt), Poll::Ready(Ok(Ok(1))));
     }
+
+    /// Wakes whoever polls it, so many times, as tokio's do where the budget of a task is used up.
+    struct Yielding {
+        times: usize,
+        receipt: oneshot::Receiver<Answer>,
+    }
+
+    impl Future for Yielding {
+        type Output = Output;
+
+        fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Output> {
+            if self.times > 0 {
+                self.times -= 1;
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Pin::new(&mut self.receipt).poll(task)
+        }
+    }
+
+    #[test]
+    fn a_receipt_that_wakes_whoever_polls_it() {
+        let capture = Capture::new();
+        let messaging = messaging(&capture.telemetry());
+        let watch = |times| {
+            let (broker, receipt) = oneshot::channel();
+            let ending: Ending<Output> = |operation, _| operation.finish();
+            let receipt = Yielding { times, receipt };
+            (broker, Receipt::watch(receipt, send(&messaging), ending))
+        };
+        // Nobody polls it: it was asked again.
+        let (broker, receipt) = watch(1);
+        broker.send(Ok(1)).unwrap();
+        assert_eq!(ended(&capture), ["-"]);
+        drop(receipt);
+
+        // Who yields for ever does not keep the caller, but his task is woken each time.
+        capture.clear();
+        let (broker, mut receipt) = watch(100);
+        let woken = Arc::new(Counted::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut polls = 0;
+        while woken.0.load(Ordering::Relaxed) == polls {
+            assert!(Pin::new(&mut receipt).poll(&mut Context::from_waker(&waker)).is_pending());
+            polls += 1;
+        }
+        assert!(polls > 1, "asked only {polls} times");
+        broker.send(Ok(2)).unwrap();
+        assert_eq!(ended(&capture), ["-"]);
+        assert_eq!(poll_once(Pin::new(&mut receipt)), Poll::Ready(Ok(Ok(2))));
+    }
+
+    #[tokio::test]
+    async fn a_task_whose_budget_is_used_up() {
+        let capture = Capture::new();
+        let messaging = messaging(&capture.telemetry());
+        let (broker, receipt) = oneshot::channel();
+        std::future::poll_fn(|task| {
+            while pin!(tokio::task::consume_budget()).poll(task).is_ready() {}
+            Poll::Ready(())
+        })
+        .await;
+        let receipt = watch(send(&messaging), receipt);
+        broker.send(Ok(1)).unwrap();
+        assert_eq!(receipt.await.unwrap(), Ok(1));
+        assert_eq!(ended(&capture), ["-"]);
+    }
 }
 
 #[derive(Default)]

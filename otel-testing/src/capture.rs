@@ -22,6 +22,7 @@ use otel_core::db::pool::PoolNames;
 use otel_core::{Telemetry, TelemetryBuilder};
 
 use crate::context::Home;
+use crate::export::Export;
 use crate::metric::{Metric, flatten};
 use crate::tracer::{CaptureTracer, CaptureTracerProvider, Ledger};
 
@@ -42,6 +43,7 @@ pub struct Capture {
     metrics_before: Kept<Metric>,
     home: Home,
     check_on_drop: bool,
+    export: Option<Export>,
 }
 
 impl fmt::Debug for Capture {
@@ -178,6 +180,10 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
+        if let Some(export) = &self.export {
+            export.finish();
+            _ = self.meter_provider.force_flush();
+        }
         // A second panic would abort the process and hide the first.
         if self.check_on_drop && !thread::panicking() {
             self.check();
@@ -218,16 +224,22 @@ impl CaptureBuilder {
     /// Builds the capture.
     pub fn build(self) -> Capture {
         let (spans, metrics, logs) = (Kept::default(), Kept::default(), Kept::default());
-        let tracer_provider = SdkTracerProvider::builder()
+        let export = Export::from_env();
+        let mut tracer_provider = SdkTracerProvider::builder()
             .with_sampler(self.sampler)
-            .with_span_processor(spans.clone())
-            .build();
+            .with_span_processor(spans.clone());
+        let mut logger_provider = SdkLoggerProvider::builder().with_log_processor(logs.clone());
+        if let Some(export) = &export {
+            tracer_provider = tracer_provider.with_span_processor(export.clone());
+            logger_provider = logger_provider.with_log_processor(export.clone());
+        }
         // Metrics are read on demand; the thread of the reader must not export in between.
-        let reader = PeriodicReader::builder(metrics.clone()).with_interval(NEVER).build();
+        let reading = Reading { metrics: metrics.clone(), export: export.clone() };
+        let reader = PeriodicReader::builder(reading).with_interval(NEVER).build();
         Capture {
-            tracer_provider: CaptureTracerProvider::new(tracer_provider),
+            tracer_provider: CaptureTracerProvider::new(tracer_provider.build()),
             meter_provider: SdkMeterProvider::builder().with_reader(reader).build(),
-            logger_provider: SdkLoggerProvider::builder().with_log_processor(logs.clone()).build(),
+            logger_provider: logger_provider.build(),
             spans,
             metrics,
             logs,
@@ -235,6 +247,7 @@ impl CaptureBuilder {
             metrics_before: Kept::default(),
             home: Home::here(),
             check_on_drop: self.check_on_drop,
+            export,
         }
     }
 }
@@ -293,9 +306,19 @@ impl SpanProcessor for Kept<SpanData> {
     }
 }
 
-impl PushMetricExporter for Kept<Metric> {
+/// Where a reading of the metrics goes.
+#[derive(Debug)]
+struct Reading {
+    metrics: Kept<Metric>,
+    export: Option<Export>,
+}
+
+impl PushMetricExporter for Reading {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        *self.lock() = flatten(metrics);
+        *self.metrics.lock() = flatten(metrics);
+        if let Some(export) = &self.export {
+            export.metrics(metrics);
+        }
         Ok(())
     }
 

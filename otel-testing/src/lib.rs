@@ -10,6 +10,7 @@ pub mod assert;
 mod attribute;
 mod capture;
 mod context;
+mod export;
 pub mod ledger;
 pub mod live;
 mod metric;

@@ -5,6 +5,7 @@
 
 mod analyze;
 mod bench;
+mod docs;
 mod interrupt;
 mod services;
 mod test;
@@ -42,6 +43,8 @@ enum Task {
     Analyze(analyze::Task),
     /// Measure what the instrumentation costs
     Bench(bench::Options),
+    /// Write down what the adapters emit, and check it against the conventions
+    Docs(docs::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,5 +72,6 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Analyze(task) => analyze::run(&task),
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),
+        Task::Docs(options) => docs::run(&Workspace::find()?, &options),
     }
 }

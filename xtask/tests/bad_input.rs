@@ -26,6 +26,7 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
             &["analyze", "sql", "--dialect", "postgresql", "--standard-conforming-strings=maybe"],
             "[possible values: on, off]",
         ),
+        (&["docs", "--check", "--registry", "checkout"], "cannot be used with"),
         (&["bench", "slq"], "[possible values: stub, sql, kafka, setup, sqlite]"),
         (
             &["analyze", "sql", "--dialect", "oracle"],

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"one\", \"integration-tests\"]\n"),
+    // The first test of a program has ended when the last one begins.
+    (".cargo/config.toml", "[env]\nRUST_TEST_THREADS = \"1\"\n"),
     ("one/Cargo.toml", "[package]\nname = \"one\"\nedition = \"2024\"\n"),
     (
         "one/src/lib.rs",
@@ -43,7 +45,7 @@ mod tests {
     (
         "one/tests/dies.rs",
         "#[test] fn first() {}
-#[test] fn last() { std::thread::sleep(std::time::Duration::from_millis(300)); std::process::abort(); }
+#[test] fn last() { std::process::abort(); }
 ",
     ),
     (

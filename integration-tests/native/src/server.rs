@@ -84,7 +84,7 @@ pub(crate) const PLAIN: Server = Server {
     url: "",
     addresses: &[],
     stop: Signal::SIGTERM,
-    patience: Duration::from_secs(60),
+    patience: Duration::from_secs(120),
 };
 
 impl Server {

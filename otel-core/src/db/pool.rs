@@ -1,5 +1,5 @@
-//! Layer `db`: metrics of connection pools: gauges read when somebody collects, times told by guards
-//! or afterwards.
+//! Layer `db`: metrics of connection pools: gauges read when somebody collects, times told by
+//! guards or afterwards.
 //!
 //! Source: <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools>.
 

@@ -1,5 +1,5 @@
-//! Layer `db`: what all calls of one kind have in common, made once and kept: the analysis of the statement,
-//! the span's name, the attributes of span and point.
+//! Layer `db`: what all calls of one kind have in common, made once and kept: the analysis of the
+//! statement, the span's name, the attributes of span and point.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher as _;

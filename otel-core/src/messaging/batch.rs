@@ -1,5 +1,5 @@
-//! Layer `messaging`: calls that are about several messages: what these share is told on the span, what is each one's
-//! own on the link to it.
+//! Layer `messaging`: calls that are about several messages: what these share is told on the span,
+//! what is each one's own on the link to it.
 
 use std::fmt;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Layer `messaging`: what travels with a received message: the context it carries, and whether it was counted.
+//! Layer `messaging`: what travels with a received message: the context it carries, and whether it
+//! was counted.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Layer `messaging`: receiving: reported afterwards, because only then is known what there is to report.
+//! Layer `messaging`: receiving: reported afterwards, because only then is known what there is to
+//! report.
 
 use std::fmt;
 use std::pin::Pin;

@@ -54,7 +54,15 @@ struct Woken {
     at: Option<Instant>,
     /// Who waits for the output.
     waker: Option<Waker>,
+    /// Whether the receipt is polled right now: who wakes it then does not look, and is not waited
+    /// for. It may be the poll itself, as with tokio where the budget of a task is used up.
+    polled: bool,
+    /// Whether it wants to be polled once more, and nobody does.
+    again: bool,
 }
+
+/// How often a receipt that wakes whoever polls it is polled in a row.
+const IN_A_ROW: usize = 3;
 
 impl<F, C, E> Receipt<F, C, E>
 where
@@ -65,6 +73,10 @@ where
     /// Watches a receipt whose driver holds no lock when it wakes, as those do that are made of
     /// oneshot channels: it is looked at in the driver's own call, so that the operation ends exactly
     /// then. Nothing slow may run in `ending` but what a span processor does.
+    ///
+    /// One of tokio's is to be given as `tokio::task::unconstrained(receipt)`. Else, where the budget
+    /// of the caller's task is used up, the answer is heard only by who polls this, and a receipt
+    /// that is dropped ends the operation at once.
     pub fn watch(receipt: F, operation: MessagingOperation<C>, ending: E) -> Self {
         Self::start(Look::InWaker, receipt, operation, ending)
     }
@@ -113,8 +125,8 @@ where
     /// Asks to be woken by the answer, or ends the operation if it is there; answers who is to be
     /// told then.
     fn look(self: &Arc<Self>) -> Option<Waker> {
-        let ((mut operation, ending), output) = self.answer()?;
-        if let Some(at) = lock(&self.woken).at.filter(|_| self.look == Look::Later) {
+        let ((mut operation, ending), output, woken_at) = self.answer()?;
+        if let Some(at) = woken_at.filter(|_| self.look == Look::Later) {
             operation.ended_at(at);
         }
         // Without the lock: a processor may take its time, and who waits for the answer must not
@@ -126,23 +138,34 @@ where
         lock(&self.woken).waker.take()
     }
 
-    /// What came, and the operation that ends with it; once.
-    fn answer(self: &Arc<Self>) -> Option<(Open<C, E>, F::Output)> {
+    /// What came, the operation that ends with it, and when the driver woke us; once.
+    fn answer(self: &Arc<Self>) -> Option<(Open<C, E>, F::Output, Option<Instant>)> {
         let mut watched = lock(&self.watched);
-        // Gone from its place while the receipt is polled, so that what that wakes finds none.
-        let operation = watched.operation.take()?;
+        let Watched { receipt: Some(receipt), operation, ending, .. } = &mut *watched else {
+            return None;
+        };
+        operation.as_ref()?;
         let waker = Waker::from(Arc::clone(self));
-        let receipt = watched.receipt.as_mut()?;
-        match Pin::new(receipt).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => {
-                watched.ending = true;
-                Some((operation, output))
+        let mut task = Context::from_waker(&waker);
+        for _ in 0..IN_A_ROW {
+            let woken_at = {
+                let mut woken = lock(&self.woken);
+                (woken.polled, woken.again) = (true, false);
+                // An answer that comes from now on wakes anew.
+                woken.at.take()
+            };
+            let polled = Pin::new(&mut *receipt).poll(&mut task);
+            let mut woken = lock(&self.woken);
+            woken.polled = false;
+            if let Poll::Ready(output) = polled {
+                *ending = true;
+                return Some((operation.take()?, output, woken_at.or(woken.at)));
             }
-            Poll::Pending => {
-                watched.operation = Some(operation);
-                None
+            if !woken.again {
+                return None;
             }
         }
+        None
     }
 }
 
@@ -153,12 +176,21 @@ where
     E: FnOnce(MessagingOperation<C>, &F::Output) + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
+        let mut woken = lock(&self.woken);
         let waker = match self.look {
-            Look::InWaker => self.look(),
+            Look::InWaker if woken.polled => {
+                woken.again = true;
+                return;
+            }
+            Look::InWaker => {
+                drop(woken);
+                self.look()
+            }
             Look::Later => {
-                let mut woken = lock(&self.woken);
                 woken.at.get_or_insert_with(Instant::now);
-                mem::take(&mut woken.waker)
+                let waker = mem::take(&mut woken.waker);
+                drop(woken);
+                waker
             }
         };
         if let Some(waker) = waker {
@@ -176,8 +208,8 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
-        let is_later = self.0.look == Look::Later;
-        if is_later {
+        let looks = self.0.look == Look::Later || lock(&self.0.woken).again;
+        if looks {
             // Noted before it is looked: it may be woken at any time from then on.
             drop(lock(&self.0.woken).waker.replace(task.waker().clone()));
             drop(self.0.look());
@@ -191,8 +223,14 @@ where
             let Some(receipt) = watched.receipt.as_mut() else { return Poll::Pending };
             return Pin::new(receipt).poll(task);
         }
-        if !is_later {
-            lock(&self.0.woken).waker = Some(task.waker().clone());
+        let mut woken = lock(&self.0.woken);
+        if self.0.look == Look::InWaker {
+            woken.waker = Some(task.waker().clone());
+        }
+        let again = woken.again;
+        drop((woken, watched));
+        if again {
+            task.waker().wake_by_ref();
         }
         Poll::Pending
     }

@@ -1,5 +1,5 @@
-//! Layer `messaging`: what all calls of one kind have in common, made once and kept: the span's name, the attributes
-//! of span and point.
+//! Layer `messaging`: what all calls of one kind have in common, made once and kept: the span's
+//! name, the attributes of span and point.
 
 use std::borrow::Cow;
 

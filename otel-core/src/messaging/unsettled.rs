@@ -1,6 +1,6 @@
-//! Layer `messaging`: which messages were delivered and are not settled yet, for clients that settle many by one
-//! position: a committed offset, an acknowledgement of all up to here. What such a call tells names
-//! no message, and its span is to link to all that it covers.
+//! Layer `messaging`: which messages were delivered and are not settled yet, for clients that
+//! settle many by one position: a committed offset, an acknowledgement of all up to here. What such
+//! a call tells names no message, and its span is to link to all that it covers.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;

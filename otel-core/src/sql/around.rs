@@ -1,4 +1,5 @@
-//! Beside the pages: what stands around a token: a few words or bytes are enough to tell what it is.
+//! Beside the pages: what stands around a token: a few words or bytes are enough to tell what it
+//! is.
 
 use super::lexer::{Span, is_name};
 use super::walk::Walker;

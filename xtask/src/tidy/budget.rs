@@ -14,6 +14,8 @@ const WIDER: [(&str, usize); 2] = [("otel-kafka", 1_550), ("otel-sqlx", 1_100)];
 // A third of it is tidy itself; the servers, with Docker and without, and the tests with what comes
 // of them, are a quarter each.
 const XTASK: usize = 2_350;
+/// What reads the conventions and what tests emitted, compares them and writes the pages.
+const DOCS: usize = 1_700;
 
 pub(crate) fn files(_: &Workspace, files: &Files, found: &mut Vec<Finding>) {
     for source in files.sources.iter().filter(|source| source.path.contains("/src/")) {
@@ -49,7 +51,13 @@ pub(crate) fn adapters(workspace: &Workspace, files: &Files, found: &mut Vec<Fin
 }
 
 pub(crate) fn xtask(workspace: &Workspace, files: &Files, found: &mut Vec<Finding>) {
-    over_budget(workspace, files, found, XTASK, "xtask", length);
+    let is_docs = |source: &Source| source.path.starts_with("xtask/src/docs/");
+    over_budget(workspace, files, found, XTASK, "xtask", |source| {
+        if is_docs(source) { 0 } else { length(source) }
+    });
+    over_budget(workspace, files, found, DOCS, "xtask", |source| {
+        if is_docs(source) { length(source) } else { 0 }
+    });
 }
 
 fn over_budget(
@@ -58,10 +66,10 @@ fn over_budget(
     found: &mut Vec<Finding>,
     budget: usize,
     name: &str,
-    count: fn(&Source) -> usize,
+    count: impl Fn(&Source) -> usize,
 ) {
     for one in workspace.crates.iter().filter(|one| one.name == name) {
-        let length: usize = files.sources_of(one).map(count).sum();
+        let length: usize = files.sources_of(one).map(&count).sum();
         if length > budget {
             let what = format!(
                 "{length} lines of code, {budget} are allowed; ask what belongs into the core"

@@ -27,7 +27,7 @@ pub(crate) fn crate_files(workspace: &Workspace, _: &Files, found: &mut Vec<Find
     for one in &workspace.crates {
         let mut wanted = Vec::new();
         if one.is_adapter() {
-            wanted.extend(["src/lib.rs", "src/driver.rs"]);
+            wanted.extend(["src/lib.rs", "src/driver.rs", "TELEMETRY.md"]);
         }
         if one.is_published() {
             wanted.extend(["README.md", "CHANGELOG.md"]);

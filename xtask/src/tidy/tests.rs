@@ -35,6 +35,7 @@ fn clean() -> tempfile::TempDir {
         write(root, &format!("{name}/CHANGELOG.md"), "# Changes\n");
     }
     write(root, "otel-x/src/driver.rs", "//! The driver.\n");
+    write(root, "otel-x/TELEMETRY.md", "# What it emits\n");
     write(
         root,
         "otel-core/src/providers.rs",
@@ -131,7 +132,12 @@ fn source_in_the_wrong_place_is_found() {
 
 #[test]
 fn a_missing_file_of_a_crate_is_found() {
-    for path in ["otel-x/src/driver.rs", "otel-x/README.md", "otel-core/CHANGELOG.md"] {
+    for path in [
+        "otel-x/src/driver.rs",
+        "otel-x/TELEMETRY.md",
+        "otel-x/README.md",
+        "otel-core/CHANGELOG.md",
+    ] {
         let folder = clean();
         fs::remove_file(folder.path().join(path)).unwrap();
         assert_eq!(

@@ -10,7 +10,7 @@ pub(crate) const JVM: Server = Server {
     programs: &["java", "javac"],
     jdk: Some(17..=u16::MAX),
     // Seconds of a whole core each.
-    patience: Duration::from_secs(120),
+    patience: Duration::from_secs(300),
     ..PLAIN
 };
 

@@ -42,8 +42,8 @@ pub(crate) static RABBITMQ: Server = Server {
     ],
     ready: |place| ask(place.port(0), LOGIN, b"\0\x0a\0\x33"),
     url: "amqp://otel:otel@127.0.0.1:{port}/%2f",
-    // Seconds of a whole core, as for those of the JVM.
-    patience: Duration::from_secs(120),
+    // Seconds of a whole core, as for those of the JVM: minutes, where others keep it busy.
+    patience: Duration::from_secs(300),
     ..PLAIN
 };
 
