@@ -47,7 +47,12 @@ impl<C: Counted<Error: Debug>> Watch<C> {
         eventually_ok(&what, async || {
             let read = self.ledger.balance(&self.traced).await;
             let read = read.unwrap_or_else(|error| panic!("{error:?}"));
-            let went_past: u64 = read.past.iter().filter(|count| !is_left_out(&count.text)).map(|count| count.times).sum();
+            let went_past: u64 = read
+                .past
+                .iter()
+                .filter(|count| !is_left_out(&count.text))
+                .map(|count| count.times)
+                .sum();
             if went_past == past && read.uncounted.is_empty() {
                 return Ok(read);
             }

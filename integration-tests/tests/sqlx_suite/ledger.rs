@@ -71,7 +71,11 @@ impl<C: Counted<Error: Debug>> Audit<C> {
     /// Of what the telemetry says of a database whose name has this in it.
     pub(crate) async fn open(counted: C, namespace: String) -> Self {
         let traced = TRACED.only("db.namespace", namespace);
-        Self { watch: Watch::open(counted, traced).await, past: Cell::new(0), left_out: Cell::new(|_| false) }
+        Self {
+            watch: Watch::open(counted, traced).await,
+            past: Cell::new(0),
+            left_out: Cell::new(|_| false),
+        }
     }
 
     /// So many statements more go past the wrapper, on purpose.

@@ -50,8 +50,14 @@ type Applied = (i64, String, bool, bool, Vec<u8>);
 
 /// What the migrator does by itself, on each database: it takes a lock, and keeps its table.
 pub(crate) fn is_the_migrators(text: &str) -> bool {
-    const PARTS: [&str; 6] =
-        ["_sqlx_migrations", "_LOCK(", "pg_advisory_", "DATABASE()", "current_database()", "SCHEMA"];
+    const PARTS: [&str; 6] = [
+        "_sqlx_migrations",
+        "_LOCK(",
+        "pg_advisory_",
+        "DATABASE()",
+        "current_database()",
+        "SCHEMA",
+    ];
     PARTS.iter().any(|part| text.contains(part)) || ["BEGIN", "COMMIT", "ROLLBACK"].contains(&text)
 }
 

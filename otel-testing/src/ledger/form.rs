@@ -78,7 +78,9 @@ fn operation(text: String) -> Form {
 fn transaction_control(text: &str) -> Option<&'static str> {
     const TO_SAVEPOINTS: [&str; 3] = ["ROLLBACK TO SAVEPOINT", "RELEASE SAVEPOINT", "SAVEPOINT"];
     let upper = text.to_ascii_uppercase();
-    let is = |words: &&str| upper.strip_prefix(words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    let is = |words: &&str| {
+        upper.strip_prefix(words).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
     TO_SAVEPOINTS.into_iter().find(is)
 }
 
