@@ -201,4 +201,7 @@ async fn a_span_over_the_whole_transaction_is_the_parent_where_that_is_asked_for
     capture.clear();
     pool.execute(COUNT).await.unwrap();
     capture.assert_spans([live.statement("SELECT users", COUNT)]);
+    // The rollback has its span at once, and is sent on the way back.
+    let idle = async || pool.num_idle() == pool.size() as usize;
+    eventually("all connections are back", idle).await;
 }
