@@ -29,12 +29,6 @@ impl<C: Counted<Error: Debug>> Watch<C> {
         Self { ledger: Ledger::new(counted), traced }
     }
 
-    /// From now on.
-    pub async fn open(counted: C, traced: Traced) -> Self {
-        let ledger = Ledger::open(counted).await;
-        Self { ledger: ledger.unwrap_or_else(|error| panic!("{error:?}")), traced }
-    }
-
     /// Waits until the server did all that was told, and so many more, which it gives back; panics if
     /// that is not so soon.
     pub async fn balance(&mut self, past: u64) -> Balance {

@@ -120,7 +120,7 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     let make = format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'");
     admin.execute(AssertSqlSafe(make)).await.unwrap();
     let server = Postgres::new(whole.clone(), &role).await.unwrap();
-    let mut ledger = Watch::open(server, traced).await;
+    let mut ledger = Watch::new(server, traced);
     // The last of them waits for all others.
     let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
     let raw = options.connect_with(whole.username(&role).password(&role)).await.unwrap();

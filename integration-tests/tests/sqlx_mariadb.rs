@@ -105,7 +105,7 @@ mod backend {
         let database = Undo::after(&whole, make, undo).await;
         let server = MariaDb::new(whole.clone(), &name).await.unwrap();
         Some(Scratch {
-            audit: Audit::open(server.clone(), name.clone()).await,
+            audit: Audit::new(server.clone(), name.clone()),
             server,
             url: url_of(&as_user(&url, &name), &name),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),

@@ -101,7 +101,7 @@ mod backend {
         let server = Postgres::new(whole.clone(), &name).await.unwrap();
         let url = format!("{}?options[search_path]={name}", as_user(&url, &name));
         Some(Scratch {
-            audit: Audit::open(server.clone(), name.clone()).await,
+            audit: Audit::new(server.clone(), name.clone()),
             server,
             namespace: format!("{}|{name}", whole.get_database().unwrap()),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),

@@ -69,6 +69,7 @@ mod backend {
     }
 
     /// A file of one test's own.
+    #[expect(clippy::unused_async, reason = "as that of a server is")]
     pub(crate) async fn scratch() -> Option<Scratch> {
         nesting::subscribe();
         let folder = tempfile::tempdir().unwrap();
@@ -78,7 +79,7 @@ mod backend {
         let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
         let (scope, server) = nesting::LOG.scope();
         Some(Scratch {
-            audit: Audit::open(server.clone(), namespace.clone()).await,
+            audit: Audit::new(server.clone(), namespace.clone()),
             server,
             bare: options.clone().disable_statement_logging(),
             options,

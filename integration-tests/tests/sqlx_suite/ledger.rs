@@ -68,11 +68,11 @@ pub(crate) struct Audit<C: Counted<Error: Debug>> {
 }
 
 impl<C: Counted<Error: Debug>> Audit<C> {
-    /// Of what the telemetry says of a database whose name has this in it.
-    pub(crate) async fn open(counted: C, namespace: String) -> Self {
+    /// Of a user that is new, and what the telemetry says of a database whose name has this in it.
+    pub(crate) fn new(counted: C, namespace: String) -> Self {
         let traced = TRACED.only("db.namespace", namespace);
         Self {
-            watch: Watch::open(counted, traced).await,
+            watch: Watch::new(counted, traced),
             past: Cell::new(0),
             left_out: Cell::new(|_| false),
         }
