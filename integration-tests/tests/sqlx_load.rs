@@ -181,8 +181,8 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     pool.execute("SELECT 1").await.unwrap();
 
     let balance = ledger.balance(0).await;
-    assert!(balance.counted >= 3 * dropped as u64, "{balance}");
-    assert!(balance.failed > 0, "of what was dropped, some was sent: {balance}");
+    // Each task that was not given up on made a call, at least.
+    assert!(balance.counted >= (TASKS - dropped) as u64, "{balance}");
     pool.close().await;
     admin.execute(AssertSqlSafe(format!("DROP ROLE {role}"))).await.unwrap();
 }
