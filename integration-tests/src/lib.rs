@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod collector;
 pub mod foreign;
+pub mod ledger;
 pub mod otlp;
 pub mod received;
 pub mod told;
@@ -11,6 +12,8 @@ pub mod told;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use native::{Extra, Private, Server, Services};
@@ -28,12 +31,32 @@ pub fn unique_name() -> String {
     format!("live_{:016x}", RandomState::new().hash_one(()))
 }
 
+/// The same URL for another user, whose password is the name.
+pub fn as_user(url: &str, name: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { panic!("no URL: {url}") };
+    let server = rest.rsplit_once('@').map_or(rest, |(_, server)| server);
+    format!("{scheme}://{name}:{name}@{server}")
+}
+
 /// Returns once the condition holds, which must be soon.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    eventually_ok(what, async || if holds().await { Ok(()) } else { Err("it is not so") }).await;
+}
+
+/// What an attempt gives once it succeeds, which must be soon.
+pub async fn eventually_ok<T, E: Display>(
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
     let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
-        tokio::time::sleep(POLL).await;
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) if start.elapsed() > PATIENCE => {
+                panic!("waited {PATIENCE:?} in vain until {what}: {error}");
+            }
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
     }
 }
 
@@ -43,6 +66,17 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
         panic!("waited {PATIENCE:?} in vain until {what}");
     };
     output
+}
+
+/// Runs something to its end on a thread and a runtime of its own: when something is dropped, those of
+/// the test may be over, or wait for this very thread.
+pub fn apart<T: Send>(run: impl AsyncFnOnce() -> T + Send) -> T {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap_or_else(|error| panic!("{error}")).block_on(run())
+    };
+    let ran = thread::scope(|scope| scope.spawn(run).join());
+    ran.unwrap_or_else(|panicked| resume_unwind(panicked))
 }
 
 /// An instance of a test's own, where one can be started: the shared one is not to be killed. Blocks

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
-use integration_tests::{PATIENCE, count, eventually, total};
+use integration_tests::ledger::Watch;
+use integration_tests::ledger::postgres::Postgres;
+use integration_tests::{PATIENCE, count, eventually, total, unique_name};
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, Value};
 use opentelemetry_sdk::trace::SpanData;
 use otel_sqlx::PgPool;
 use otel_sqlx::otel_core::QueryText;
+use otel_testing::ledger::Traced;
 use otel_testing::{Capture, live, opentelemetry_sdk};
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Error, Executor as _};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Error, Executor as _};
 
 const TASKS: usize = 10_000;
 const CONNECTIONS: u32 = 8;
@@ -108,11 +111,20 @@ fn text_of<'s>(span: &'s SpanData, key: &str) -> Option<&'s str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     let Some(url) = live::address("POSTGRES") else { return };
-    let capture = Capture::new();
-    let telemetry = capture.telemetry_builder().query_text(QueryText::Verbatim).build();
+    let (capture, traced) = (Capture::new(), Traced::new());
+    let telemetry = capture.telemetry_builder().query_text(QueryText::Verbatim);
+    let telemetry = telemetry.tracer_provider(traced.watch(capture.tracer_provider())).build();
+    // The ledger's is a role of its own.
+    let (whole, role) = (url.parse::<PgConnectOptions>().unwrap(), unique_name());
+    let mut admin = whole.connect().await.unwrap();
+    let make = format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'");
+    admin.execute(AssertSqlSafe(make)).await.unwrap();
+    let server = Postgres::new(whole.clone(), &role).await.unwrap();
+    let mut ledger = Watch::new(server, traced);
     // The last of them waits for all others.
     let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
-    let pool = PgPool::with(options.connect(&url).await.unwrap(), &telemetry);
+    let raw = options.connect_with(whole.username(&role).password(&role)).await.unwrap();
+    let pool = PgPool::with(raw, &telemetry);
 
     let mut random = Random(SEED);
     let tasks = (0..TASKS).map(|number| Task::new(number, &mut random)).map(|task| {
@@ -167,4 +179,10 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     let own = spans.iter().filter(|span| span.name != "task" && !span.name.starts_with("ROLLBACK"));
     assert_eq!(count(&capture, "db.client.operation.duration"), own.count() as u64);
     pool.execute("SELECT 1").await.unwrap();
+
+    let balance = ledger.balance(0).await;
+    // Each task that was not given up on made a call, at least.
+    assert!(balance.counted >= (TASKS - dropped) as u64, "{balance}");
+    pool.close().await;
+    admin.execute(AssertSqlSafe(format!("DROP ROLE {role}"))).await.unwrap();
 }

@@ -10,17 +10,18 @@ mod sqlx_servers;
 mod sqlx_suite;
 
 use otel_sqlx::otel_core::sql::{Dialect, Syntax};
-use otel_testing::Capture;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
-use sqlx_suite::{ALL, Live, by_id};
+use sqlx_suite::{ALL, Capture, Live, by_id};
 
 mod backend {
-    use integration_tests::unique_name;
+    use integration_tests::ledger::mariadb::MariaDb;
+    use integration_tests::{as_user, unique_name};
     use otel_testing::live;
     use sqlx::mysql::MySqlConnectOptions;
 
     use crate::sqlx_servers::{self, Undo};
     use crate::sqlx_suite;
+    use crate::sqlx_suite::ledger::Audit;
 
     pub(crate) type DB = sqlx::MySql;
 
@@ -32,6 +33,9 @@ mod backend {
         ("START TRANSACTION READ ONLY", "START TRANSACTION");
     pub(crate) const SLOW: &str = "SELECT SLEEP(0.3)";
     pub(crate) const SLOW_SHOWN: (&str, &str) = ("SELECT", "SELECT SLEEP(?)");
+    /// How many statements the driver runs to describe one, which is not traced, and which are not told
+    /// from an application's.
+    pub(crate) const DESCRIBES: u64 = 0;
     pub(crate) const LOGS_INSIDE: bool = true;
     pub(crate) const CODES: sqlx_suite::Codes =
         sqlx_suite::Codes { unique: "1062", not_null: "1048", no_table: "1146", syntax: "1064" };
@@ -72,26 +76,43 @@ mod backend {
     }
 
     pub(crate) struct Scratch {
+        pub(crate) audit: Audit<MariaDb>,
+        pub(crate) server: MariaDb,
         pub(crate) options: MySqlConnectOptions,
+        /// Of a user that the ledger does not look at.
+        pub(crate) bare: MySqlConnectOptions,
         pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
         _database: Undo,
     }
 
-    /// A database of one test's own.
+    /// A database of one test's own, and a user.
     pub(crate) async fn scratch() -> Option<Scratch> {
         let url = live::address("MARIADB")?;
         let whole: MySqlConnectOptions = url.parse().unwrap();
         let name = unique_name();
-        let make = format!("CREATE DATABASE {name}");
-        let undo = ["SET lock_wait_timeout = 5".to_owned(), format!("DROP DATABASE {name}")];
+        let make = [
+            format!("CREATE DATABASE {name}"),
+            format!("CREATE USER {name} IDENTIFIED BY '{name}'"),
+            format!("GRANT ALL ON *.* TO {name}"),
+        ];
+        let undo = [
+            "SET lock_wait_timeout = 5".to_owned(),
+            format!("DROP DATABASE {name}"),
+            format!("DROP USER {name}"),
+        ];
+        let database = Undo::after(&whole, make, undo).await;
+        let server = MariaDb::new(whole.clone(), &name).await.unwrap();
         Some(Scratch {
-            _database: Undo::after(&whole, make, undo).await,
-            url: url_of(&url, &name),
+            audit: Audit::new(server.clone(), name.clone()),
+            server,
+            url: url_of(&as_user(&url, &name), &name),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),
-            options: whole.database(&name),
+            options: whole.clone().username(&name).password(&name).database(&name),
+            bare: whole.database(&name),
             namespace: name,
+            _database: database,
         })
     }
 
@@ -147,7 +168,8 @@ async fn a_url_of_mysql_tells_mysql() {
 /// Runs a statement in a mode of the server, and tells what is shown of it by a syntax.
 async fn shown(live: &Live, mode: &str, syntax: Syntax, text: &'static str) -> Capture {
     let capture = Capture::new();
-    let mut raw = live.bare().await;
+    let mut raw = live.connect().await;
+    live.0.audit.goes_past(1);
     raw.execute(AssertSqlSafe(format!("SET SESSION sql_mode = '{mode}'"))).await.unwrap();
     let builder = otel_sqlx::MySqlConnection::builder(raw, &live.0.options).syntax(syntax);
     let mut connection = builder.system("mariadb").telemetry(&capture.telemetry()).build();
@@ -167,4 +189,30 @@ async fn quotes_and_backslashes_are_read_as_the_server_does() {
     let text = r"SELECT 'a\', 'secret' /* \' ' */";
     let capture = shown(&live, "NO_BACKSLASH_ESCAPES", syntax.no_backslash_escapes(), text).await;
     capture.assert_spans([live.statement("SELECT", "SELECT ?, ? ")]);
+}
+
+/// The status counters have no texts, and one session has its own: a ledger reads the log instead.
+#[tokio::test]
+async fn the_log_has_what_the_status_counters_count() {
+    let Some(mut live) = Live::new().await else { return };
+    let capture = Capture::new();
+    let mut connection = live.connection(&capture.telemetry()).await;
+    // Prepared ones count when they run; refused ones, too.
+    let before = questions(&mut connection).await;
+    for id in 1..4 {
+        sqlx::query(by_id()).bind(id).fetch_one(&mut connection).await.unwrap();
+    }
+    connection.execute("UPDATE users SET name = 'dan' WHERE id = 3").await.unwrap();
+    connection.execute("SELECT * FROM nowhere").await.unwrap_err();
+    let mut transaction = connection.begin().await.unwrap();
+    transaction.execute(ALL).await.unwrap();
+    transaction.rollback().await.unwrap();
+    let counted = questions(&mut connection).await - before;
+    // Of the two that ask, the first came before.
+    assert_eq!(live.0.audit.balance().await.counted, counted + 1);
+}
+
+async fn questions(connection: &mut otel_sqlx::MySqlConnection) -> u64 {
+    let row = connection.fetch_one("SHOW SESSION STATUS LIKE 'Questions'").await.unwrap();
+    row.get::<String, _>(1).parse().unwrap()
 }

@@ -12,20 +12,22 @@ mod sqlx_suite;
 use integration_tests::{eventually, soon};
 use otel_sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
 use otel_sqlx::otel_core::sql::{Dialect, Syntax};
-use otel_testing::Capture;
 use sqlx::Type;
 use sqlx::{
     Column as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _,
 };
-use sqlx_suite::{ALL, Live, by_id};
+use sqlx_suite::migrations::is_the_migrators;
+use sqlx_suite::{ALL, Capture, Live, by_id};
 
 mod backend {
-    use integration_tests::unique_name;
+    use integration_tests::ledger::postgres::Postgres;
+    use integration_tests::{as_user, unique_name};
     use otel_testing::live;
     use sqlx::postgres::PgConnectOptions;
 
     use crate::sqlx_servers::{self, Undo};
     use crate::sqlx_suite;
+    use crate::sqlx_suite::ledger::Audit;
 
     pub(crate) type DB = sqlx::Postgres;
 
@@ -35,6 +37,9 @@ mod backend {
     pub(crate) const BEGIN_WITH: (&str, &str) = ("BEGIN ISOLATION LEVEL SERIALIZABLE", "BEGIN");
     pub(crate) const SLOW: &str = "SELECT pg_sleep(0.3)";
     pub(crate) const SLOW_SHOWN: (&str, &str) = ("SELECT", "SELECT pg_sleep(?)");
+    /// How many statements the driver runs to describe one, which is not traced, and which are not told
+    /// from an application's.
+    pub(crate) const DESCRIBES: u64 = 0;
     pub(crate) const LOGS_INSIDE: bool = true;
     pub(crate) const CODES: sqlx_suite::Codes = sqlx_suite::Codes {
         unique: "23505",
@@ -67,26 +72,47 @@ mod backend {
     }
 
     pub(crate) struct Scratch {
+        pub(crate) audit: Audit<Postgres>,
+        pub(crate) server: Postgres,
         pub(crate) options: PgConnectOptions,
+        /// Of a role that the ledger does not look at.
+        pub(crate) bare: PgConnectOptions,
         pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
         _schema: Undo,
     }
 
-    /// A schema of one test's own.
+    /// A schema of one test's own, and a role.
     pub(crate) async fn scratch() -> Option<Scratch> {
         let url = live::address("POSTGRES")?;
         let whole: PgConnectOptions = url.parse().unwrap();
-        let schema = unique_name();
-        let make = format!("CREATE SCHEMA {schema}");
-        let undo = ["SET lock_timeout = 5000".to_owned(), format!("DROP SCHEMA {schema} CASCADE")];
+        let name = unique_name();
+        let make = [
+            format!("CREATE SCHEMA {name}"),
+            format!("CREATE ROLE {name} LOGIN PASSWORD '{name}' IN ROLE CURRENT_USER"),
+        ];
+        let undo = [
+            "SET lock_timeout = 5000".to_owned(),
+            format!("DROP SCHEMA {name} CASCADE"),
+            format!("DROP ROLE {name}"),
+        ];
+        let schema = Undo::after(&whole, make, undo).await;
+        let server = Postgres::new(whole.clone(), &name).await.unwrap();
+        let url = format!("{}?options[search_path]={name}", as_user(&url, &name));
         Some(Scratch {
-            _schema: Undo::after(&whole, make, undo).await,
-            url: format!("{url}?options[search_path]={schema}"),
-            namespace: format!("{}|{schema}", whole.get_database().unwrap()),
+            audit: Audit::new(server.clone(), name.clone()),
+            server,
+            namespace: format!("{}|{name}", whole.get_database().unwrap()),
             address: Some((whole.get_host().to_owned(), Some(whole.get_port()))),
-            options: whole.options([("search_path", schema)]),
+            options: whole
+                .clone()
+                .username(&name)
+                .password(&name)
+                .options([("search_path", &name)]),
+            bare: whole.options([("search_path", &name)]),
+            url,
+            _schema: schema,
         })
     }
 }
@@ -188,7 +214,8 @@ async fn strings_with_backslashes_are_read_as_the_server_does() {
     assert_eq!(pool.fetch_one(BACKSLASHES).await.unwrap().get::<&str, _>(0), value);
 
     // Said to the session alone: the connect options know nothing of it.
-    let mut connection = live.bare().await;
+    let mut connection = live.connect().await;
+    live.0.audit.goes_past(1);
     connection.execute("SET standard_conforming_strings = off").await.unwrap();
     let syntax = Syntax::new(Dialect::PostgreSql).standard_conforming_strings(false);
     let builder = otel_sqlx::PgConnection::builder(connection, &live.0.options).syntax(syntax);
@@ -210,6 +237,7 @@ async fn strings_with_backslashes_are_read_as_the_server_does() {
 async fn a_migrator_waits_for_the_drivers_own() {
     let Some(live) = Live::new().await else { return };
     let capture = Capture::new();
+    live.0.audit.leaves_out(is_the_migrators);
     let pool = live.pool(&capture.telemetry());
     let text = "CREATE TABLE accounts (id INT)";
     let (kind, sql) = (MigrationType::Simple, text.into_sql_str());

@@ -13,10 +13,15 @@ use sqlx::Executor as _;
 
 mod backend {
     use integration_tests::unique_name;
+    use otel_testing::ledger::SqlxLog;
+    use sqlx::ConnectOptions as _;
     use sqlx::sqlite::SqliteConnectOptions;
     use tempfile::TempDir;
+    use tracing::span::EnteredSpan;
 
     use crate::sqlx_suite;
+    use crate::sqlx_suite::ledger::Audit;
+    use crate::sqlx_suite::nesting;
 
     pub(crate) type DB = sqlx::Sqlite;
 
@@ -36,6 +41,9 @@ mod backend {
     /// Something that is stored, and what of it is.
     pub(crate) const VIEW: &str = "CREATE VIEW ids AS SELECT id FROM users";
     pub(crate) const LAST_DEFINITION: &str = "SELECT sql FROM sqlite_schema WHERE name = 'ids'";
+    /// How many statements the driver runs to describe one, which is not traced, and which are not told
+    /// from an application's.
+    pub(crate) const DESCRIBES: u64 = 2;
     /// Its log comes from a thread of the connection's own, to which only spans of `tracing` are
     /// handed on.
     pub(crate) const LOGS_INSIDE: bool = false;
@@ -47,22 +55,40 @@ mod backend {
     }
 
     pub(crate) struct Scratch {
+        pub(crate) audit: Audit<SqlxLog>,
+        pub(crate) server: SqlxLog,
         pub(crate) options: SqliteConnectOptions,
+        /// Whose statements are not logged.
+        pub(crate) bare: SqliteConnectOptions,
         pub(crate) url: String,
         pub(crate) namespace: String,
         pub(crate) address: Option<(String, Option<u16>)>,
+        /// All that the test does is in here, for it has one thread.
+        _scope: EnteredSpan,
         _folder: TempDir,
     }
 
     /// A file of one test's own.
     #[expect(clippy::unused_async, reason = "as that of a server is")]
     pub(crate) async fn scratch() -> Option<Scratch> {
+        nesting::subscribe();
         let folder = tempfile::tempdir().unwrap();
         let namespace = unique_name();
         let file = folder.path().join(&namespace);
         let url = format!("sqlite://{}", file.display());
         let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
-        Some(Scratch { options, url, namespace, address: None, _folder: folder })
+        let (scope, server) = nesting::LOG.scope();
+        Some(Scratch {
+            audit: Audit::new(server.clone(), namespace.clone()),
+            server,
+            bare: options.clone().disable_statement_logging(),
+            options,
+            url,
+            namespace,
+            address: None,
+            _scope: scope.entered(),
+            _folder: folder,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod attribute;
 mod capture;
 mod context;
 mod export;
+pub mod ledger;
 pub mod live;
 mod metric;
 pub mod scenario;

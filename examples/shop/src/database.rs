@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, anyhow};
+use opentelemetry::global;
 // sqlx's name, from otel-sqlx. With one kind of database it would be `PgPool` or `SqlitePool`.
 use otel_sqlx::{AnyPool, Telemetry};
+use otel_testing::ledger::Traced;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 
 /// Tables of names that nobody else uses, and the same stock at each start.
@@ -20,7 +22,7 @@ const TABLES: &str = "
     INSERT INTO shop_shelves (item, units) VALUES ('lamp', 10), ('chair', 4)
         ON CONFLICT (item) DO UPDATE SET units = excluded.units;";
 
-pub(crate) async fn open(url: &str) -> Result<AnyPool, Error> {
+pub(crate) async fn open(url: &str, traced: &Traced) -> Result<AnyPool, Error> {
     install_default_drivers();
     let schemes = ["postgres", "postgresql", "sqlite"];
     let known = |options: &AnyConnectOptions| schemes.contains(&options.database_url.scheme());
@@ -30,10 +32,12 @@ pub(crate) async fn open(url: &str) -> Result<AnyPool, Error> {
     let pool = pool.connect_with(options).await.map_err(explain)?;
     // Done with sqlx's own pool, so that the traces are of orders and of nothing else.
     sqlx::raw_sql(TABLES).execute(&pool).await.map_err(explain)?;
-    // From here on, what is done with the pool is traced. `AnyPool::new(pool)` is enough for that;
-    // this option adds a span over each transaction, around its statements.
-    let telemetry = Telemetry::builder().transaction_spans(true).build();
-    Ok(AnyPool::with(pool, &telemetry))
+    // From here on, what is done with the pool is traced. `AnyPool::new(pool)` is enough for that; the
+    // option adds a span over each transaction, around its statements, and the provider is the global
+    // one, whose spans are noted for the ledger.
+    let telemetry = Telemetry::builder().transaction_spans(true);
+    let telemetry = telemetry.tracer_provider(traced.watch(global::tracer_provider()));
+    Ok(AnyPool::with(pool, &telemetry.build()))
 }
 
 const UNKNOWN: &str = "--database is not understood: give a URL like \

@@ -16,6 +16,7 @@ use clap::{Parser, ValueEnum};
 use otel_kafka::{consumer::Consumer as _, producer::Producer as _};
 use otel_setup::Exporter;
 use otel_sqlx::AnyPool;
+use otel_testing::ledger::{Balance, Ledger, SqlxLog, Traced};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
@@ -75,16 +76,20 @@ async fn main() -> ExitCode {
     if let Some(page) = &arguments.html {
         builder = builder.html(page);
     }
+    // Hears of each statement what sqlx itself logs, beside the traces.
+    let log = SqlxLog::new();
+    builder = builder.tracing_layer(log.layer());
     // The one line that a service needs: `let guard = otel_setup::init!();`. Before the first span,
     // and before the handles that make spans, though these would find the providers later, too.
     let guard = otel_setup::init!(builder);
-    let result = run(&arguments).await;
+    let result = run(&arguments, log).await;
     // Hands over what an exporter still holds: without it, a program loses its last spans.
     let flushed = guard.shutdown().await.context("the last spans are lost");
-    // What the customer was answered, if there was one, and what to try next.
-    let told = result.and_then(|answers| match &answers[..] {
-        [] => Ok(()),
-        _ => Ok(writeln!(stdout(), "\n{}\n\n{NEXT}", answers.join("\n"))?),
+    // What the customer was answered, if there was one, whether the traces told all, and what to try
+    // next.
+    let told = result.and_then(|(answers, balance)| match &answers[..] {
+        [] => Ok(writeln!(stdout(), "\n{balance}")?),
+        _ => Ok(writeln!(stdout(), "\n{}\n\n{balance}\n\n{NEXT}", answers.join("\n"))?),
     });
     let Err(error) = told.and(flushed) else {
         return ExitCode::SUCCESS;
@@ -93,8 +98,10 @@ async fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run(arguments: &Arguments) -> Result<Vec<String>> {
-    let pool = database::open(arguments.database.as_deref().unwrap_or("sqlite::memory:")).await?;
+async fn run(arguments: &Arguments, log: SqlxLog) -> Result<(Vec<String>, Balance)> {
+    let (url, traced) = (arguments.database.as_deref().unwrap_or("sqlite::memory:"), Traced::new());
+    let pool = database::open(url, &traced).await?;
+    let mut ledger = Ledger::open(log).await?;
     let broker = Broker::open(arguments.kafka.as_deref()).await?;
     let answers = match arguments.part {
         Some(Part::Orders) => sell(arguments, &pool, &broker).await?,
@@ -119,7 +126,7 @@ async fn run(arguments: &Arguments) -> Result<Vec<String>> {
         }
     };
     pool.close().await;
-    Ok(answers)
+    Ok((answers, ledger.balance(&traced).await?))
 }
 
 /// The service, until its own customer is served, or those of others.

@@ -92,7 +92,7 @@ fn refused(code: &str, namespace: &str) -> String {
 
 fn assert_three_orders(output: &Output, code: &str, namespace: &str) {
     let blocks = blocks(output);
-    let [first, second, third, metrics, answers, next] = &blocks[..] else {
+    let [first, second, third, metrics, answers, ledger, next] = &blocks[..] else {
         panic!("{} blocks: {blocks:#?}", blocks.len());
     };
     assert_eq!(tree(first), sold(namespace));
@@ -117,6 +117,8 @@ fn assert_three_orders(output: &Output, code: &str, namespace: &str) {
         "2 x lamp: 201 Created, sold for 84\n1 x chair: 201 Created, sold for 99\n\
          50 x lamp: 409 Conflict, not enough in stock"
     );
+    // Five of each order, but of the last one, which its second refused.
+    assert_eq!(ledger, "12 of 12 statements traced");
     assert_eq!(next.lines().count(), 4, "{next}");
     for hint in ["--serve", "--html", "OTEL_TRACES_EXPORTER=otlp", "--database", "--kafka"] {
         assert!(next.contains(hint), "{next}");

@@ -6,11 +6,10 @@ use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
 use otel_sqlx::otel_core::SqlCommenter::{self, All, Off, Uncached};
-use otel_testing::Capture;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::backend::{PREPARED, SEEN};
-use crate::sqlx_suite::{Live, by_id, sql};
+use crate::sqlx_suite::{Capture, Live, by_id, sql};
 
 /// What the server says it runs: its own text, of each kind of statement.
 macro_rules! seen {
@@ -89,6 +88,7 @@ async fn held(live: &Live, statements: SqlCommenter, times: usize) -> i64 {
         unkept.execute(&mut connection).await.unwrap();
         sqlx::raw_sql("SELECT 1").execute(&mut connection).await.unwrap();
     }
+    live.0.audit.goes_past(PREPARED.len() as u64);
     let mut held = 0;
     for (text, sign) in PREPARED {
         let row =

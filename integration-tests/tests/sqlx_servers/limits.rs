@@ -1,11 +1,11 @@
 //! Limits that the server sets, and a login that it refuses.
 
 use otel_sqlx::Pool;
-use otel_testing::{Capture, metric};
+use otel_testing::metric;
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::backend::{self, DB, SLOW, SLOW_SHOWN};
-use crate::sqlx_suite::{ALL, DURATION, Live};
+use crate::sqlx_suite::{ALL, Capture, DURATION, Live};
 
 /// What this server answers.
 pub(crate) struct Codes {

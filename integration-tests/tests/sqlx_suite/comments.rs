@@ -5,12 +5,11 @@ use integration_tests::unique_name;
 use otel_core::SqlCommenter::{self, All, Off, Uncached};
 use otel_sqlx::Telemetry;
 use otel_sqlx::otel_core;
-use otel_testing::Capture;
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _, Statement as _};
 
 use super::nesting::{logged, subscribe};
-use super::{ALL, Live, by_id, sql};
+use super::{ALL, Capture, Live, by_id, sql};
 use crate::backend::{DB, LAST_DEFINITION, VIEW};
 
 fn telemetry(capture: &Capture, statements: SqlCommenter) -> Telemetry {

@@ -1,9 +1,9 @@
 //! Errors of the server: told by its code, on the span and on its measurement, and handed on.
 
-use otel_testing::{Capture, metric, point, span};
+use otel_testing::{metric, point, span};
 use sqlx::Executor as _;
 
-use super::{ALL, DURATION, Live};
+use super::{ALL, Capture, DURATION, Live};
 use crate::backend::CODES;
 
 /// What this database answers.

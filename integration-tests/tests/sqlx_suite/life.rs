@@ -1,10 +1,10 @@
 //! Ordinary life: queries through a pool, a connection, a plain connection.
 
 use futures_util::TryStreamExt as _;
-use otel_testing::{Capture, metric, point, span};
+use otel_testing::{metric, point, span};
 use sqlx::{Executor as _, Row as _, SqlSafeStr as _, Statement as _};
 
-use super::{ALL, DURATION, Live, ROWS, below, by_id, sql};
+use super::{ALL, Capture, DURATION, Live, ROWS, below, by_id, sql};
 use crate::backend::{CODES, DB};
 
 /// Each way of running a query once, on executors that `$executor` makes anew; every one of them

@@ -3,9 +3,10 @@
 
 mod comments;
 mod errors;
+pub(crate) mod ledger;
 mod life;
-mod migrations;
-mod nesting;
+pub(crate) mod migrations;
+pub(crate) mod nesting;
 mod parity;
 mod pool;
 mod server;
@@ -13,13 +14,14 @@ mod transactions;
 mod trouble;
 
 pub(crate) use errors::Codes;
+pub(crate) use ledger::Capture;
 
 use integration_tests::{total, whole};
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use otel_sqlx::{Connection, Pool, Telemetry};
 use otel_testing::assert::{ExpectedPoint, ExpectedSpan};
-use otel_testing::{Capture, point, span};
+use otel_testing::{point, span};
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::backend::{self, DB, SYSTEM, Scratch};
@@ -65,14 +67,19 @@ impl Live {
         Some(live)
     }
 
-    /// The driver alone.
+    /// The driver alone, which no ledger sees.
     pub(crate) async fn bare(&self) -> <DB as sqlx::Database>::Connection {
+        self.0.bare.connect().await.unwrap()
+    }
+
+    /// The driver alone, and yet the ledger's: for what is wrapped then, or goes past the wrapper.
+    pub(crate) async fn connect(&self) -> <DB as sqlx::Database>::Connection {
         self.0.options.connect().await.unwrap()
     }
 
     /// A connection that belongs to no pool.
     pub(crate) async fn connection(&self, telemetry: &Telemetry) -> Connection<DB> {
-        Connection::builder(self.bare().await, &self.0.options)
+        Connection::builder(self.connect().await, &self.0.options)
             .system(SYSTEM)
             .telemetry(telemetry)
             .build()
@@ -138,7 +145,7 @@ impl Live {
 
 /// Runs a future below a span of the test's own.
 pub(crate) async fn below<T>(
-    capture: &Capture,
+    capture: &otel_testing::Capture,
     parent: &'static str,
     future: impl Future<Output = T>,
 ) -> T {
@@ -149,7 +156,7 @@ pub(crate) async fn below<T>(
 }
 
 /// Connections of all pools that are in use.
-pub(crate) fn used(capture: &Capture) -> i64 {
+pub(crate) fn used(capture: &otel_testing::Capture) -> i64 {
     let metrics = capture.metrics().into_iter();
     let counts = metrics.filter(|metric| metric.name == "db.client.connection.count");
     let used = counts
@@ -159,7 +166,7 @@ pub(crate) fn used(capture: &Capture) -> i64 {
 }
 
 /// Waits until nothing is in use and nothing waits, as it is once all is over.
-pub(crate) async fn at_rest(capture: &Capture) {
+pub(crate) async fn at_rest(capture: &otel_testing::Capture) {
     integration_tests::eventually("the pool is at rest", async || {
         used(capture) == 0 && total(capture, PENDING) == 0
     })

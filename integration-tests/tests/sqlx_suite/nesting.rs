@@ -1,13 +1,14 @@
 //! Spans of `tracing`, and sqlx's own log.
 
 use std::fmt::Debug;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock};
 
 use futures_util::TryStreamExt as _;
 use integration_tests::eventually;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
-use otel_testing::{Capture, span};
+use otel_testing::ledger::SqlxLog;
+use otel_testing::span;
 use sqlx::Executor as _;
 use sqlx::pool::PoolOptions;
 use tracing::field::{Field, Visit};
@@ -16,12 +17,15 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{self, SubscriberExt as _};
 
-use super::{ALL, Live};
+use super::{ALL, Capture, Live};
 use crate::backend::LOGS_INSIDE;
+
+/// What sqlx logs, for ledgers.
+pub(crate) static LOG: LazyLock<SqlxLog> = LazyLock::new(SqlxLog::new);
 
 /// Sets the subscriber of the process: a thread's own would miss what a driver does on another.
 /// The spans of `tracing` go to the capture that it answers, which is for one test.
-pub(super) fn subscribe() -> &'static Capture {
+pub(crate) fn subscribe() -> &'static Capture {
     static CAPTURE: OnceLock<Capture> = OnceLock::new();
 
     CAPTURE.get_or_init(|| {
@@ -34,9 +38,12 @@ pub(super) fn subscribe() -> &'static Capture {
             .with_tracked_inactivity(false);
         let traced = bare.with_tracer(capture.tracer("tracing"));
         // What sqlx logs would become an event of the span of `tracing` around the call.
-        let traced = traced.with_filter(filter_fn(|metadata| !metadata.is_event()));
+        let traced = traced.with_filter(filter_fn(|metadata| {
+            !metadata.is_event() && !metadata.target().starts_with("otel_testing::")
+        }));
         let logged = Log.with_filter(filter_fn(|metadata| metadata.target() == "sqlx::query"));
         let subscriber = tracing_subscriber::registry().with(traced).with(logged);
+        let subscriber = subscriber.with(LOG.clone());
         tracing::subscriber::set_global_default(subscriber).unwrap();
         capture
     })

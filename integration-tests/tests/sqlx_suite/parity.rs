@@ -2,15 +2,14 @@
 
 use std::fmt::Debug;
 
-use otel_testing::Capture;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection as _, Database, Encode, Error, Executor as _, Row as _, SqlSafeStr as _};
 use sqlx::{Statement as _, Type};
 
-use super::{ALL, Live, by_id, sql};
-use crate::backend::DB;
+use super::{ALL, Capture, Live, by_id, sql};
+use crate::backend::{DB, DESCRIBES};
 
 /// A value that cannot be encoded.
 struct Refuses;
@@ -151,6 +150,7 @@ async fn rows_columns_and_counts_are_the_drivers() {
     let statement = (&mut ours).prepare(text.into_sql_str()).await.unwrap();
     assert_eq!(show(statement.columns()), show(expected.columns()));
     assert_eq!(show(statement.parameters()), show(expected.parameters()));
+    live.0.audit.goes_past(DESCRIBES);
     let expected = show((&mut bare).describe(text.into_sql_str()).await.unwrap());
     assert_eq!(show((&mut ours).describe(text.into_sql_str()).await.unwrap()), expected);
 }

@@ -2,12 +2,12 @@
 
 use integration_tests::{count, eventually, total};
 use otel_sqlx::Pool;
-use otel_testing::{Capture, metric, point};
+use otel_testing::{metric, point};
 use sqlx::pool::PoolOptions;
 use sqlx::{Executor as _, SqlSafeStr as _};
 use tokio::runtime::Handle;
 
-use super::{ALL, Live, at_rest, used};
+use super::{ALL, Capture, Live, at_rest, used};
 use crate::backend::{DB, SYSTEM};
 
 const WAIT: &str = "db.client.connection.wait_time";

@@ -4,11 +4,10 @@ use std::sync::OnceLock;
 
 use opentelemetry::global;
 use otel_sqlx::{AnyConnection, AnyPool, Connection, Pool, PoolOptions};
-use otel_testing::Capture;
 use sqlx::Executor as _;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{ALL, Live};
+use super::{ALL, Capture, Live};
 use crate::backend::{DB, OTHER_SYSTEM, SYSTEM};
 
 /// Where the global telemetry goes, for one test at a time: wrappers made from a URL have no other.
@@ -16,8 +15,8 @@ async fn globally() -> MutexGuard<'static, Capture> {
     static CAPTURE: OnceLock<Mutex<Capture>> = OnceLock::new();
 
     let capture = CAPTURE.get_or_init(|| {
-        let capture = Capture::builder().check_on_drop(false).build();
-        global::set_tracer_provider(capture.tracer_provider());
+        let capture = Capture::unchecked();
+        global::set_tracer_provider(capture.watched());
         sqlx::any::install_default_drivers();
         Mutex::new(capture)
     });
@@ -75,12 +74,13 @@ async fn connect_options_tell_all_but_a_system_that_shares_its_driver() {
     let telemetry = capture.telemetry();
     let raw = sqlx::Pool::<DB>::connect_lazy_with(live.0.options.clone());
     Pool::with(raw.clone(), &telemetry).execute(ALL).await.unwrap();
-    let named = Pool::builder(raw).system(SYSTEM).namespace("elsewhere").telemetry(&telemetry);
+    let other = format!("elsewhere, not {}", live.0.namespace);
+    let named = Pool::builder(raw).system(SYSTEM).namespace(other.clone()).telemetry(&telemetry);
     named.build().execute(ALL).await.unwrap();
-    let mut connection = Connection::<DB>::with(live.bare().await, &live.0.options, &telemetry);
+    let mut connection = Connection::<DB>::with(live.connect().await, &live.0.options, &telemetry);
     connection.execute(ALL).await.unwrap();
     let select = || live.statement("SELECT users", ALL);
     let untold = || select().attribute("db.system.name", OTHER_SYSTEM.unwrap_or(SYSTEM));
-    let elsewhere = select().attribute("db.namespace", "elsewhere");
+    let elsewhere = select().attribute("db.namespace", other);
     capture.assert_spans([untold(), elsewhere, untold()]);
 }

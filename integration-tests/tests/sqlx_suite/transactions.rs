@@ -4,11 +4,11 @@ use std::future::pending;
 
 use integration_tests::eventually;
 use otel_sqlx::Connection;
-use otel_testing::{Capture, metric, span};
+use otel_testing::{metric, span};
 use sqlx::{Executor as _, Row as _};
 use tokio::sync::Notify;
 
-use super::{DURATION, Live, below};
+use super::{Capture, DURATION, Live, below};
 use crate::backend::{BEGIN_WITH, DB};
 
 const ADD: &str = "INSERT INTO users (id, name) VALUES (4, 'dan')";
@@ -97,6 +97,8 @@ async fn the_rollback_of_a_cancelled_request_has_the_parent_of_its_beginning() {
         let within =
             ["BEGIN", "ROLLBACK"].map(|name| live.operation(name).child_of(parent.clone()));
         capture.assert_spans(within.into_iter().chain(whole).chain([span("request")]));
+        // It is sent on the way back.
+        eventually("the connection is back", async || pool.num_idle() == 1).await;
     }
 }
 
@@ -199,4 +201,7 @@ async fn a_span_over_the_whole_transaction_is_the_parent_where_that_is_asked_for
     capture.clear();
     pool.execute(COUNT).await.unwrap();
     capture.assert_spans([live.statement("SELECT users", COUNT)]);
+    // The rollback has its span at once, and is sent on the way back.
+    let idle = async || pool.num_idle() == pool.size() as usize;
+    eventually("all connections are back", idle).await;
 }

@@ -30,7 +30,7 @@ pub(crate) static MARIADB: Server = Server {
 // Runs at each start.
 const INIT: &str = "CREATE DATABASE IF NOT EXISTS otel CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS 'otel'@'%' IDENTIFIED BY 'otel';
-GRANT ALL ON *.* TO 'otel'@'%';
+GRANT ALL ON *.* TO 'otel'@'%' WITH GRANT OPTION;
 ";
 
 // --no-defaults comes first, or /etc/mysql is read. A commit in the page cache outlives a killed

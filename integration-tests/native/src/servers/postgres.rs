@@ -32,12 +32,14 @@ pub(crate) const ANY: Server = Server {
     // fsync off: the page cache outlives a killed server, and the machine is not what is tested.
     // Shared memory in the data folder: a killed server leaves nothing in /dev/shm.
     // Messages: tests provoke errors by the hundred; a log is for starts, stops and FATAL.
+    // Statements are counted, and none is forgotten within a run.
     command: |place| {
         place.command(
             "postgres -D {data}/db -c port={port} -c listen_addresses=127.0.0.1 \
              -c unix_socket_directories= -c max_connections=100 -c shared_buffers=32MB \
              -c fsync=off -c full_page_writes=off -c dynamic_shared_memory_type=mmap \
-             -c log_min_messages=log -c log_checkpoints=off -c timezone=UTC",
+             -c log_min_messages=log -c log_checkpoints=off -c timezone=UTC \
+             -c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.max=20000",
         )
     },
     ready: |place| {
