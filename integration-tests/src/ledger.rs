@@ -1,5 +1,7 @@
 //! What the servers of the live tests counted, for `otel_testing::ledger`: one file per server.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "sqlx")]
 pub mod mariadb;
 #[cfg(feature = "sqlx")]

@@ -6,7 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use otel_testing::opentelemetry::trace::Status;
+use otel_testing::ledger::Traced;
+use otel_testing::opentelemetry::trace::{SpanKind, Status};
 use otel_testing::opentelemetry::{KeyValue, Value};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, PointValue};
@@ -193,6 +194,20 @@ fn attributes(all: &[KeyValue]) -> Attributes {
         value => value.as_str().into(),
     };
     all.iter().map(|pair| (pair.key.to_string(), value(&pair.value))).collect()
+}
+
+/// What spans of another process told, for a ledger.
+pub fn traced(spans: &[Span]) -> Traced {
+    let traced = Traced::new();
+    for span in spans {
+        let attributes = span.attributes.iter().map(|(name, value)| match value.as_i64() {
+            Some(number) => KeyValue::new(name.clone(), number),
+            None => KeyValue::new(name.clone(), value.as_str().unwrap_or_default().to_owned()),
+        });
+        // A ledger of messages goes by their step.
+        traced.note(SpanKind::Internal, attributes);
+    }
+    traced
 }
 
 /// The spans that were captured.

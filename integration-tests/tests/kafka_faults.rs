@@ -10,10 +10,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::TcpListener;
 use std::sync::Mutex;
 
+use integration_tests::ledger::Watch;
+use integration_tests::ledger::kafka::Stored;
 use integration_tests::{assert_nowhere, private};
 use native::{Extra, Server};
 use otel_kafka::ClientConfig;
 use otel_testing::assert::ExpectedSpan;
+use otel_testing::ledger::Traced;
 use otel_testing::opentelemetry::trace::Link;
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::otel_core::Telemetry;
@@ -25,7 +28,7 @@ use crate::kafka_suite::played::{GROUP, Played, at, brought, failed, in_partitio
 use crate::kafka_suite::{World, bare, ours};
 use crate::kafka_support::{cluster, config, topic};
 
-/// Plays one scenario with both.
+/// Plays one scenario with both. What the broker has stored of ours is what was traced.
 macro_rules! play {
     ($brokers:expr, $scenario:ident $(, $argument:expr)*) => {{
         let (brokers, capture): (&str, _) = ($brokers, Capture::new());
@@ -33,7 +36,11 @@ macro_rules! play {
         // The bare driver has nothing to tell it to.
         let bare = world(Telemetry::builder().enabled(false).build());
         let bare = bare::scenarios::$scenario(&bare $(, $argument)*).await;
-        let ours = ours::scenarios::$scenario(&world(capture.telemetry()) $(, $argument)*).await;
+        let traced = Traced::new();
+        let telemetry = capture.telemetry_builder();
+        let telemetry = telemetry.tracer_provider(traced.watch(capture.tracer_provider())).build();
+        let ours = ours::scenarios::$scenario(&world(telemetry) $(, $argument)*).await;
+        Watch::new(Stored::sent(brokers, &ours.topics), traced).balance(0).await;
         let (cluster, brokers) = (cluster(brokers), brokers.to_owned());
         let played = Played { capture, brokers, cluster, bare, ours };
         assert_eq!(played.ours.seen, played.bare.seen);

@@ -8,7 +8,9 @@ mod kafka_support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use integration_tests::told::{self, NOBODY, Process, Role, Span, Told, assert_agreement};
+use integration_tests::ledger::Watch;
+use integration_tests::ledger::kafka::Stored;
+use integration_tests::told::{self, NOBODY, Process, Role, Span, Told, assert_agreement, traced};
 use integration_tests::{eventually, private, soon, unique_name};
 use native::{Extra, Server};
 use otel_kafka::consumer::{Consumer as _, StreamConsumer};
@@ -56,11 +58,17 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
     let broker = Broker { address: &brokers, topic: &topic, cluster: cluster(&brokers) };
     let sent = check_producer(&from_producer, &broker);
     assert_eq!(sent.len(), MESSAGES);
+    let topics = [topic.clone()];
+    let mut ledger = Watch::new(Stored::sent(&brokers, &topics), traced(&from_producer.spans));
+    assert_eq!(ledger.balance(0).await.traced, MESSAGES as u64);
     for (case, group, consumer) in consumers {
         eventually("all are handled", async || consumer.count(is_handled) >= MESSAGES).await;
         let from_consumer = All::from(consumer.finish().await);
         assert_eq!(from_consumer.handled.len(), MESSAGES);
         check_consumer(&from_consumer, &broker, &group, &sent, case);
+        let received = traced(&from_consumer.spans);
+        let mut ledger = Watch::new(Stored::received(&brokers, &topics), received);
+        assert_eq!(ledger.balance(0).await.traced, MESSAGES as u64);
     }
 }
 
@@ -118,6 +126,9 @@ async fn what_a_killed_broker_acknowledged_is_handled_and_what_failed_is_told() 
         sent.entry(it.place).or_insert_with(|| (it.number, origin.unwrap().clone()));
     }
     assert!(sent.len() >= acknowledged);
+    // All that is stored was told of: as sent, or as given up.
+    let stored = Stored::sent(&brokers, &[topic.clone()]);
+    Watch::new(stored, traced(&from_producer.spans)).balance(0).await;
     let case = Case { parent: "ambient", ambient: false };
     check_consumer(&from_consumer, &broker, &group, &sent, case);
 }
