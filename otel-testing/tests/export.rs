@@ -1,5 +1,6 @@
 //! What a capture sees is also written down, where a folder is given: nothing twice, nothing over
 //! anybody else's.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

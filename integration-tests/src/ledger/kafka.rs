@@ -11,6 +11,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer as _, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::{Offset, Statistics, TopicPartitionList};
 use tokio::task::block_in_place;
@@ -52,7 +53,7 @@ impl Counted for Stored {
         let mut all = TopicPartitionList::new();
         for topic in &self.topics {
             let metadata = block_in_place(|| consumer.fetch_metadata(Some(topic), PATIENCE))?;
-            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
                 all.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
             }
         }

@@ -27,9 +27,12 @@ const SCOPE: &str = "otel_testing::ledger";
 /// statement that the server refused as well, and one that was given up on if it was sent.
 #[derive(Clone, Debug, Default)]
 pub struct SqlxLog {
-    logged: Arc<Mutex<Vec<(Option<Id>, String)>>>,
+    logged: Arc<Mutex<Vec<Logged>>>,
     within: Option<Id>,
 }
+
+/// A statement, and the scope it was logged in.
+type Logged = (Option<Id>, String);
 
 impl SqlxLog {
     /// With nothing yet.
@@ -55,7 +58,7 @@ impl SqlxLog {
         (span, within)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, String)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Logged>> {
         self.logged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,9 +16,12 @@ use super::form::{Call, calls};
 /// same value.
 #[derive(Clone, Debug, Default)]
 pub struct Traced {
-    told: Arc<Mutex<Vec<(SpanKind, Vec<KeyValue>)>>>,
+    told: Arc<Mutex<Vec<Told>>>,
     only: Option<(Cow<'static, str>, Cow<'static, str>)>,
 }
+
+/// What one span told.
+type Told = (SpanKind, Vec<KeyValue>);
 
 impl Traced {
     /// With nothing yet.
@@ -60,7 +63,7 @@ impl Traced {
         told.flat_map(|(kind, attributes)| calls(unit, kind, attributes)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(SpanKind, Vec<KeyValue>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Told>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,7 +110,7 @@ pub struct TracedSpan<S> {
     inner: S,
     traced: Traced,
     /// Until its end.
-    told: Option<(SpanKind, Vec<KeyValue>)>,
+    told: Option<Told>,
 }
 
 impl<S> TracedSpan<S> {
