@@ -111,16 +111,16 @@ fn text_of<'s>(span: &'s SpanData, key: &str) -> Option<&'s str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     let Some(url) = live::address("POSTGRES") else { return };
-    let (capture, traced) = (Capture::new(), Traced::new());
+    let (capture, told) = (Capture::new(), Traced::new());
     let telemetry = capture.telemetry_builder().query_text(QueryText::Verbatim);
-    let telemetry = telemetry.tracer_provider(traced.watch(capture.tracer_provider())).build();
+    let telemetry = telemetry.tracer_provider(told.watch(capture.tracer_provider())).build();
     // The ledger's is a role of its own.
     let (whole, role) = (url.parse::<PgConnectOptions>().unwrap(), unique_name());
     let mut admin = whole.connect().await.unwrap();
     let make = format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'");
     admin.execute(AssertSqlSafe(make)).await.unwrap();
     let server = Postgres::new(whole.clone(), &role).await.unwrap();
-    let mut ledger = Watch::new(server, traced);
+    let mut ledger = Watch::new(server, told);
     // The last of them waits for all others.
     let options = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
     let raw = options.connect_with(whole.username(&role).password(&role)).await.unwrap();
