@@ -34,7 +34,8 @@ async fn messages_that_go_past_the_wrapper_are_found() {
     let (capture, traced) = (Capture::new(), Traced::new());
     let telemetry = capture.telemetry_builder();
     let telemetry = telemetry.tracer_provider(traced.watch(capture.tracer_provider())).build();
-    let mut ledger = Watch::new(Stored::sent(&brokers, &[topic.clone()]), traced.clone());
+    let mut ledger =
+        Watch::new(Stored::sent(&brokers, std::slice::from_ref(&topic)), traced.clone());
 
     let mut config = config(&brokers);
     config.set("statistics.interval.ms", "50");

@@ -127,7 +127,7 @@ async fn what_a_killed_broker_acknowledged_is_handled_and_what_failed_is_told() 
     }
     assert!(sent.len() >= acknowledged);
     // All that is stored was told of: as sent, or as given up.
-    let stored = Stored::sent(&brokers, &[topic.clone()]);
+    let stored = Stored::sent(&brokers, std::slice::from_ref(&topic));
     Watch::new(stored, traced(&from_producer.spans)).balance(0).await;
     let case = Case { parent: "ambient", ambient: false };
     check_consumer(&from_consumer, &broker, &group, &sent, case);
