@@ -345,11 +345,11 @@ fn start(
     call.kind.server = shared.number;
     let options = shared.site.telemetry().options();
     let shape = shared.shapes.get(&call.kind, || Shape::new(&call.kind, &shared.server, options));
-    let measured = told == Told::Call;
-    let page = Page { shared, shape, measured, rows: None, status_code: None };
-    Live::start(clock, parent, page, true, |page| {
+    let page = Page { shared, shape, rows: None, status_code: None };
+    let live = Live::start(clock, parent, page, true, |page| {
         span(told, &page.shape, call, page.shared.site.telemetry().options())
-    })
+    });
+    if told == Told::Call { live } else { live.without_measurement() }
 }
 
 /// A text that is emitted as it is, or its beginning where it is longer than the user wants it.

@@ -28,6 +28,7 @@ pub struct Operation<C, P: Page> {
     client: PhantomData<fn() -> C>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all are small")]
 pub(crate) struct Live<P> {
     clock: Clock,
     context: Context,
@@ -37,9 +38,11 @@ pub(crate) struct Live<P> {
     page: Option<P>,
     /// What was learnt during the call: the last word counts, so it is emitted at the end.
     learnt: Vec<KeyValue>,
-    /// Boxed, because an operation is moved often and fails seldom.
-    failure: Option<Box<Failure>>,
+    /// Boxed, because an operation is moved often, and few have any of it.
+    rare: Option<Box<Rare>>,
     cancelled_is_error: bool,
+    /// Whether its duration is that of what it is about.
+    measured: bool,
     /// Whether `context` is made current although there is no span in it: a message brought it.
     carries: bool,
     /// Whether a drop ends it without an error: see [`Operation::hand_over`].
@@ -47,6 +50,11 @@ pub(crate) struct Live<P> {
     /// Whether the call's own code runs right now: an operation dropped meanwhile saw a panic.
     /// `None` where only the thread can tell, because the operation is not driven by us.
     inside: Option<bool>,
+}
+
+#[derive(Default)]
+struct Rare {
+    failure: Option<Failure>,
     /// When the call was over, where that is told later.
     over: Option<Instant>,
 }
@@ -98,17 +106,19 @@ impl<P: Page> Live<P> {
             && wanted
             && (!options.require_parent || parent.span().span_context().is_valid());
         let name = wanted.then(|| page.name()).filter(|name| options.wants_span(name));
-        let builder = name.map(|name| {
+        // Not through closures: a builder is large to move.
+        let (context, span) = 'started: {
+            let Some(name) = name else { break 'started (parent.clone(), SpanState::None) };
             let start_time = Some(clock.time);
-            SpanBuilder { name, start_time, ..span(&mut page) }
-        });
-        let started = builder.zip(page.site().known().tracer).map(|(builder, tracer)| {
+            let builder = SpanBuilder { name, start_time, ..span(&mut page) };
+            let Some(tracer) = page.site().known().tracer else {
+                break 'started (parent.clone(), SpanState::None);
+            };
             let span = tracer.build_with_context(builder, parent);
             let recording = span.is_recording();
             let state = if recording { SpanState::Recording } else { SpanState::NotRecording };
             (parent.with_span(span), state)
-        });
-        let (context, span) = started.unwrap_or_else(|| (parent.clone(), SpanState::None));
+        };
         Self { cancelled_is_error, page: Some(page), span, ..Self::around(clock, context) }
     }
 
@@ -124,12 +134,12 @@ impl<P: Page> Live<P> {
             span: SpanState::None,
             page: None,
             learnt: Vec::new(),
-            failure: None,
+            rare: None,
             cancelled_is_error: true,
+            measured: true,
             carries: false,
             handed_over: false,
             inside: None,
-            over: None,
         }
     }
 
@@ -137,6 +147,20 @@ impl<P: Page> Live<P> {
     pub(crate) fn and_carries(mut self) -> Self {
         self.carries = true;
         self
+    }
+
+    /// Has a span and no measurement.
+    pub(crate) fn without_measurement(self) -> Self {
+        Self { measured: false, ..self }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The failure that was told before its end.
+    fn failure(&mut self) -> Option<Failure> {
+        self.rare.as_mut()?.failure.take()
     }
 
     fn knows(&self, name: &str) -> bool {
@@ -154,14 +178,14 @@ impl<P: Page> Live<P> {
     }
 
     fn elapsed(&self) -> Duration {
-        let over = self.over.unwrap_or_else(Instant::now);
+        let over = self.rare.as_ref().and_then(|rare| rare.over).unwrap_or_else(Instant::now);
         over.saturating_duration_since(self.clock.steady)
     }
 
     /// Ends the span and records the measurement, with one duration and one failure for both.
     fn end(mut self, mut failure: Option<Failure>, elapsed: Duration) {
         contain(|| {
-            let Some(page) = &self.page else { return };
+            let Some(page) = self.page.as_ref().filter(|_| self.measured) else { return };
             if let Some(instruments) = page.site().instruments() {
                 let ended = Ended { elapsed, failure: failure.as_ref(), learnt: &self.learnt };
                 page.measure(instruments, &ended);
@@ -284,13 +308,14 @@ impl<C, P: Page> Operation<C, P> {
     /// operation goes on and ends in its usual way.
     pub fn failed(&mut self, failure: Failure) {
         if let Some(live) = &mut self.live {
-            live.failure = Some(Box::new(failure));
+            live.rare().failure = Some(failure);
         }
     }
 
     /// Whether it was marked as [`failed`](Self::failed).
     pub(crate) fn has_failed(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| live.failure.is_some())
+        let rare = self.live.as_ref().and_then(|live| live.rare.as_ref());
+        rare.is_some_and(|rare| rare.failure.is_some())
     }
 
     /// Tells that what is done is out of the caller's hands: to drop it is not to cancel, and ends
@@ -304,7 +329,7 @@ impl<C, P: Page> Operation<C, P> {
     /// Notes when the call was over, where its end is told later than it was.
     pub fn ended_at(&mut self, moment: Instant) {
         if let Some(live) = &mut self.live {
-            live.over = Some(moment);
+            live.rare().over = Some(moment);
         }
     }
 
@@ -312,7 +337,7 @@ impl<C, P: Page> Operation<C, P> {
     pub fn finish(mut self) {
         if let Some(mut live) = self.live.take() {
             let elapsed = live.elapsed();
-            let failure = live.failure.take().map(|failure| *failure);
+            let failure = live.failure();
             live.end(failure, elapsed);
         }
     }
@@ -384,14 +409,14 @@ impl<C, P: Page> Drop for Operation<C, P> {
                 live.give_up();
                 Some(Failure::panicked())
             } else if live.handed_over {
-                live.failure.take().map(|failure| *failure)
+                live.failure()
             } else if live.cancelled_is_error {
                 live.give_up();
                 Some(Failure::cancelled())
             } else {
                 // What was told before stays true.
                 live.page.iter_mut().for_each(Page::cut_short);
-                live.failure.take().map(|failure| *failure)
+                live.failure()
             };
             live.end(failure, elapsed);
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use opentelemetry::trace::TraceContextExt as _;
@@ -21,6 +22,9 @@ use crate::sqlcommenter::commented;
 /// A call of a database while it runs.
 pub type DbOperation<C> = Operation<C, Page>;
 
+// It is moved often. What is larger is copied by a call, and no longer in registers.
+const _: () = assert!(size_of::<DbOperation<()>>() <= 128);
+
 /// What all operations of a handle have in common.
 pub(super) struct Shared {
     pub(super) site: Site<Instruments>,
@@ -35,11 +39,16 @@ pub(super) struct Shared {
 pub struct Page {
     pub(super) shared: Arc<Shared>,
     pub(super) shape: Arc<Shape>,
-    /// Whether its duration says something about the server.
-    pub(super) measured: bool,
-    pub(super) rows: Option<u64>,
+    /// One more than there are: as large as a number, although it may be that none is known.
+    pub(super) rows: Option<NonZero<u64>>,
     /// Boxed, because an operation is moved often and few systems have one without an error.
     pub(super) status_code: Option<Box<StringValue>>,
+}
+
+impl Page {
+    fn rows(&self) -> Option<u64> {
+        self.rows.map(|more| more.get() - 1)
+    }
 }
 
 impl fmt::Debug for Page {
@@ -81,7 +90,7 @@ impl crate::page::Page for Page {
 
     fn tell(&mut self, failure: Option<&mut Failure>, put: &mut dyn FnMut(KeyValue)) {
         let on_spans = self.site().telemetry().options().returned_rows;
-        if let Some(rows) = self.rows.filter(|_| on_spans) {
+        if let Some(rows) = self.rows().filter(|_| on_spans) {
             let rows = i64::try_from(rows).unwrap_or(i64::MAX);
             put(KeyValue::new(names::DB_RESPONSE_RETURNED_ROWS, rows));
         }
@@ -94,9 +103,6 @@ impl crate::page::Page for Page {
     /// Records the duration, and the rows of a success, with one set of attributes: that of the
     /// shape where nothing came to it.
     fn measure(&self, instruments: &Instruments, ended: &Ended<'_>) {
-        if !self.measured {
-            return;
-        }
         let common = self.shape.on_points();
         let failed = ended.failure.and_then(|failure| failure.status_code.as_ref());
         let code = failed.or(self.status_code.as_deref());
@@ -114,7 +120,7 @@ impl crate::page::Page for Page {
             Cow::Owned(all)
         };
         instruments.lasted(ended.elapsed, &all);
-        if let Some(rows) = self.rows.filter(|_| ended.failure.is_none()) {
+        if let Some(rows) = self.rows().filter(|_| ended.failure.is_none()) {
             instruments.returned(rows, &all);
         }
     }
@@ -132,7 +138,7 @@ impl<C> DbOperation<C> {
     /// ```
     pub fn rows(&mut self, rows: u64) {
         if let Some(page) = self.page_mut() {
-            page.rows = Some(rows);
+            page.rows = NonZero::new(rows.saturating_add(1));
         }
     }
 

@@ -198,7 +198,11 @@ impl Key for Kind<'_> {
             && self.server == kept.kind.server
             && self.parameterized == kept.kind.parameterized
             && self.prefix == kept.kind.prefix
-            && self.facts() == kept.kind.facts()
+            && self.namespace.as_deref() == kept.kind.namespace.as_deref()
+            && self.collection.as_deref() == kept.kind.collection.as_deref()
+            && self.operation.as_deref() == kept.kind.operation.as_deref()
+            && self.procedure.as_deref() == kept.kind.procedure.as_deref()
+            && self.summary.as_deref() == kept.kind.summary.as_deref()
     }
 
     fn keep(&self) -> KeptKind {
