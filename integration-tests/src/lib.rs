@@ -6,6 +6,8 @@ pub mod collector;
 pub mod foreign;
 pub mod otlp;
 pub mod received;
+#[cfg(feature = "redis")]
+pub mod redis_commands;
 pub mod told;
 
 use std::collections::BTreeMap;

@@ -97,6 +97,15 @@ impl<C: Client> Db<C> {
         self.shared.site.is_off()
     }
 
+    /// What of a text is wanted, for an adapter that makes it itself (see
+    /// [`DbCall::sanitized_text`]); none where no text is shown, or nobody takes spans.
+    pub fn text_wanted(&self) -> Option<TextWanted> {
+        let &Options { query_text, query_text_max_length, keys, .. } = self.options();
+        let shown = query_text != QueryText::Off && self.shared.site.known().tracer.is_some();
+        let verbatim = query_text == QueryText::Verbatim;
+        shown.then_some(TextWanted { verbatim, keys, longest: query_text_max_length })
+    }
+
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
     /// not run when nobody listens. For futures and streams see [`run`](Self::run) and
     /// [`stream`](Self::stream).
@@ -316,6 +325,27 @@ impl<C: Client> Db<C> {
             }
             _ => current,
         }
+    }
+}
+
+/// What of a text is wanted: see [`Db::text_wanted`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TextWanted {
+    /// Whether the user wants it with the data in it; never with what logs somebody in.
+    pub verbatim: bool,
+    /// Whether names are shown that may be those of persons, as keys are: option
+    /// [`keys`](crate::TelemetryBuilder::keys).
+    pub keys: bool,
+    /// How many bytes of it are shown; more is cut off.
+    pub longest: usize,
+}
+
+/// By default.
+impl Default for TextWanted {
+    fn default() -> Self {
+        let Options { query_text_max_length, keys, .. } = Options::default();
+        Self { verbatim: false, keys, longest: query_text_max_length }
     }
 }
 

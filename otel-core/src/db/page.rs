@@ -68,7 +68,12 @@ impl crate::page::Page for Page {
     }
 
     fn knows(&self, attribute: &str) -> bool {
-        attribute == names::SERVER_ADDRESS && self.shared.server.has_address()
+        let server = &self.shared.server;
+        match attribute {
+            names::SERVER_ADDRESS => server.has_address(),
+            names::NETWORK_PEER_ADDRESS => server.known_peer().is_some(),
+            _ => false,
+        }
     }
 
     fn tells_port(&self, port: u16) -> bool {

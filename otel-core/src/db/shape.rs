@@ -65,6 +65,11 @@ impl Shape {
         if let Some(port) = server.told_port() {
             attributes.push(KeyValue::new(names::SERVER_PORT, i64::from(port)));
         }
+        if let Some((address, port)) = server.known_peer() {
+            attributes.push(KeyValue::new(names::NETWORK_PEER_ADDRESS, address.clone()));
+            let port = port.map(|port| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(port)));
+            attributes.extend(port);
+        }
         let on_points = attributes.len();
         attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
         Self { name: kept(name), attributes: attributes.into(), on_points }
@@ -102,7 +107,8 @@ fn analyzed(
 
 /// The first of: summary; operation and target; target; system.
 ///
-/// Target is the first of: collection, stored procedure, namespace, `address:port`.
+/// Target is the first of: collection, stored procedure, namespace, `address:port`; of Redis, whose
+/// page shows commands alone, of the first two.
 fn span_name(
     kind: &Kind<'_>,
     server: &DbServer,
@@ -117,9 +123,9 @@ fn span_name(
         .collection
         .as_deref()
         .or(kind.procedure.as_deref())
-        .or(namespace.map(StringValue::as_str))
+        .or(namespace.filter(|_| !server.is_unnamed()).map(StringValue::as_str))
         .map(Cow::Borrowed)
-        .or_else(|| server.address_and_port().map(Cow::Owned));
+        .or_else(|| server.address_and_port().filter(|_| !server.is_unnamed()).map(Cow::Owned));
     match (operation, target) {
         (Some(operation), Some(target)) => format!("{operation} {target}"),
         (Some(operation), None) => operation.to_string(),
