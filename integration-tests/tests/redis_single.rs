@@ -186,7 +186,12 @@ async fn errors_of_the_server_are_told_by_their_code() {
     let mut group = cmd("XGROUP");
     group.arg("CREATE").arg("live_none").arg("g").arg("0");
     group.query_async::<Value>(&mut connection).await.unwrap_err();
-    cmd("EVALSHA").arg("f".repeat(40)).arg(0).query_async::<Value>(&mut connection).await.unwrap_err();
+    cmd("EVALSHA")
+        .arg("f".repeat(40))
+        .arg(0)
+        .query_async::<Value>(&mut connection)
+        .await
+        .unwrap_err();
     let evaluated = cmd("EVAL").arg("return redis.error_reply('OWN secret')").arg(0).take();
     evaluated.query_async::<Value>(&mut connection).await.unwrap_err();
     let sha = "f".repeat(40);
@@ -233,8 +238,13 @@ async fn what_is_no_error_is_none() {
     let mut other = live.connection().await;
     cmd("WATCH").arg(&key).exec_async(&mut connection).await.unwrap();
     other.set::<_, _, ()>(&key, 1).await.unwrap();
-    let lost: Option<(i64, i64)> =
-        redis::pipe().atomic().incr(&key, 1).incr(&key, 1).query_async(&mut connection).await.unwrap();
+    let lost: Option<(i64, i64)> = redis::pipe()
+        .atomic()
+        .incr(&key, 1)
+        .incr(&key, 1)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
     assert_eq!(lost, None);
     // A script that is loaded first.
     cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await.unwrap();
@@ -247,8 +257,7 @@ async fn what_is_no_error_is_none() {
     let names: Vec<_> = live.capture.spans().iter().map(|span| span.name.to_string()).collect();
     let sha = script.get_hash();
     let evalsha = format!("EVALSHA {sha}");
-    let expected =
-        ["WATCH", "SET", "MULTI INCRBY", "SCRIPT", &evalsha, "SCRIPT", &evalsha, "INCR"];
+    let expected = ["WATCH", "SET", "MULTI INCRBY", "SCRIPT", &evalsha, "SCRIPT", &evalsha, "INCR"];
     assert_eq!(names, expected);
     for span in live.capture.spans() {
         assert!(!span.attributes.iter().any(|it| it.key.as_str() == "error.type"), "{span:?}");
@@ -263,10 +272,7 @@ async fn who_is_refused_is_told_why_and_no_password_is_told() {
     let reader = Live::with(&live::address("REDIS_ACL_READER").unwrap()).unwrap();
     let mut connection = reader.connection().await;
     connection.set::<_, _, ()>("live_none", "s3cr3t").await.unwrap_err();
-    reader.capture.assert_spans([failed(
-        reader.command("SET", "SET live_none ?"),
-        "NOPERM",
-    )]);
+    reader.capture.assert_spans([failed(reader.command("SET", "SET live_none ?"), "NOPERM")]);
 
     let mut connection = live.connection().await;
     let login = cmd("AUTH").arg("otel").arg("s3cr3t").take();
@@ -363,8 +369,7 @@ async fn timeouts_and_dropped_futures_are_told_apart() {
     let mut blocking = live.client.get_connection().unwrap();
     blocking.set_read_timeout(Some(short)).unwrap();
     assert!(waits().query::<Value>(&mut blocking).unwrap_err().is_timeout());
-    let waited = |error| {
-        live.command("BLPOP", "BLPOP live_none ?").attribute("error.type", error).error("")
-    };
+    let waited =
+        |error| live.command("BLPOP", "BLPOP live_none ?").attribute("error.type", error).error("");
     live.capture.assert_spans([waited("TimedOut"), waited("cancelled"), waited("TimedOut")]);
 }

@@ -53,7 +53,10 @@ impl<C: ConnectionLike + Send> ConnectionLike for Connection<C> {
 macro_rules! forward_commands {
     ($($name:ident = $command:literal;)*) => {$(
         #[doc = concat!("As the driver's `", stringify!($name), "`.")]
-        pub async fn $name(&mut self, channel_name: impl redis::ToRedisArgs) -> redis::RedisResult<()> {
+        pub async fn $name(
+            &mut self,
+            channel_name: impl redis::ToRedisArgs,
+        ) -> redis::RedisResult<()> {
             use redis::aio::ConnectionLike as _;
             let Self { inner, link } = self;
             if link.db.is_off() {

@@ -50,9 +50,8 @@ pub(crate) fn may_miss(request: &impl Request) -> bool {
 
 /// The number of a database as text: without a copy for those that a server has by default.
 fn number(database: i64) -> Cow<'static, str> {
-    const NUMBERS: [&str; 16] = [
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
-    ];
+    const NUMBERS: [&str; 16] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"];
     let known = usize::try_from(database).ok().and_then(|at| NUMBERS.get(at));
     known.map_or_else(|| database.to_string().into(), |known| (*known).into())
 }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use otel_core::Telemetry;
-use redis::{
-    Cmd, ConnectionInfo, ConnectionLike, IntoConnectionInfo, RedisResult, Value,
-};
+use redis::{Cmd, ConnectionInfo, ConnectionLike, IntoConnectionInfo, RedisResult, Value};
 
 use crate::builder::Builder;
 use crate::connection::Connection;

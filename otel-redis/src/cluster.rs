@@ -4,7 +4,9 @@ use std::fmt;
 
 use otel_core::{DbServer, Telemetry};
 use redis::cluster_routing::RoutingInfo;
-use redis::{Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult, ServerError, Value};
+use redis::{
+    Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult, ServerError, Value,
+};
 
 pub use redis::cluster::*;
 
@@ -13,10 +15,11 @@ use crate::driver::{self, Answer};
 use crate::link::Link;
 
 /// The driver's connection of that name, instrumented.
-pub type ClusterConnection<C = redis::Connection> = Connection<redis::cluster::ClusterConnection<C>>;
+pub type ClusterConnection<C = redis::Connection> =
+    Connection<redis::cluster::ClusterConnection<C>>;
 
-/// The driver's client of a cluster, whose connections are instrumented. Of several nodes that it is
-/// given the first is told: which one a command goes to, the driver does not say.
+/// The driver's client of a cluster, whose connections are instrumented. Of several nodes that it
+/// is given the first is told: which one a command goes to, the driver does not say.
 #[derive(Clone)]
 pub struct ClusterClient {
     inner: redis::cluster::ClusterClient,
@@ -217,6 +220,7 @@ impl ClusterConnection {
     /// connection only.
     pub fn query<T: FromRedisValue>(&mut self, pipeline: &ClusterPipeline) -> RedisResult<T> {
         let Self { inner, link } = self;
-        link.call(pipeline, 0, |pipeline| pipeline.query(inner).map(Read)).map(|Read(answer)| answer)
+        link.call(pipeline, 0, |pipeline| pipeline.query(inner).map(Read))
+            .map(|Read(answer)| answer)
     }
 }

@@ -11,9 +11,8 @@ use crate::driver;
 use crate::link::Link;
 use crate::request::{Packed, PackedBatch};
 
-/// A connection whose calls are seen: any that is the driver's [`redis::ConnectionLike`], or its
-/// [`redis::aio::ConnectionLike`](https://docs.rs/redis/latest/redis/aio/trait.ConnectionLike.html),
-/// has all of the driver's traits with it. The driver's own are made by our
+/// A connection whose calls are seen. One that is a [`ConnectionLike`] of the driver, blocking or in
+/// its module `aio`, has all of the driver's traits here too. The driver's own are made by our
 /// [`Client`](crate::Client), that of a pool by [`Client::wrap`](crate::Client::wrap).
 ///
 /// A clone is another handle of the same connection, where the driver's is.

@@ -1,5 +1,5 @@
-//! The only file that knows the driver's vocabulary: its addresses, its errors, and errors inside of
-//! answers.
+//! The only file that knows the driver's vocabulary: its addresses, its errors, and errors inside
+//! of answers.
 
 use std::error::Error as _;
 use std::io;
@@ -108,7 +108,8 @@ impl Answer for () {
     }
 }
 
-/// The word that an error of the server begins with. What follows may quote data, so it is not told.
+/// The word that an error of the server begins with. What follows may quote data, so that is not
+/// told.
 pub(crate) fn failure(error: &ServerError) -> Failure {
     Failure::code(error.code().to_owned())
 }
@@ -137,7 +138,9 @@ impl Classify<RedisError> for Redis {
             // The kind says more, and is of low cardinality too.
             ErrorKind::Io => {
                 let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-                return Failure::new(source.map_or("Io".to_owned(), |it| format!("{:?}", it.kind())));
+                return Failure::new(
+                    source.map_or("Io".to_owned(), |it| format!("{:?}", it.kind())),
+                );
             }
             _ => return Failure::default(),
         })

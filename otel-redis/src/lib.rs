@@ -12,8 +12,8 @@ pub mod cluster_async;
 mod connection;
 mod driver;
 mod link;
-#[cfg(any(feature = "bb8", feature = "r2d2"))]
-mod pool;
+#[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
+pub mod pool;
 mod request;
 #[cfg(feature = "sentinel")]
 pub mod sentinel;

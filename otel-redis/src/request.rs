@@ -1,8 +1,6 @@
 //! What one call sends: a command, a pipeline, or bytes that are packed already, which are read and
 //! not guessed.
 
-use std::slice::Split;
-
 use redis::{Arg, Cmd};
 
 /// What one call sends.
@@ -11,10 +9,14 @@ pub(crate) trait Request {
     fn commands(&self) -> impl Iterator<Item: Arguments<'_>>;
 
     /// Whether it is one of several commands, also where there is only one in it.
-    fn is_batch(&self) -> bool;
+    fn is_batch(&self) -> bool {
+        false
+    }
 
     /// Whether the server runs its commands as a transaction.
-    fn is_transaction(&self) -> bool;
+    fn is_transaction(&self) -> bool {
+        false
+    }
 
     /// The database that the connection works in once all of it has succeeded, where it says so.
     fn database(&self) -> Option<i64> {
@@ -67,14 +69,6 @@ impl Request for Cmd {
     fn commands(&self) -> impl Iterator<Item: Arguments<'_>> {
         std::iter::once(arguments(self))
     }
-
-    fn is_batch(&self) -> bool {
-        false
-    }
-
-    fn is_transaction(&self) -> bool {
-        false
-    }
 }
 
 impl Request for redis::Pipeline {
@@ -100,10 +94,6 @@ impl Request for redis::cluster::ClusterPipeline {
     fn is_batch(&self) -> bool {
         true
     }
-
-    fn is_transaction(&self) -> bool {
-        false
-    }
 }
 
 /// One command as the bytes that are sent.
@@ -113,18 +103,10 @@ impl Request for Packed<'_> {
     fn commands(&self) -> impl Iterator<Item: Arguments<'_>> {
         Commands(self.0).take(1)
     }
-
-    fn is_batch(&self) -> bool {
-        false
-    }
-
-    fn is_transaction(&self) -> bool {
-        false
-    }
 }
 
-/// Several commands as the bytes that are sent, and how many of their answers nobody looks at: those
-/// of the `MULTI` that begins a transaction, and of each command in it.
+/// Several commands as the bytes that are sent, and how many of their answers nobody looks at:
+/// those of the `MULTI` that begins a transaction, and of each command in it.
 pub(crate) struct PackedBatch<'b> {
     pub(crate) bytes: &'b [u8],
     pub(crate) offset: usize,
@@ -132,10 +114,8 @@ pub(crate) struct PackedBatch<'b> {
 
 impl Request for PackedBatch<'_> {
     fn commands(&self) -> impl Iterator<Item: Arguments<'_>> {
-        let (skipped, taken) = match self.is_transaction() {
-            true => (1, self.offset.saturating_sub(1)),
-            false => (0, usize::MAX),
-        };
+        let (skipped, taken) =
+            if self.is_transaction() { (1, self.offset - 1) } else { (0, usize::MAX) };
         Commands(self.bytes).skip(skipped).take(taken)
     }
 
@@ -198,7 +178,7 @@ impl<'b> Iterator for Bulks<'b> {
 fn number(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
     let rest = bytes.strip_prefix(&[kind])?;
     // No number has more digits.
-    let mut lines: Split<'_, u8, _> = rest.get(..rest.len().min(21))?.split(|byte| *byte == b'\r');
+    let mut lines = rest.get(..rest.len().min(21))?.split(|byte| *byte == b'\r');
     let digits = lines.next()?;
     let number = str::from_utf8(digits).ok()?.parse().ok()?;
     Some((number, rest.get(digits.len()..)?.strip_prefix(b"\r\n")?))
@@ -235,7 +215,10 @@ mod tests {
             let cut = read(&PackedBatch { bytes: &whole[..end], offset: 0 });
             assert!(cut.len() <= 1, "{cut:?}");
             let found = cut.first().cloned().unwrap_or_default();
-            assert!(["SET", "key", "value"].starts_with(&found.iter().map(|it| &**it).collect::<Vec<_>>()[..]));
+            assert!(
+                ["SET", "key", "value"]
+                    .starts_with(&found.iter().map(|it| &**it).collect::<Vec<_>>()[..])
+            );
         }
         for broken in [
             "PING\r\n",

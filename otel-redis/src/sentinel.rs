@@ -11,8 +11,8 @@ use crate::client::Client;
 use crate::connection::Connection;
 use crate::link::Link;
 
-/// Makes clients of this crate from the driver's. Those of one node, one after the other, share what
-/// is kept of their calls.
+/// Makes clients of this crate from the driver's. Those of one node, one after the other, share
+/// what is kept of their calls.
 #[derive(Debug)]
 struct Clients {
     telemetry: Telemetry,
@@ -80,8 +80,8 @@ macro_rules! made {
     ($($type:ident)*) => {$(
         impl fmt::Debug for $type {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let clients = &self.clients;
-                formatter.debug_struct(stringify!($type)).field("clients", clients).finish_non_exhaustive()
+                let mut shown = formatter.debug_struct(stringify!($type));
+                shown.field("clients", &self.clients).finish_non_exhaustive()
             }
         }
 

@@ -13,7 +13,7 @@ use otel_testing::assert::ExpectedSpan;
 use otel_testing::scenario::{Call, Capability, Database};
 use otel_testing::{live, span};
 use redis::aio::ConnectionLike as _;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, Value};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 const KEY: &str = "conformance";
 
@@ -27,9 +27,14 @@ struct OnServer {
 /// Panics inside its calls.
 struct Panicking;
 
+#[expect(clippy::unused_async, reason = "the future of a driver")]
+async fn panics() -> RedisResult<Value> {
+    panic!("as the scenario wants it")
+}
+
 impl redis::aio::ConnectionLike for Panicking {
     fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async { panic!("as the scenario wants it") })
+        Box::pin(panics())
     }
 
     fn req_packed_commands<'a>(

@@ -24,7 +24,7 @@ fn of(kind: ErrorKind) -> RedisError {
 fn told(answered: RedisResult<Value>) -> (Option<String>, Option<String>) {
     let capture = Capture::new();
     let mut connection = connection(&capture, [answered.clone()]);
-    let result = cmd("GET").arg("key").query::<Option<String>>(&mut connection);
+    let result = cmd("GET").arg("key").query::<Value>(&mut connection);
     // The user sees what the bare driver gives.
     let expected = answered.and_then(Value::extract_error).err();
     assert_eq!(result.err().map(|it| it.to_string()), expected.map(|it| it.to_string()));
@@ -53,10 +53,37 @@ fn told(answered: RedisResult<Value>) -> (Option<String>, Option<String>) {
 #[test]
 fn a_code_of_the_server_is_told_wherever_it_stands() {
     for code in [
-        "ERR", "WRONGTYPE", "MOVED", "ASK", "EXECABORT", "LOADING", "NOSCRIPT", "TRYAGAIN",
-        "CLUSTERDOWN", "CROSSSLOT", "MASTERDOWN", "READONLY", "NOTBUSY", "NOSUB", "NOPERM",
-        "NOAUTH", "WRONGPASS", "OOM", "BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE", "BUSYGROUP",
-        "NOGROUP", "UNBLOCKED", "BUSYKEY", "IOERR", "INPROG", "NOGOODSLAVE", "DENIED", "NOQUORUM",
+        "ERR",
+        "WRONGTYPE",
+        "MOVED",
+        "ASK",
+        "EXECABORT",
+        "LOADING",
+        "NOSCRIPT",
+        "TRYAGAIN",
+        "CLUSTERDOWN",
+        "CROSSSLOT",
+        "MASTERDOWN",
+        "READONLY",
+        "NOTBUSY",
+        "NOSUB",
+        "NOPERM",
+        "NOAUTH",
+        "WRONGPASS",
+        "OOM",
+        "BUSY",
+        "MISCONF",
+        "NOREPLICAS",
+        "UNKILLABLE",
+        "BUSYGROUP",
+        "NOGROUP",
+        "UNBLOCKED",
+        "BUSYKEY",
+        "IOERR",
+        "INPROG",
+        "NOGOODSLAVE",
+        "DENIED",
+        "NOQUORUM",
     ] {
         for before in ["", "*2\r\n+OK\r\n", "*1\r\n*1\r\n", "%1\r\n+key\r\n", "~1\r\n", "|0\r\n"] {
             let bytes = format!("{before}-{code} 3999 secret\r\n");
@@ -105,7 +132,9 @@ fn an_error_of_the_network_is_told_by_its_kind() {
 
 #[test]
 fn what_is_no_error_is_told_as_none() {
-    for bytes in ["$-1\r\n", "*-1\r\n", "_\r\n", "+OK\r\n", ":0\r\n", "*0\r\n", "*1\r\n$3\r\nERR\r\n"] {
+    for bytes in
+        ["$-1\r\n", "*-1\r\n", "_\r\n", "+OK\r\n", ":0\r\n", "*0\r\n", "*1\r\n$3\r\nERR\r\n"]
+    {
         assert_eq!(told(answer(bytes)), (None, None), "{bytes:?}");
     }
 }
@@ -123,7 +152,7 @@ fn a_pipeline_fails_with_the_first_error_in_it() {
     let done: Vec<RedisResult<i64>> = pipeline.ignore_errors().query(&mut connection).unwrap();
     assert_eq!(done.iter().filter(|it| it.is_ok()).count(), 1);
     for span in capture.spans() {
-        assert_eq!(span.name, "PIPELINE INCR");
+        assert_eq!(span.name, "PIPELINE INCRBY");
         let found = span.attributes.iter().find(|it| it.key.as_str() == "error.type").unwrap();
         assert_eq!(found.value.as_str(), "WRONGTYPE");
     }
@@ -145,7 +174,7 @@ async fn a_script_that_is_missing_is_loaded_without_an_error() {
     let capture = Capture::new();
     let answers = [Err(missing), answer("+sha\r\n"), answer("-OOM secret\r\n")];
     let mut connection = support::connection(&capture, answers);
-    script.invoke_async::<i64>(&mut connection).await.unwrap_err();
+    script.prepare_invoke().invoke_async::<i64>(&mut connection).await.unwrap_err();
     assert_eq!(errors(&capture), [("EVALSHA", None), ("SCRIPT", None), ("EVALSHA", Some("OOM"))]);
 
     // In a pipeline nobody loads it.

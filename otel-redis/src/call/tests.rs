@@ -107,12 +107,16 @@ fn several_commands_tell_what_they_share() {
     let bytes = mixed.get_packed_pipeline();
     assert_told(&PackedBatch { bytes: &bytes, offset: 4 }, "MULTI", &expected);
 
-    let equal = pipeline(&[&["INCR", "n"]; 3]);
-    assert_told(&equal, "PIPELINE INCR", &[
-        ("operation.batch.size", "3"),
-        ("operation.name", "PIPELINE INCR"),
-        ("query.text", "INCR n"),
-    ]);
+    let equal = pipeline(&[&["INCR", "n"][..]; 3]);
+    assert_told(
+        &equal,
+        "PIPELINE INCR",
+        &[
+            ("operation.batch.size", "3"),
+            ("operation.name", "PIPELINE INCR"),
+            ("query.text", "INCR n"),
+        ],
+    );
     let almost = pipeline(&[&["INCR", "n"], &["INCR", "n"], &["INCR", "m"]]);
     assert_eq!(told(&almost).1[2].1, "INCR n; INCR n; INCR m");
     let scripts = pipeline(&[&["FCALL", "f", "0"], &["FCALL", "g", "0"]]);
@@ -153,7 +157,8 @@ fn the_database_is_told_as_text() {
     }
     let capture = Capture::new();
     let db = Db::<Redis>::new(&capture.telemetry(), DbServer::new("redis"));
-    db.start(|| describe(&command(&["PING"]), None, None)).finish();
+    let ping = command(&["PING"]);
+    db.start(|| describe(&ping, None, None)).finish();
     let facts = [("db.system.name", "redis"), ("db.operation.name", "PING")];
     capture.assert_spans([span("PING").client().attributes(facts)]);
 }

@@ -47,8 +47,12 @@ pub fn blocking(url: &str, prefix: &str) -> RedisResult<Seen> {
 
     // Pipelines and transactions.
     let (a, b): (i64, i64) = redis::pipe()
-        .cmd("SET").arg(key("p")).arg(42).ignore()
-        .cmd("GET").arg(key("p"))
+        .cmd("SET")
+        .arg(key("p"))
+        .arg(42)
+        .ignore()
+        .cmd("GET")
+        .arg(key("p"))
         .incr(key("p"), 1)
         .query(&mut con)?;
     seen.push(format!("{a} {b}"));
@@ -108,7 +112,9 @@ pub fn blocking(url: &str, prefix: &str) -> RedisResult<Seen> {
             let message = pubsub.get_message()?;
             drop(pubsub);
             let got = message.get_payload::<String>()?;
-            con.subscribe(&[&channel], |message| ControlFlow::Break((got.clone(), message.get_payload().unwrap())))
+            con.subscribe(&[&channel], |message| {
+                ControlFlow::Break((got.clone(), message.get_payload().unwrap()))
+            })
         }
     });
     while !subscriber.is_finished() {
@@ -121,8 +127,8 @@ pub fn blocking(url: &str, prefix: &str) -> RedisResult<Seen> {
     seen.push(format!("{:?}", Commands::acl_whoami::<String>(&mut con)));
     let place = (redis::geo::Coord::lon_lat("13.361389", "38.115556"), "Palermo");
     let () = Commands::geo_add(&mut con, key("g"), place)?;
-    let positions: Vec<Vec<redis::geo::Coord<f64>>> = Commands::geo_pos(&mut con, key("g"), "Palermo")?;
-    seen.push(format!("{:.2}", positions[0][0].latitude));
+    let positions: Vec<redis::geo::Coord<f64>> = Commands::geo_pos(&mut con, key("g"), "Palermo")?;
+    seen.push(format!("{:.2}", positions[0].latitude));
     let id: String = Commands::xadd(&mut con, key("x"), "5-*", &[("field", "value")])?;
     let read = redis::streams::StreamReadOptions::default().count(1);
     let reply: redis::streams::StreamReadReply =
@@ -142,8 +148,8 @@ pub async fn asynchronous(url: &str, prefix: &str) -> RedisResult<Seen> {
     let mut con = client.get_multiplexed_async_connection().await?;
     let () = AsyncCommands::set(&mut con, key("a"), b"foo").await?;
     redis::cmd("SET").arg(&[key("b"), "bar".to_owned()]).exec_async(&mut con).await?;
-    let values = redis::cmd("MGET").arg(&[key("a"), key("b")]);
-    let values: (String, Vec<u8>) = values.query_async(&mut con).await?;
+    let values: (String, Vec<u8>) =
+        redis::cmd("MGET").arg(&[key("a"), key("b")]).query_async(&mut con).await?;
     seen.push(format!("{values:?}"));
     let mut clones = Vec::new();
     for number in 0..10 {
@@ -160,22 +166,31 @@ pub async fn asynchronous(url: &str, prefix: &str) -> RedisResult<Seen> {
     seen.push(format!("{:?}", generic_async(&mut con, &key("a")).await));
 
     // Pipelines and transactions.
-    let (a, b): (i64, i64) =
-        redis::pipe().atomic().set(key("p"), 1).ignore().incr(key("p"), 1).get(key("p"))
-            .query_async(&mut con)
-            .await?;
+    let (a, b): (i64, i64) = redis::pipe()
+        .atomic()
+        .set(key("p"), 1)
+        .ignore()
+        .incr(key("p"), 1)
+        .get(key("p"))
+        .query_async(&mut con)
+        .await?;
     seen.push(format!("{a} {b}"));
     let watched = key("p");
-    let new: Option<i64> = redis::aio::transaction_async(con.clone(), &[&watched], |mut con, mut pipe| {
-        let watched = watched.clone();
-        async move {
-            let old: i64 = AsyncCommands::get(&mut con, &watched).await?;
-            let done: Option<(i64,)> =
-                pipe.set(&watched, old + 1).ignore().get(&watched).query_async(&mut con).await?;
-            Ok(done.map(|(new,)| Some(new)))
-        }
-    })
-    .await?;
+    let new: Option<i64> =
+        redis::aio::transaction_async(con.clone(), &[&watched], |mut con, mut pipe| {
+            let watched = watched.clone();
+            async move {
+                let old: i64 = AsyncCommands::get(&mut con, &watched).await?;
+                let done: Option<(i64,)> = pipe
+                    .set(&watched, old + 1)
+                    .ignore()
+                    .get(&watched)
+                    .query_async(&mut con)
+                    .await?;
+                Ok(done.map(|(new,)| Some(new)))
+            }
+        })
+        .await?;
     seen.push(format!("{new:?}"));
 
     // async-scan.rs

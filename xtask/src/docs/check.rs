@@ -236,9 +236,7 @@ pub(crate) fn pattern(span: &Span, system: &str) -> (&'static str, String) {
             attributes.contains_key("messaging.destination.name")
         }
         // Its page shows commands alone.
-        it if it.contains("{db.namespace}") || it.contains("{server.address}") => {
-            system == "redis"
-        }
+        it if it.contains("{db.namespace}") || it.contains("{server.address}") => system == "redis",
         _ => false,
     };
     let patterns = if attributes.contains_key(SYSTEM) { OF_DATABASES } else { OF_MESSAGES };
