@@ -39,6 +39,7 @@ use crate::failure::Classify;
 use crate::operation::{Clock, Live};
 use crate::options::{Options, QueryText};
 use crate::page::Site;
+use crate::sql::DEFAULT_MAX_LENGTH;
 use crate::telemetry::Telemetry;
 
 /// An instrumented database client: makes the operations of one handle, which has one server and
@@ -102,8 +103,8 @@ impl<C: Client> Db<C> {
     pub fn text_wanted(&self) -> Option<TextWanted> {
         let &Options { query_text, query_text_max_length, keys, .. } = self.options();
         let shown = query_text != QueryText::Off && self.shared.site.known().tracer.is_some();
-        let verbatim = query_text == QueryText::Verbatim;
-        shown.then_some(TextWanted { verbatim, keys, longest: query_text_max_length })
+        let (verbatim, longest) = (query_text == QueryText::Verbatim, query_text_max_length);
+        shown.then_some(TextWanted { verbatim, keys, longest })
     }
 
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
@@ -341,12 +342,9 @@ pub struct TextWanted {
     pub longest: usize,
 }
 
-/// By default.
-impl Default for TextWanted {
-    fn default() -> Self {
-        let Options { query_text_max_length, keys, .. } = Options::default();
-        Self { verbatim: false, keys, longest: query_text_max_length }
-    }
+impl TextWanted {
+    /// What is wanted where the user says nothing.
+    pub const DEFAULT: Self = Self { verbatim: false, keys: true, longest: DEFAULT_MAX_LENGTH };
 }
 
 fn span_id(context: &Context) -> SpanId {

@@ -31,7 +31,7 @@ pub use self::connection::Connection;
 /// Name of the span and text of a command, by default. For `cargo xtask analyze redis`.
 #[doc(hidden)]
 pub fn analyze(arguments: &[String]) -> (String, String) {
-    let mut text = text::Text::new(otel_core::db::TextWanted::default());
+    let mut text = text::Text::new(otel_core::db::TextWanted::DEFAULT);
     text.command(arguments.iter().map(String::as_bytes));
     (call::span_name(arguments.iter().map(String::as_bytes)), text.into_string())
 }

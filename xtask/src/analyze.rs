@@ -108,13 +108,10 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
             let Address { system, address, port, namespace, .. } = Address::parse(&url);
             serde_json::to_string(&Url { system, address, port, namespace })
         }),
-        Task::Redis => {
-            let what = "array of strings; write one per line";
-            answer(what, |arguments: Vec<String>| {
-                let (name, text) = otel_redis::analyze(&arguments);
-                serde_json::to_string(&Command { text, name })
-            })
-        }
+        Task::Redis => answer("array of strings; write one per line", |command: Vec<String>| {
+            let (name, text) = otel_redis::analyze(&command);
+            serde_json::to_string(&Command { text, name })
+        }),
     }
 }
 

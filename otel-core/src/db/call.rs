@@ -126,11 +126,6 @@ impl DbServer {
         self.peer.as_ref().filter(|_| !self.misread)
     }
 
-    /// Whether the page of its system keeps namespace and address out of the names of spans.
-    pub(super) fn is_unnamed(&self) -> bool {
-        self.system.as_str() == "redis"
-    }
-
     pub(super) fn has_address(&self) -> bool {
         self.known_address().is_some()
     }

@@ -69,11 +69,8 @@ impl crate::page::Page for Page {
 
     fn knows(&self, attribute: &str) -> bool {
         let server = &self.shared.server;
-        match attribute {
-            names::SERVER_ADDRESS => server.has_address(),
-            names::NETWORK_PEER_ADDRESS => server.known_peer().is_some(),
-            _ => false,
-        }
+        attribute == names::SERVER_ADDRESS && server.has_address()
+            || attribute == names::NETWORK_PEER_ADDRESS && server.known_peer().is_some()
     }
 
     fn tells_port(&self, port: u16) -> bool {

@@ -67,8 +67,7 @@ impl Shape {
         }
         if let Some((address, port)) = server.known_peer() {
             attributes.push(KeyValue::new(names::NETWORK_PEER_ADDRESS, address.clone()));
-            let port = port.map(|port| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(port)));
-            attributes.extend(port);
+            attributes.extend(port.map(|it| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(it))));
         }
         let on_points = attributes.len();
         attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
@@ -119,13 +118,14 @@ fn span_name(
     if let Some(summary) = summary {
         return summary.to_string();
     }
+    let is_named = server.system() != "redis";
     let target = kind
         .collection
         .as_deref()
         .or(kind.procedure.as_deref())
-        .or(namespace.filter(|_| !server.is_unnamed()).map(StringValue::as_str))
+        .or(namespace.filter(|_| is_named).map(StringValue::as_str))
         .map(Cow::Borrowed)
-        .or_else(|| server.address_and_port().filter(|_| !server.is_unnamed()).map(Cow::Owned));
+        .or_else(|| server.address_and_port().filter(|_| is_named).map(Cow::Owned));
     match (operation, target) {
         (Some(operation), Some(target)) => format!("{operation} {target}"),
         (Some(operation), None) => operation.to_string(),
