@@ -101,10 +101,9 @@ impl<C: Client> Db<C> {
     /// What of a text is wanted, for an adapter that makes it itself (see
     /// [`DbCall::sanitized_text`]); none where no text is shown, or nobody takes spans.
     pub fn text_wanted(&self) -> Option<TextWanted> {
-        let &Options { query_text, query_text_max_length, keys, .. } = self.options();
+        let &Options { query_text, query_text_max_length: longest, keys, .. } = self.options();
         let shown = query_text != QueryText::Off && self.shared.site.known().tracer.is_some();
-        let (verbatim, longest) = (query_text == QueryText::Verbatim, query_text_max_length);
-        shown.then_some(TextWanted { verbatim, keys, longest })
+        shown.then_some(TextWanted { verbatim: query_text == QueryText::Verbatim, keys, longest })
     }
 
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is

@@ -62,12 +62,13 @@ impl Shape {
         put(names::DB_STORED_PROCEDURE_NAME, kind.procedure.as_deref().map(shared));
         put(names::DB_QUERY_SUMMARY, summary);
         put(names::SERVER_ADDRESS, server.known_address().cloned());
-        if let Some(port) = server.told_port() {
-            attributes.push(KeyValue::new(names::SERVER_PORT, i64::from(port)));
-        }
+        let number = |name: &'static str, port: Option<u16>| {
+            port.map(|port| KeyValue::new(name, i64::from(port)))
+        };
+        attributes.extend(number(names::SERVER_PORT, server.told_port()));
         if let Some((address, port)) = server.known_peer() {
             attributes.push(KeyValue::new(names::NETWORK_PEER_ADDRESS, address.clone()));
-            attributes.extend(port.map(|it| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(it))));
+            attributes.extend(number(names::NETWORK_PEER_PORT, *port));
         }
         let on_points = attributes.len();
         attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
