@@ -1,9 +1,10 @@
 //! The only file that knows the driver's vocabulary: its addresses, its errors, and errors inside
 //! of answers.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use otel_core::{Classify, Client, DbServer, Failure};
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerError, Value};
@@ -137,12 +138,16 @@ impl Classify<RedisError> for Redis {
             ErrorKind::RESP3NotSupported => "RESP3NotSupported",
             // The kind says more, and is of low cardinality too.
             ErrorKind::Io => {
-                let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-                return Failure::new(
-                    source.map_or("Io".to_owned(), |it| format!("{:?}", it.kind())),
-                );
+                let kind = io_error(error).map(|error| format!("{:?}", error.kind()));
+                return Failure::new(kind.unwrap_or_else(|| "Io".to_owned()));
             }
             _ => return Failure::default(),
         })
     }
+}
+
+/// What the driver made an error of, which it keeps to be shared.
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    let shared = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    shared.downcast_ref()
 }

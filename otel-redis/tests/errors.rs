@@ -164,15 +164,16 @@ fn a_pipeline_fails_with_the_first_error_in_it() {
 async fn a_script_that_is_missing_is_loaded_without_an_error() {
     let missing = || answer("-NOSCRIPT No matching script\r\n");
     let script = Script::new("return 1");
+    let loaded = || answer(&format!("+{}\r\n", script.get_hash()));
     let capture = Capture::new();
-    let mut connection = connection(&capture, [missing(), answer("+sha\r\n"), answer(":1\r\n")]);
+    let mut connection = connection(&capture, [missing(), loaded(), answer(":1\r\n")]);
     assert_eq!(script.invoke::<i64>(&mut connection).unwrap(), 1);
     assert_eq!(errors(&capture), [("EVALSHA", None), ("SCRIPT", None), ("EVALSHA", None)]);
 
     // The same of a driver that gives it as an error, as that of a cluster does.
     let missing: RedisError = missing().and_then(Value::extract_error).unwrap_err();
     let capture = Capture::new();
-    let answers = [Err(missing), answer("+sha\r\n"), answer("-OOM secret\r\n")];
+    let answers = [Err(missing), loaded(), answer("-OOM secret\r\n")];
     let mut connection = support::connection(&capture, answers);
     script.prepare_invoke().invoke_async::<i64>(&mut connection).await.unwrap_err();
     assert_eq!(errors(&capture), [("EVALSHA", None), ("SCRIPT", None), ("EVALSHA", Some("OOM"))]);

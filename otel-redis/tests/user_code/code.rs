@@ -19,7 +19,7 @@ async fn generic_async<C: AsyncCommands>(connection: &mut C, key: &str) -> Redis
     connection.incr(key, 1).await
 }
 
-pub fn blocking(url: &str, prefix: &str) -> RedisResult<Seen> {
+pub(crate) fn blocking(url: &str, prefix: &str) -> RedisResult<Seen> {
     let mut seen = Seen::new();
     let key = |name: &str| format!("{prefix}:{name}");
     let client = Client::open(url)?;
@@ -139,7 +139,7 @@ pub fn blocking(url: &str, prefix: &str) -> RedisResult<Seen> {
     Ok(seen)
 }
 
-pub async fn asynchronous(url: &str, prefix: &str) -> RedisResult<Seen> {
+pub(crate) async fn asynchronous(url: &str, prefix: &str) -> RedisResult<Seen> {
     let mut seen = Seen::new();
     let key = |name: &str| format!("{prefix}:{name}");
     let client = Client::open(url)?;
