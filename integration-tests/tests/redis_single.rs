@@ -364,7 +364,8 @@ async fn timeouts_and_dropped_futures_are_told_apart() {
     let error = waits().query_async::<Value>(&mut connecting.await.unwrap()).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     let mut connection = live.connection().await;
-    let given_up = tokio::time::timeout(short, waits().query_async::<Value>(&mut connection));
+    let dropped = waits();
+    let given_up = tokio::time::timeout(short, dropped.query_async::<Value>(&mut connection));
     given_up.await.unwrap_err();
     let mut blocking = live.client.get_connection().unwrap();
     blocking.set_read_timeout(Some(short)).unwrap();
