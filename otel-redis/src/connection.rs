@@ -126,6 +126,7 @@ macro_rules! forward {
         }
     )*};
 }
+#[cfg(any(feature = "aio", feature = "cluster"))]
 pub(crate) use forward;
 
 /// Calls the driver's method of the same name as the command that it sends.

@@ -69,6 +69,7 @@ impl Link {
     }
 
     /// Makes a request. The driver says which database it `connected` to.
+    #[cfg(feature = "aio")]
     pub(crate) async fn run<R: Request, T: Answer, F: Future<Output = RedisResult<T>>>(
         &self,
         request: R,
