@@ -157,6 +157,7 @@ impl ConnectionManager {
     }
 
     /// As the driver's `new_lazy_with_config`.
+    #[expect(clippy::needless_pass_by_value, reason = "as the driver has it")]
     pub fn new_lazy_with_config(
         client: Client,
         config: ConnectionManagerConfig,

@@ -57,11 +57,11 @@ fn number(database: i64) -> Cow<'static, str> {
 }
 
 /// What is told of a request to a database, if that is known.
-pub(crate) fn describe<'r>(
-    request: &'r impl Request,
+pub(crate) fn describe(
+    request: &impl Request,
     database: Option<i64>,
     wanted: Option<TextWanted>,
-) -> DbCall<'r> {
+) -> DbCall<'_> {
     let mut size = 0;
     // What all of them share; `None` once two differ.
     let (mut operation, mut ran) = (None, None);
@@ -103,7 +103,7 @@ fn text(request: &impl Request, wanted: TextWanted) -> String {
     commands.next().into_iter().for_each(|first| text.command(first));
     let one = text.as_str().len();
     let (mut other, mut same) = (Text::new(wanted), 1);
-    while let Some(command) = commands.next() {
+    for command in commands {
         if text.is_full() {
             break;
         }

@@ -165,10 +165,6 @@ impl ClusterClientBuilder {
         max_retry_wait(max_wait: u64);
         min_retry_wait(min_wait: u64);
         retry_wait_formula(factor: u64, exponent_base: u64);
-        #[cfg(feature = "tls-rustls")]
-        tls(tls: redis::TlsMode);
-        #[cfg(feature = "tls-rustls")]
-        certs(certificates: redis::TlsCertificates);
         #[deprecated(note = "use `read_routing_strategy(RandomReplicaStrategy)` instead")]
         #[expect(deprecated, reason = "forwarded as long as the driver has it")]
         read_from_replicas();

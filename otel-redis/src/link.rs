@@ -134,7 +134,9 @@ impl Link {
             Err(error) => operation.fail(error),
             Ok(_) => {
                 let error = error.filter(|error| !is_missing(error.kind()));
-                error.into_iter().for_each(|error| operation.failed(driver::failure(error)));
+                if let Some(error) = error {
+                    operation.failed(driver::failure(error));
+                }
                 operation.finish();
             }
         }

@@ -39,21 +39,21 @@ fn pattern(name: &[u8], first: Option<&[u8]>) -> Option<(&'static str, bool)> {
 
 /// A text that is written.
 pub(crate) struct Text {
-    text: String,
+    written: String,
     wanted: TextWanted,
     verbatim: bool,
 }
 
 impl Text {
     pub(crate) fn new(wanted: TextWanted) -> Self {
-        Self { text: String::with_capacity(64), wanted, verbatim: false }
+        Self { written: String::with_capacity(64), wanted, verbatim: false }
     }
 
     /// Writes one command.
     pub(crate) fn command<'a>(&mut self, mut arguments: impl Arguments<'a>) {
         let name = arguments.next().unwrap_or_default();
         self.verbatim = self.wanted.verbatim && !SECRET.iter().any(|secret| is(name, secret));
-        self.text.push_str(crate::call::name(Some(name)));
+        self.written.push_str(crate::call::name(Some(name)));
         let Some((pattern, has_word)) = pattern(name, arguments.clone().next()) else {
             return self.values(arguments);
         };
@@ -64,31 +64,31 @@ impl Text {
     }
 
     pub(crate) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
+        self.written.push_str(text);
     }
 
     /// Writes its beginning once more.
     pub(crate) fn repeat(&mut self, beginning: usize) {
         if !self.is_full() {
             self.push("; ");
-            self.text.extend_from_within(..beginning);
+            self.written.extend_from_within(..beginning);
         }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        &self.written
     }
 
     pub(crate) fn clear(&mut self) {
-        self.text.clear();
+        self.written.clear();
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.text.len() >= self.wanted.longest
+        self.written.len() >= self.wanted.longest
     }
 
     pub(crate) fn into_string(self) -> String {
-        self.text
+        self.written
     }
 
     /// Shows arguments by a pattern, whose signs the head of `commands.txt` explains.
@@ -188,37 +188,39 @@ impl Text {
         let is_plain = |character: char| {
             !character.is_control() && !character.is_whitespace() && !"\"'\\".contains(character)
         };
-        self.text.push(' ');
+        self.written.push(' ');
         match str::from_utf8(argument) {
-            Ok(text) if !text.is_empty() && text.chars().all(is_plain) => self.text.push_str(text),
+            Ok(text) if !text.is_empty() && text.chars().all(is_plain) => {
+                self.written.push_str(text);
+            }
             _ => {
-                self.text.push('"');
+                self.written.push('"');
                 for chunk in argument.utf8_chunks() {
                     chunk.valid().chars().for_each(|character| self.escaped(character));
                     chunk.invalid().iter().for_each(|byte| self.hexadecimal(*byte));
                 }
-                self.text.push('"');
+                self.written.push('"');
             }
         }
     }
 
     fn escaped(&mut self, character: char) {
         match character {
-            '"' | '\\' => self.text.extend(['\\', character]),
-            '\n' => self.text.push_str("\\n"),
-            '\r' => self.text.push_str("\\r"),
-            '\t' => self.text.push_str("\\t"),
+            '"' | '\\' => self.written.extend(['\\', character]),
+            '\n' => self.written.push_str("\\n"),
+            '\r' => self.written.push_str("\\r"),
+            '\t' => self.written.push_str("\\t"),
             control if control.is_control() => {
                 let mut bytes = [0; 4];
                 control.encode_utf8(&mut bytes).bytes().for_each(|byte| self.hexadecimal(byte));
             }
-            other => self.text.push(other),
+            other => self.written.push(other),
         }
     }
 
     fn hexadecimal(&mut self, byte: u8) {
         let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
-        self.text.extend(['\\', 'x', digit(byte >> 4), digit(byte & 15)]);
+        self.written.extend(['\\', 'x', digit(byte >> 4), digit(byte & 15)]);
     }
 }
 
