@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_command_tells_the_database_that_it_chooses() {
-        let of = |words: &[&str]| (&redis::cmd(words[0]).arg(&words[1..]).take()).database();
+        let of = |words: &[&str]| redis::cmd(words[0]).arg(&words[1..]).take().database();
         assert_eq!(of(&["SELECT", "3"]), Some(3));
         assert_eq!(of(&["select", "0"]), Some(0));
         assert_eq!(of(&["SELECT", "x"]), Some(-1));
@@ -251,16 +251,16 @@ mod tests {
         assert_eq!(of(&["GET", "SELECT"]), None);
         let mut pipeline = redis::pipe();
         pipeline.cmd("SELECT").arg(1).get("key").cmd("SELECT").arg(2).get("key");
-        assert_eq!((&pipeline).database(), Some(2));
+        assert_eq!(pipeline.database(), Some(2));
     }
 
     #[test]
     fn only_a_pipeline_without_commands_is_nothing() {
         let mut empty = redis::pipe();
-        assert!((&empty).is_nothing());
+        assert!(empty.is_nothing());
         assert!(PackedBatch { bytes: &empty.get_packed_pipeline(), offset: 0 }.is_nothing());
-        assert!(!(&*empty.atomic()).is_nothing());
+        assert!(!empty.atomic().is_nothing());
         assert!(!PackedBatch { bytes: &empty.get_packed_pipeline(), offset: 1 }.is_nothing());
-        assert!(!(&redis::cmd("PING")).is_nothing());
+        assert!(!redis::cmd("PING").is_nothing());
     }
 }

@@ -1,6 +1,6 @@
 //! Code in the manner of the driver's own examples, compiled against the driver and against this
 //! crate with nothing changed but the name, and run against one server.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "code as the driver's examples have it")]
 
 use otel_testing::live;
 
