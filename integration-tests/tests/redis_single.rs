@@ -1,5 +1,5 @@
 //! `otel-redis` on one server: what its calls emit, by the blocking and the asynchronous handles.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,13 +19,13 @@ struct Live {
 
 impl Live {
     fn new(name: &str) -> Option<Self> {
-        Self::with(&live::address(name)?)
+        Some(Self::with(&live::address(name)?))
     }
 
-    fn with(url: &str) -> Option<Self> {
+    fn with(url: &str) -> Self {
         let capture = Capture::new();
         let client = Client::with(redis::Client::open(url).unwrap(), &capture.telemetry());
-        Some(Self { client, capture })
+        Self { client, capture }
     }
 
     async fn connection(&self) -> MultiplexedConnection {
@@ -269,7 +269,7 @@ async fn what_is_no_error_is_none() {
 #[tokio::test]
 async fn who_is_refused_is_told_why_and_no_password_is_told() {
     let Some(live) = Live::new("REDIS_ACL") else { return };
-    let reader = Live::with(&live::address("REDIS_ACL_READER").unwrap()).unwrap();
+    let reader = Live::with(&live::address("REDIS_ACL_READER").unwrap());
     let mut connection = reader.connection().await;
     connection.set::<_, _, ()>("live_none", "s3cr3t").await.unwrap_err();
     reader.capture.assert_spans([failed(reader.command("SET", "SET live_none ?"), "NOPERM")]);
@@ -295,13 +295,13 @@ async fn who_is_refused_is_told_why_and_no_password_is_told() {
     // A client connects for each of its calls: that is a part of the call.
     let url = live::address("REDIS_ACL").unwrap();
     let (_, server) = url.split_once('@').unwrap();
-    let mut refused = Live::with(&format!("redis://otel:s3cr3t@{server}")).unwrap();
+    let mut refused = Live::with(&format!("redis://otel:s3cr3t@{server}"));
     refused.client.get::<_, Option<i64>>("live_none").unwrap_err();
     let get = refused.command("GET", "GET live_none");
     let expected = get.attribute("error.type", "AuthenticationFailed").error("");
     refused.capture.assert_spans([expected]);
     assert_nowhere(&refused.capture, "s3cr3t");
-    let nobody = Live::with(&format!("redis://{server}")).unwrap();
+    let nobody = Live::with(&format!("redis://{server}"));
     let mut nobody_s = nobody.connection().await;
     nobody_s.get::<_, Option<i64>>("live_none").await.unwrap_err();
     nobody.capture.assert_spans([failed(nobody.command("GET", "GET live_none"), "NOAUTH")]);
@@ -335,7 +335,7 @@ async fn a_megabyte_goes_there_and_back() {
 #[tokio::test]
 async fn subscriptions_are_calls_and_end_when_they_are_confirmed() {
     let Some(url) = live::address("REDIS") else { return };
-    let live = Live::with(&format!("{url}/?protocol=resp3")).unwrap();
+    let live = Live::with(&format!("{url}/?protocol=resp3"));
     let channel = unique_name();
     let (sender, mut pushed) = tokio::sync::mpsc::unbounded_channel();
     let settings = AsyncConnectionConfig::new().set_push_sender(sender);
