@@ -10,10 +10,15 @@ use clap::{Args, Subcommand};
 use otel_core::address::Address;
 use otel_core::sql::{Analysis, Analyzer, DEFAULT_MAX_LENGTH, Dialect, Literals, Syntax};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 const INPUT: &str = "\
 Standard input is one JSON string a line, such as \"SELECT 1\" with its quotes; standard output is one
 JSON object for each. The exit code is 2 for a line that is no JSON string, and for wrong arguments.";
+
+const COMMANDS: &str = "\
+Standard input is one JSON array of strings a line, such as [\"SET\", \"key\", \"value\"]; standard
+output is one JSON object for each. The exit code is 2 for a line that is no such array.";
 
 /// What the texts are.
 #[derive(Subcommand)]
@@ -23,6 +28,9 @@ pub(crate) enum Task {
     /// Connection URLs: system, address, port, namespace
     #[command(after_help = INPUT)]
     Url,
+    /// Commands of Redis, each as a list of its arguments: their text and the name of their span
+    #[command(after_help = COMMANDS)]
+    Redis,
 }
 
 /// How statements are read, and what of them is shown.
@@ -74,6 +82,12 @@ struct Statement<'a> {
 }
 
 #[derive(Serialize)]
+struct Command {
+    text: String,
+    name: String,
+}
+
+#[derive(Serialize)]
 struct Url {
     system: Option<&'static str>,
     address: Option<String>,
@@ -85,33 +99,38 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Sql(sql) => {
             let analyzer = sql.analyzer();
-            answer(|text| {
-                let Analysis { text, summary, .. } = analyzer.analyze(text);
+            answer("string; write one per line, in double quotes", |text: String| {
+                let Analysis { text, summary, .. } = analyzer.analyze(&text);
                 serde_json::to_string(&Statement { text, summary: summary.as_deref() })
             })
         }
-        Task::Url => answer(|url| {
-            let Address { system, address, port, namespace, .. } = Address::parse(url);
+        Task::Url => answer("string; write one per line, in double quotes", |url: String| {
+            let Address { system, address, port, namespace, .. } = Address::parse(&url);
             serde_json::to_string(&Url { system, address, port, namespace })
+        }),
+        Task::Redis => answer("array of strings; write one per line", |command: Vec<String>| {
+            let (name, text) = otel_redis::analyze(&command);
+            serde_json::to_string(&Command { text, name })
         }),
     }
 }
 
 /// One line out for each line in, at once: whoever asks may wait for the answer before asking on.
-fn answer(of: impl Fn(&str) -> serde_json::Result<String>) -> Result<ExitCode> {
+fn answer<T: DeserializeOwned>(
+    what: &str,
+    of: impl Fn(T) -> serde_json::Result<String>,
+) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     for (number, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
         let line = line.context("cannot read standard input")?;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let Ok(text) = serde_json::from_slice::<String>(&line) else {
-            eprintln!(
-                "error: line {number} is no JSON string; write one per line, in double quotes"
-            );
+        let Ok(input) = serde_json::from_slice::<T>(&line) else {
+            eprintln!("error: line {number} is no JSON {what}");
             return Ok(ExitCode::from(2));
         };
-        let written = writeln!(out, "{}", of(&text)?).and_then(|()| out.flush());
+        let written = writeln!(out, "{}", of(input)?).and_then(|()| out.flush());
         match written {
             // The reader has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,

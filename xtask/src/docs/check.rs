@@ -231,11 +231,12 @@ pub(crate) fn pattern(span: &Span, system: &str) -> (&'static str, String) {
     // A destination that has another name the next time is not named.
     let is_unnamed = is("messaging.destination.temporary") || is("messaging.destination.anonymous");
     let is_left_out = |pattern: &str| match pattern {
-        it if it.contains("{db.namespace}") => system == "redis",
         it if it.contains("{messaging.destination.name}") => is_unnamed,
         it if it.starts_with("{messaging.operation.name} {server.address}") => {
             attributes.contains_key("messaging.destination.name")
         }
+        // Its page shows commands alone.
+        it if it.contains("{db.namespace}") || it.contains("{server.address}") => system == "redis",
         _ => false,
     };
     let patterns = if attributes.contains_key(SYSTEM) { OF_DATABASES } else { OF_MESSAGES };

@@ -1,0 +1,74 @@
+//! Code in the manner of the driver's own examples, compiled against the driver and against this
+//! crate with nothing changed but the name, and run against one server.
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "code as the driver's examples have it")]
+
+use otel_testing::live;
+
+/// Against the driver.
+mod bare {
+    #![allow(unused_qualifications, reason = "the same text serves two crates")]
+    use ::redis;
+    include!("user_code/code.rs");
+}
+
+/// Against this crate.
+mod ours {
+    #![allow(unused_qualifications, reason = "the same text serves two crates")]
+    use otel_redis as redis;
+    include!("user_code/code.rs");
+}
+
+#[test]
+fn blocking_code_gets_the_same_answers() {
+    let Some(url) = live::address("REDIS") else { return };
+    let expected = bare::blocking(&url, "user-code-sync").unwrap();
+    assert_eq!(ours::blocking(&url, "user-code-sync").unwrap(), expected);
+    assert!(expected.len() > 20, "{expected:?}");
+}
+
+#[tokio::test]
+async fn asynchronous_code_gets_the_same_answers() {
+    let Some(url) = live::address("REDIS") else { return };
+    let expected = bare::asynchronous(&url, "user-code-async").await.unwrap();
+    assert_eq!(ours::asynchronous(&url, "user-code-async").await.unwrap(), expected);
+    assert!(expected.len() > 15, "{expected:?}");
+}
+
+/// Types are as the driver's are.
+#[test]
+fn handles_are_what_the_driver_s_are() {
+    fn is_send<T: Send>() {}
+    fn is_sync<T: Sync>() {}
+    fn is_unpin<T: Unpin>() {}
+    fn is_clone<T: Clone>() {}
+    fn is_debug<T: std::fmt::Debug>() {}
+    is_send::<otel_redis::Connection>();
+    is_unpin::<otel_redis::Connection>();
+    is_send::<otel_redis::cluster::ClusterConnection>();
+    is_unpin::<otel_redis::cluster::ClusterConnection>();
+    macro_rules! all {
+        ($($handle:ty),*) => {$(
+            is_send::<$handle>();
+            is_sync::<$handle>();
+            is_unpin::<$handle>();
+            is_clone::<$handle>();
+            is_debug::<$handle>();
+        )*};
+    }
+    all!(
+        otel_redis::Client,
+        otel_redis::aio::MultiplexedConnection,
+        otel_redis::aio::ConnectionManager,
+        otel_redis::cluster::ClusterClient
+    );
+    is_send::<otel_redis::cluster_async::ClusterConnection>();
+    is_sync::<otel_redis::cluster_async::ClusterConnection>();
+    is_unpin::<otel_redis::cluster_async::ClusterConnection>();
+    is_clone::<otel_redis::cluster_async::ClusterConnection>();
+    fn future_is_send<F: Future + Send>(_: F) {}
+    fn is_used(mut connection: otel_redis::aio::MultiplexedConnection) {
+        use redis::AsyncCommands as _;
+        future_is_send(async move { connection.get::<_, i64>("key").await });
+    }
+    let _ = is_used;
+}
