@@ -97,6 +97,28 @@ impl<C: Client> Db<C> {
         self.shared.site.is_off()
     }
 
+    /// Whether the user switched this client off, by code or by its variable: a driver's hook that
+    /// costs something by being there is not to be installed then.
+    pub fn is_disabled(&self) -> bool {
+        self.shared.site.is_disabled()
+    }
+
+    /// The most bytes of a text that the adapter makes itself, where the user asked for texts.
+    ///
+    /// For systems whose page has no `db.query.text`, such as MongoDB: [`QueryText::Auto`] is none
+    /// there, and any other word but [`QueryText::Off`] is a text without values.
+    pub fn wanted_text(&self) -> Option<usize> {
+        let options = self.options();
+        let wanted = !matches!(options.query_text, QueryText::Auto | QueryText::Off);
+        wanted.then_some(options.query_text_max_length)
+    }
+
+    /// The name that the span of such a call has. For tools that show it.
+    #[doc(hidden)]
+    pub fn span_name(&self, call: &DbCall<'_>) -> Cow<'static, str> {
+        Shape::new(&call.kind, &self.shared.server, self.options()).name
+    }
+
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
     /// not run when nobody listens. For futures and streams see [`run`](Self::run) and
     /// [`stream`](Self::stream).

@@ -13,7 +13,9 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, Tracer as _};
 use otel_core::db::fact;
 use otel_core::db::pool::PoolState;
-use otel_core::{Db, DbCall, DbOperation, DbServer, Failure, Pending, Telemetry};
+use otel_core::{
+    Db, DbCall, DbOperation, DbServer, Failure, Pending, QueryText, Telemetry,
+};
 use otel_testing::{Capture, metric, point, span};
 use support::{Stub, StubError};
 
@@ -525,4 +527,44 @@ fn commands_that_nobody_waits_for() {
     let parents: Vec<_> =
         capture.spans_named("killCursors shop").iter().map(|span| span.parent_span_id).collect();
     assert_eq!(parents, [SpanId::INVALID, caller, caller, caller]);
+}
+
+/// A driver of documents: an operation that is itself the word for several, and texts that the
+/// adapter makes where the user asks for them.
+#[test]
+fn a_batch_by_itself_and_a_text_where_one_is_wanted() {
+    let capture = Capture::new();
+    for (wanted, longest) in
+        [(QueryText::Auto, None), (QueryText::Off, None), (QueryText::Sanitized, Some(7))]
+    {
+        let telemetry = capture.telemetry_builder().query_text(wanted).query_text_max_length(7);
+        let db = Db::<Stub>::new(&telemetry.build(), DbServer::new("mongodb"));
+        assert_eq!(db.wanted_text(), longest, "{wanted:?}");
+    }
+    let db = Db::<Stub>::new(&capture.telemetry(), DbServer::new("mongodb"));
+    let call = |size| DbCall::new().operation("insert").collection("users").batch_by_itself(size);
+    assert_eq!(db.span_name(&call(3)), "insert users");
+    for size in [0, 1, 3] {
+        db.start(|| call(size)).finish();
+    }
+    let expected = || {
+        span("insert users")
+            .client()
+            .attribute("db.system.name", "mongodb")
+            .attribute("db.operation.name", "insert")
+            .attribute("db.collection.name", "users")
+    };
+    let sized = |size: i64| expected().attribute("db.operation.batch.size", size);
+    capture.assert_spans([sized(0), expected(), sized(3)]);
+}
+
+/// A hook that costs something by being there is not installed.
+#[test]
+fn a_client_that_is_switched_off_says_so() {
+    let capture = Capture::new();
+    for enabled in [true, false] {
+        let telemetry = capture.telemetry_builder().enabled(enabled).build();
+        assert_eq!(support::db(&telemetry).is_disabled(), !enabled);
+    }
+    assert!(!support::db(&Telemetry::builder().build()).is_disabled());
 }

@@ -7,9 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
+use duct::cmd;
 use otel_core::address::Address;
 use otel_core::sql::{Analysis, Analyzer, DEFAULT_MAX_LENGTH, Dialect, Literals, Syntax};
 use serde::Serialize;
+
+use crate::workspace::Workspace;
 
 const INPUT: &str = "\
 Standard input is one JSON string a line, such as \"SELECT 1\" with its quotes; standard output is one
@@ -20,6 +23,9 @@ JSON object for each. The exit code is 2 for a line that is no JSON string, and 
 pub(crate) enum Task {
     /// Statements: their sanitized text and their summary
     Sql(Sql),
+    /// Commands of MongoDB, as extended JSON, one a line: their text without values, and the name of
+    /// their span
+    Mongodb,
     /// Connection URLs: system, address, port, namespace
     #[command(after_help = INPUT)]
     Url,
@@ -90,11 +96,19 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
                 serde_json::to_string(&Statement { text, summary: summary.as_deref() })
             })
         }
+        Task::Mongodb => driver("otel-mongodb"),
         Task::Url => answer(|url| {
             let Address { system, address, port, namespace, .. } = Address::parse(url);
             serde_json::to_string(&Url { system, address, port, namespace })
         }),
     }
+}
+
+/// What needs a driver is an example of its adapter, so that this program is built without.
+fn driver(adapter: &str) -> Result<ExitCode> {
+    let line = ["run", "--quiet", "--package", adapter, "--example", "analyze"];
+    let status = cmd("cargo", line).dir(Workspace::find()?.root).unchecked().run()?.status;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// One line out for each line in, at once: whoever asks may wait for the answer before asking on.
