@@ -9,12 +9,14 @@ use futures_util::StreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ChangeStreamEvent;
+use mongodb::event::EventHandler;
+use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{ClientOptions, ServerAddress};
 use otel_mongodb::Telemetry;
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::scenario::{Call, Capability, Database};
 use otel_testing::{live, span};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 const DATABASE: &str = "conformance";
 
@@ -23,6 +25,8 @@ struct Client {
     /// Of a collection to which nobody writes.
     changes: Mutex<ChangeStream<ChangeStreamEvent<Document>>>,
     node: ServerAddress,
+    /// Tells of each connection that was closed, after what we were told.
+    closed: Mutex<mpsc::UnboundedReceiver<()>>,
 }
 
 impl Database for Client {
@@ -33,6 +37,12 @@ impl Database for Client {
     async fn connect(telemetry: &Telemetry) -> Option<Self> {
         let mut options = ClientOptions::parse(live::address("MONGODB")?).await.unwrap();
         let node = options.hosts[0].clone();
+        let (closing, closed) = mpsc::unbounded_channel();
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+            if let CmapEvent::ConnectionClosed(_) = event {
+                _ = closing.send(());
+            }
+        }));
         otel_mongodb::with(&mut options, telemetry);
         let database = mongodb::Client::with_options(options).unwrap().database(DATABASE);
         let numbers = database.collection::<Document>("numbers");
@@ -41,7 +51,7 @@ impl Database for Client {
         let quiet = database.collection::<Document>("quiet");
         let wait = std::time::Duration::from_mins(1);
         let changes = quiet.watch().max_await_time(wait).await.unwrap();
-        Some(Self { numbers, changes: Mutex::new(changes), node })
+        Some(Self { numbers, changes: Mutex::new(changes), node, closed: Mutex::new(closed) })
     }
 
     async fn succeed(&self) {
@@ -55,6 +65,12 @@ impl Database for Client {
     async fn hang(&self) {
         let change = self.changes.lock().await.next().await;
         panic!("nobody writes there: {change:?}");
+    }
+
+    /// The driver closes the connection in a task of its own.
+    async fn dropped(&self) {
+        let mut closed = self.closed.lock().await;
+        closed.recv().await.unwrap();
     }
 
     fn unpolled(&self) {
