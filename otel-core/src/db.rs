@@ -100,7 +100,7 @@ impl<C: Client> Db<C> {
     /// Whether the user switched this client off, by code or by its variable: a driver's hook that
     /// costs something by being there is not to be installed then.
     pub fn is_disabled(&self) -> bool {
-        self.shared.site.is_disabled()
+        !self.options().enabled_for(C::NAME)
     }
 
     /// The most bytes of a text that the adapter makes itself, where the user asked for texts.

@@ -106,11 +106,6 @@ impl<I: Instruments> Scope<I> {
         found
     }
 
-    /// Whether the user switched the client off.
-    pub(crate) fn is_disabled(&self) -> bool {
-        !self.enabled
-    }
-
     /// What was found so far.
     pub(crate) fn known(&self) -> Found<'_, I> {
         Found { tracer: self.tracer.get(), instruments: self.instruments.get() }

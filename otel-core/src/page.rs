@@ -107,11 +107,6 @@ impl<I: Instruments> Site<I> {
         Context::map_current(Context::is_telemetry_suppressed) || self.scope.is_silent()
     }
 
-    /// Whether the user switched this client off, so that it will never emit anything.
-    pub(crate) fn is_disabled(&self) -> bool {
-        self.scope.is_disabled()
-    }
-
     /// As [`is_off`](Self::is_off), for a call below another context than the current one.
     pub(crate) fn is_off_in(&self, context: &Context) -> bool {
         context.is_telemetry_suppressed() || self.scope.is_silent()

@@ -13,9 +13,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, Tracer as _};
 use otel_core::db::fact;
 use otel_core::db::pool::PoolState;
-use otel_core::{
-    Db, DbCall, DbOperation, DbServer, Failure, Pending, QueryText, Telemetry,
-};
+use otel_core::{Db, DbCall, DbOperation, DbServer, Failure, Pending, QueryText, Telemetry};
 use otel_testing::{Capture, metric, point, span};
 use support::{Stub, StubError};
 

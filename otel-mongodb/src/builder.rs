@@ -1,6 +1,5 @@
 //! How the handlers get into the options of a client, without pushing out the user's own.
 
-use std::fmt;
 use std::sync::Arc;
 
 use mongodb::event::EventHandler;
@@ -11,21 +10,12 @@ use crate::hook::Hook;
 
 /// Instruments the clients that will be made with these options, with more than
 /// [`with`](crate::with) can tell.
+#[derive(Debug)]
 #[must_use = "nothing is instrumented before `instrument`"]
 pub struct Builder<'o> {
     options: &'o mut ClientOptions,
     telemetry: Telemetry,
     commands: bool,
-}
-
-impl fmt::Debug for Builder<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Builder")
-            .field("telemetry", &self.telemetry)
-            .field("commands", &self.commands)
-            .finish_non_exhaustive()
-    }
 }
 
 impl<'o> Builder<'o> {
@@ -51,7 +41,7 @@ impl<'o> Builder<'o> {
     pub fn instrument(self) {
         let Self { options, telemetry, commands } = self;
         let hook = Arc::new(Hook::new(&telemetry));
-        if hook.is_disabled() {
+        if hook.db.is_disabled() {
             return;
         }
         let pools = Arc::clone(&hook);

@@ -8,39 +8,16 @@ use crate::driver::{Mongo, deployment, failure};
 use crate::text;
 
 /// The commands whose first value names a collection. That of others may name a user.
-const OF_A_COLLECTION: [&str; 31] = [
-    "aggregate",
-    "analyze",
-    "cloneCollectionAsCapped",
-    "collMod",
-    "collStats",
-    "compact",
-    "convertToCapped",
-    "count",
-    "create",
-    "createIndexes",
-    "createSearchIndexes",
-    "delete",
-    "distinct",
-    "drop",
-    "dropIndexes",
-    "dropSearchIndex",
-    "find",
-    "findAndModify",
-    "findandmodify",
-    "insert",
-    "killCursors",
-    "listIndexes",
-    "mapReduce",
-    "planCacheClear",
-    "planCacheClearFilters",
-    "planCacheListFilters",
-    "planCacheSetFilter",
-    "reIndex",
-    "update",
-    "updateSearchIndex",
-    "validate",
-];
+const OF_A_COLLECTION: &str = "\
+    aggregate analyze cloneCollectionAsCapped collMod collStats compact convertToCapped count \
+    create createIndexes createSearchIndexes delete distinct drop dropIndexes dropSearchIndex \
+    find findAndModify findandmodify insert killCursors listIndexes mapReduce planCacheClear \
+    planCacheClearFilters planCacheListFilters planCacheSetFilter reIndex update \
+    updateSearchIndex validate";
+
+fn is_of_a_collection(command: &str) -> bool {
+    OF_A_COLLECTION.split(' ').any(|known| known == command)
+}
 
 /// A command as it is sent; of one that the driver redacts the body is empty.
 #[derive(Clone, Copy)]
@@ -86,7 +63,7 @@ impl<'a> Command<'a> {
 
     /// Whether its first value is the name of a collection, where it is a text.
     pub(crate) fn is_of_a_collection(self) -> bool {
-        OF_A_COLLECTION.binary_search(&self.name).is_ok()
+        is_of_a_collection(self.name)
     }
 
     /// How many documents it writes, or operations it is made of; 1 where it is no batch.
@@ -113,7 +90,7 @@ impl<'a> Command<'a> {
 
 fn first_collection(body: &Document) -> Option<&str> {
     let (name, value) = body.iter().next()?;
-    value.as_str().filter(|_| OF_A_COLLECTION.binary_search(&&**name).is_ok())
+    value.as_str().filter(|_| is_of_a_collection(name))
 }
 
 /// What the reply to a command says beyond that it succeeded.
@@ -121,7 +98,7 @@ fn first_collection(body: &Document) -> Option<&str> {
 pub(crate) struct Reply {
     /// Documents in the cursor's batch.
     pub(crate) rows: Option<usize>,
-    /// The cursor that has more; 0 is none.
+    /// The cursor that has more.
     pub(crate) cursor: Option<i64>,
     /// That something of it was not written.
     pub(crate) failure: Option<Failure>,
@@ -141,7 +118,7 @@ impl Reply {
         Self {
             // Those of a `bulkWrite` are no documents.
             rows: batch.filter(|_| !is_bulk).map(Vec::len),
-            cursor: cursor.and_then(|cursor| cursor.get_i64("id").ok()),
+            cursor: cursor.and_then(|cursor| cursor.get_i64("id").ok().filter(|id| *id != 0)),
             failure: error.and_then(Bson::as_document).map(failure),
         }
     }

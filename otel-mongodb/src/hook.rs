@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mongodb::bson::Document;
 use mongodb::error::Error;
@@ -31,7 +31,7 @@ type Key<N> = (ServerAddress, N);
 
 /// The events of one client, and the operations that they are told as.
 pub(crate) struct Hook {
-    db: Db<Mongo>,
+    pub(crate) db: Db<Mongo>,
     nodes: RwLock<HashMap<ServerAddress, Arc<Node>>>,
     running: Pending<Key<u32>, Running>,
     /// What opened the cursors, for commands about them that nobody waits for.
@@ -46,8 +46,6 @@ struct Node {
 
 struct Running {
     operation: DbOperation<Mongo>,
-    /// When it was sent, from which the driver measures.
-    sent: Instant,
     cursor: Option<i64>,
 }
 
@@ -59,10 +57,6 @@ impl Hook {
             running: Pending::new(RUNNING),
             cursors: Pending::new(CURSORS),
         }
-    }
-
-    pub(crate) fn is_disabled(&self) -> bool {
-        self.db.is_disabled()
     }
 
     pub(crate) fn command(&self, event: &CommandEvent) {
@@ -93,7 +87,7 @@ impl Hook {
         let text = db.wanted_text();
         let operation = db.start_in(&self.parent(&key.0, cursor), || command.call(text));
         if !operation.is_empty() {
-            self.running.insert(key, Running { operation, sent: Instant::now(), cursor });
+            self.running.insert(key, Running { operation, cursor });
         }
     }
 
@@ -113,9 +107,8 @@ impl Hook {
         took: Duration,
         reply: &Document,
     ) {
-        let Some(Running { mut operation, sent, cursor }) = self.running.take(key) else { return };
-        let Reply { rows, cursor: open, failure } = Reply::of(command, reply);
-        let opened = open.filter(|cursor| *cursor != 0);
+        let Some(Running { mut operation, cursor }) = self.running.take(key) else { return };
+        let Reply { rows, cursor: opened, failure } = Reply::of(command, reply);
         match (cursor, opened) {
             (Some(cursor), None) => _ = self.cursors.take(&(key.0.clone(), cursor)),
             (None, Some(opened)) => {
@@ -130,13 +123,13 @@ impl Hook {
         }
         rows.into_iter().for_each(|rows| operation.rows(rows as u64));
         failure.into_iter().for_each(|failure| operation.failed(failure));
-        operation.ended_at(sent + took);
+        operation.lasted(took);
         operation.finish();
     }
 
     pub(crate) fn failed(&self, key: &Key<u32>, took: Duration, error: &Error) {
-        if let Some(Running { mut operation, sent, .. }) = self.running.take(key) {
-            operation.ended_at(sent + took);
+        if let Some(Running { mut operation, .. }) = self.running.take(key) {
+            operation.lasted(took);
             operation.fail(error);
         }
     }
@@ -155,35 +148,26 @@ impl Hook {
                 node.pools.write().unwrap_or_else(PoisonError::into_inner).push(pool);
             }
             CmapEvent::PoolClosed(event) => self.closed(&event.address),
-            CmapEvent::ConnectionReady(event) => {
-                if let Some(pool) = self.pool(&event.address) {
-                    pool.metrics().created(event.duration);
-                    pool.ready(event.connection_id);
-                }
-            }
-            CmapEvent::ConnectionCheckedOut(event) => {
-                if let Some(pool) = self.pool(&event.address) {
-                    pool.metrics().waited(event.duration);
-                    pool.checked_out(event.connection_id);
-                }
-            }
+            CmapEvent::ConnectionReady(event) => self.in_pool(&event.address, |pool| {
+                pool.metrics.created(event.duration);
+                pool.ready(event.connection_id);
+            }),
+            CmapEvent::ConnectionCheckedOut(event) => self.in_pool(&event.address, |pool| {
+                pool.metrics.waited(event.duration);
+                pool.checked_out(event.connection_id);
+            }),
             CmapEvent::ConnectionCheckedIn(event) => {
                 self.left(&(event.address.clone(), event.connection_id));
-                if let Some(pool) = self.pool(&event.address) {
-                    pool.checked_in(event.connection_id);
-                }
+                self.in_pool(&event.address, |pool| pool.ready(event.connection_id));
             }
             CmapEvent::ConnectionClosed(event) => {
                 self.left(&(event.address.clone(), event.connection_id));
-                if let Some(pool) = self.pool(&event.address) {
-                    pool.closed(event.connection_id);
-                }
+                self.in_pool(&event.address, |pool| pool.closed(event.connection_id));
             }
-            CmapEvent::ConnectionCheckoutFailed(event) => {
-                let pool = self.pool(&event.address);
-                if event.reason == ConnectionCheckoutFailedReason::Timeout {
-                    pool.iter().for_each(|pool| pool.metrics().timed_out());
-                }
+            CmapEvent::ConnectionCheckoutFailed(event)
+                if event.reason == ConnectionCheckoutFailedReason::Timeout =>
+            {
+                self.in_pool(&event.address, |pool| pool.metrics.timed_out());
             }
             _ => {}
         }
@@ -202,11 +186,15 @@ impl Hook {
         })
     }
 
-    /// The pool of an address that is known.
-    fn pool(&self, address: &ServerAddress) -> Option<Arc<Pool>> {
-        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        let pools = nodes.get(address)?.pools.read().unwrap_or_else(PoisonError::into_inner);
-        pools.last().cloned()
+    /// Tells the pool of an address, if there is one, without a lock.
+    fn in_pool(&self, address: &ServerAddress, tell: impl FnOnce(&Pool)) {
+        let node = self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
+        let last = |node: Arc<Node>| {
+            node.pools.read().unwrap_or_else(PoisonError::into_inner).last().cloned()
+        };
+        if let Some(pool) = node.and_then(last) {
+            tell(&pool);
+        }
     }
 
     /// Of two pools the older one was closed; with its last one the node is forgotten.
@@ -214,13 +202,12 @@ impl Hook {
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let Some(node) = nodes.get(address) else { return };
         let mut pools = node.pools.write().unwrap_or_else(PoisonError::into_inner);
-        let closed = (!pools.is_empty()).then(|| pools.remove(0));
+        let _closed = (!pools.is_empty()).then(|| pools.remove(0));
         let is_last = pools.is_empty();
         drop(pools);
-        let forgotten = is_last.then(|| nodes.remove(address));
+        let _forgotten = is_last.then(|| nodes.remove(address));
         // Neither is dropped under the lock.
         drop(nodes);
-        drop((closed, forgotten));
     }
 }
 

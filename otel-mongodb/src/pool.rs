@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use mongodb::event::cmap::ConnectionPoolOptions;
 use otel_core::Db;
-use otel_core::db::pool::{PoolMetrics, PoolState};
+use otel_core::db::pool::{InUse, PoolMetrics, PoolState};
 
 use crate::driver::Mongo;
 
@@ -15,13 +14,13 @@ const MAX_POOL_SIZE: u32 = 10;
 
 pub(crate) struct Pool {
     connections: Arc<Connections>,
-    metrics: PoolMetrics,
+    pub(crate) metrics: PoolMetrics,
 }
 
 #[derive(Default)]
 struct Connections {
-    /// Those that are ready, by their ids, and since when one is in use.
-    ready: Mutex<HashMap<u32, Option<Instant>>>,
+    /// Those that are ready, by their ids, and whether one is in use.
+    ready: Mutex<HashMap<u32, Option<InUse>>>,
     max: Option<u64>,
     min: Option<u64>,
 }
@@ -41,38 +40,27 @@ impl Pool {
         Self { metrics: db.pool(name, &connections), connections }
     }
 
-    pub(crate) fn metrics(&self) -> &PoolMetrics {
-        &self.metrics
-    }
-
+    /// It is there, or there again.
     pub(crate) fn ready(&self, connection: u32) {
-        self.connections.lock().insert(connection, None);
+        // What a guard tells when it is dropped is told without the lock.
+        let was = self.connections.lock().insert(connection, None);
+        drop(was);
     }
 
     pub(crate) fn checked_out(&self, connection: u32) {
-        self.connections.lock().insert(connection, Some(Instant::now()));
-    }
-
-    pub(crate) fn checked_in(&self, connection: u32) {
-        let was = self.connections.lock().insert(connection, None);
-        self.used(was);
+        let was = self.connections.lock().insert(connection, Some(self.metrics.in_use()));
+        drop(was);
     }
 
     /// Also of one that was never ready.
     pub(crate) fn closed(&self, connection: u32) {
         let was = self.connections.lock().remove(&connection);
-        self.used(was);
-    }
-
-    fn used(&self, since: Option<Option<Instant>>) {
-        if let Some(since) = since.flatten() {
-            self.metrics.used(since.elapsed());
-        }
+        drop(was);
     }
 }
 
 impl Connections {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Option<Instant>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Option<InUse>>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,7 +71,7 @@ impl PoolState for Connections {
     }
 
     fn idle(&self) -> u64 {
-        self.lock().values().filter(|since| since.is_none()).count() as u64
+        self.lock().values().filter(|used| used.is_none()).count() as u64
     }
 
     fn max(&self) -> Option<u64> {

@@ -63,9 +63,7 @@ impl Text {
 
     fn value(&mut self, value: &Bson, depth: usize) {
         match value {
-            Bson::Document(document) if depth < DEPTH => {
-                self.fields(document.iter(), None, depth);
-            }
+            Bson::Document(inner) if depth < DEPTH => self.fields(inner.iter(), None, depth),
             Bson::Array(elements) if depth < DEPTH => self.list(elements, depth),
             _ => self.written.push_str("\"?\""),
         }

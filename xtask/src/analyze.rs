@@ -108,7 +108,10 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
 fn driver(adapter: &str) -> Result<ExitCode> {
     let line = ["run", "--quiet", "--package", adapter, "--example", "analyze"];
     let status = cmd("cargo", line).dir(Workspace::find()?.root).unchecked().run()?.status;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// One line out for each line in, at once: whoever asks may wait for the answer before asking on.

@@ -22,8 +22,9 @@ async fn a_write_error_is_inside_of_a_success() {
     let many = expected().attribute("db.operation.batch.size", 3);
     scratch.capture.assert_spans([expected(), many]);
     let points = scratch.capture.assert_metric("db.client.operation.duration").points;
-    for (point, name) in
-        points.iter().flat_map(|it| ["error.type", "db.response.status_code"].map(|name| (it, name)))
+    for (point, name) in points
+        .iter()
+        .flat_map(|it| ["error.type", "db.response.status_code"].map(|name| (it, name)))
     {
         assert_eq!(point.attribute(name).unwrap().as_str(), "11000", "{points:?}");
     }
@@ -127,7 +128,8 @@ async fn a_call_that_is_dropped_is_cancelled_when_its_connection_closes() {
     let numbers = scratch.filled([1]).await;
     let slow = doc! { "blockConnection": true, "blockTimeMS": 60_000 };
     let guard = scratch.fail_next("find", slow).await;
-    let find = tokio::time::timeout(Duration::from_millis(100), numbers.find_one(doc! {}).into_future());
+    let find =
+        tokio::time::timeout(Duration::from_millis(100), numbers.find_one(doc! {}).into_future());
     let (timed_out, request) = scratch.below(find).await;
     timed_out.unwrap_err();
     let capture = &scratch.capture;

@@ -68,7 +68,8 @@ async fn tasks_and_channels_hear_what_they_heard() {
     );
     let Some(scratch) = scratch.await else { return };
     let numbers = scratch.numbers();
-    let (inserted, request) = scratch.below(numbers.insert_one(doc! { "_id": 1 }).into_future()).await;
+    let (inserted, request) =
+        scratch.below(numbers.insert_one(doc! { "_id": 1 }).into_future()).await;
     inserted.unwrap();
     assert_eq!(of(&commands), 2);
     // Nobody waits until somebody reads: the channel has room for one.

@@ -10,8 +10,7 @@ use tokio::task::block_in_place;
 
 use crate::suite::Scratch;
 
-const ENDS: [&str; 4] =
-    ["BrokenPipe", "ConnectionReset", "UnexpectedEof", "ConnectionPoolCleared"];
+const ENDS: [&str; 4] = ["BrokenPipe", "ConnectionReset", "UnexpectedEof", "ConnectionPoolCleared"];
 
 fn error(span: &SpanData) -> Option<String> {
     let error = span.attributes.iter().find(|fact| fact.key.as_str() == "error.type");

@@ -52,9 +52,26 @@ async fn each_method_of_a_collection_is_a_command_below_the_caller() {
     };
     let ((), request) = scratch.below(calls).await;
     let commands = [
-        "insert", "insert", "find", "find", "aggregate", "count", "distinct", "aggregate", "update",
-        "update", "update", "findAndModify", "findAndModify", "findAndModify", "delete", "delete",
-        "createIndexes", "listIndexes", "dropIndexes", "drop",
+        "insert",
+        "insert",
+        "find",
+        "find",
+        "aggregate",
+        "count",
+        "distinct",
+        "aggregate",
+        "update",
+        "update",
+        "update",
+        "findAndModify",
+        "findAndModify",
+        "findAndModify",
+        "delete",
+        "delete",
+        "createIndexes",
+        "listIndexes",
+        "dropIndexes",
+        "drop",
     ];
     let expected = commands.into_iter().enumerate().map(|(at, command)| {
         let span = scratch.on_numbers(command).child_of(request.clone());
@@ -134,7 +151,12 @@ async fn the_batches_of_a_cursor_stand_beside_its_find() {
         span.attribute("db.response.returned_rows", rows)
     };
     let request = otel_testing::span("request");
-    scratch.capture.assert_spans([rows("find", 2), rows("getMore", 2), rows("getMore", 1), request]);
+    scratch.capture.assert_spans([
+        rows("find", 2),
+        rows("getMore", 2),
+        rows("getMore", 1),
+        request,
+    ]);
     scratch.assert_measured();
     scratch.remove().await;
 }
@@ -152,8 +174,10 @@ async fn an_abandoned_cursor_is_ended_below_what_opened_it() {
     let (found, request) = scratch.below(calls).await;
     drop(found);
     let capture = &scratch.capture;
-    eventually("the cursor is ended", async || !capture.spans_named("killCursors numbers").is_empty())
-        .await;
+    eventually("the cursor is ended", async || {
+        !capture.spans_named("killCursors numbers").is_empty()
+    })
+    .await;
     let find = capture.spans_named("find numbers")[0].span_context.clone();
     capture.assert_spans([
         scratch.on_numbers("find").child_of(request),
@@ -179,7 +203,8 @@ async fn a_change_stream_is_its_aggregate_and_what_it_waits_for() {
     let opened = capture.spans()[0].span_context.span_id();
     assert!(capture.spans()[2..].iter().all(|span| span.parent_span_id == opened));
     drop(changes);
-    eventually("it is ended", async || !capture.spans_named("killCursors numbers").is_empty()).await;
+    eventually("it is ended", async || !capture.spans_named("killCursors numbers").is_empty())
+        .await;
     scratch.assert_measured();
     scratch.remove().await;
 }
@@ -195,8 +220,7 @@ async fn a_file_of_grid_fs_is_its_commands() {
     let mut download = bucket.open_download_stream_by_name("secret.txt").await.unwrap();
     download.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "secret");
-    let names: Vec<_> =
-        scratch.capture.spans().iter().map(|span| span.name.to_string()).collect();
+    let names: Vec<_> = scratch.capture.spans().iter().map(|span| span.name.to_string()).collect();
     for name in ["insert fs.chunks", "insert fs.files", "find fs.files", "find fs.chunks"] {
         assert!(names.iter().any(|told| told == name), "{name}: {names:?}");
     }
@@ -245,7 +269,8 @@ async fn no_argument_is_told() {
 
 #[tokio::test]
 async fn a_megabyte_there_and_back() {
-    let Some(scratch) = Scratch::with(|it| it.query_text(QueryText::Sanitized), |_| ()).await else {
+    let Some(scratch) = Scratch::with(|it| it.query_text(QueryText::Sanitized), |_| ()).await
+    else {
         return;
     };
     let numbers = scratch.numbers();
@@ -253,12 +278,16 @@ async fn a_megabyte_there_and_back() {
     numbers.insert_one(doc! { "_id": 1, "text": long.as_str() }).await.unwrap();
     let found = numbers.find_one(doc! { "text": long.as_str() }).await.unwrap().unwrap();
     assert_eq!(found.get_str("text").unwrap(), long);
-    let text = |span, text: &'static str| {
-        scratch.on_numbers(span).attribute("db.query.text", text)
-    };
+    let text = |span, text: &'static str| scratch.on_numbers(span).attribute("db.query.text", text);
     scratch.capture.assert_spans([
-        text("insert", r#"{"insert": "numbers", "ordered": "?", "documents": [{"_id": "?", "text": "?"}]}"#),
-        text("find", r#"{"find": "numbers", "filter": {"text": "?"}, "limit": "?", "singleBatch": "?"}"#),
+        text(
+            "insert",
+            r#"{"insert": "numbers", "ordered": "?", "documents": [{"_id": "?", "text": "?"}]}"#,
+        ),
+        text(
+            "find",
+            r#"{"find": "numbers", "filter": {"text": "?"}, "limit": "?", "singleBatch": "?"}"#,
+        ),
     ]);
     scratch.remove().await;
 }

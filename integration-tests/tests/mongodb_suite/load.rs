@@ -73,7 +73,8 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
         let counted = capture.assert_metric(used);
         let state = "db.client.connection.state";
         counted.points.iter().all(|point| {
-            point.attribute(state).unwrap().as_str() != "used" || integration_tests::whole(point) == 0
+            point.attribute(state).unwrap().as_str() != "used"
+                || integration_tests::whole(point) == 0
         })
     })
     .await;

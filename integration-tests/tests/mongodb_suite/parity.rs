@@ -15,7 +15,8 @@ async fn scenario(client: &Client) -> Vec<String> {
     let database = client.database(&name);
     let numbers = database.collection::<Document>("numbers");
     let mut told = Vec::new();
-    let mut tell = |result: &dyn Debug| told.push(format!("{result:?}").replace(&name, "{database}"));
+    let mut tell =
+        |result: &dyn Debug| told.push(format!("{result:?}").replace(&name, "{database}"));
     tell(&numbers.insert_one(doc! { "_id": 1 }).await);
     tell(&numbers.insert_one(doc! { "_id": 1 }).await);
     let many = numbers.insert_many([2, 3, 3, 4].map(|id| doc! { "_id": id })).ordered(false).await;

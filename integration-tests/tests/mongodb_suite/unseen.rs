@@ -58,9 +58,7 @@ async fn the_wait_for_a_connection() {
     let guard = scratch.fail_next("find", slow).await;
     let first = numbers.find_one(doc! {}).into_future();
     // It takes the one connection first.
-    let second = async {
-        numbers.count_documents(doc! {}).await
-    };
+    let second = async { numbers.count_documents(doc! {}).await };
     let third = async {
         // Given up while it waits: nobody is told.
         numbers.distinct("_id", doc! {}).into_future().now_or_never()

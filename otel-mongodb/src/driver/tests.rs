@@ -1,7 +1,11 @@
+//! Each error of server and driver, and each kind of address.
+
 use std::io;
 
 use mongodb::bson::doc;
-use mongodb::error::{BulkWriteError, CommandError, InsertManyError, WriteConcernError, WriteError};
+use mongodb::error::{
+    BulkWriteError, CommandError, InsertManyError, WriteConcernError, WriteError,
+};
 use mongodb::options::ClientOptions;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! The events of several nodes, in each order that they may come in.
+
 use mongodb::bson::doc;
 use mongodb::event::cmap::{
     ConnectionCheckedInEvent, ConnectionCheckedOutEvent, ConnectionCheckoutFailedEvent,
@@ -79,7 +81,11 @@ fn a_command_lasts_as_long_as_the_driver_says() {
     start(&hook, "a.example", 1, &doc! { "find": "users" });
     succeed(&hook, "a.example", 1, "find", &doc! {});
     start(&hook, "a.example", 1, &doc! { "find": "users" });
-    hook.failed(&key("a.example", 1), TOOK, &std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+    hook.failed(
+        &key("a.example", 1),
+        TOOK,
+        &std::io::Error::from(std::io::ErrorKind::BrokenPipe).into(),
+    );
     for span in capture.spans() {
         let lasted = span.end_time.duration_since(span.start_time).unwrap();
         assert!(lasted >= TOOK && lasted < 2 * TOOK, "{lasted:?}");
@@ -190,9 +196,7 @@ fn returned_documents_are_measured_and_told_where_asked_for() {
     let reply = doc! { "cursor": { "firstBatch": [{}, {}, {}], "id": 0_i64 } };
     start(&hook, "a.example", 1, &doc! { "find": "users" });
     succeed(&hook, "a.example", 1, "find", &reply);
-    capture.assert_spans([
-        expected("a.example", "find").attribute("db.response.returned_rows", 3)
-    ]);
+    capture.assert_spans([expected("a.example", "find").attribute("db.response.returned_rows", 3)]);
     let rows = capture.assert_metric("db.client.response.returned_rows");
     assert!((rows.points[0].sum() - 3.0).abs() < 0.1, "{rows:?}");
 }
@@ -221,7 +225,9 @@ fn a_text_is_there_where_one_is_asked_for() {
         let spans = capture.spans();
         let told = |at: usize| {
             let mut facts = spans[at].attributes.iter();
-            facts.find(|fact| fact.key.as_str() == "db.query.text").map(|fact| fact.value.to_string())
+            facts
+                .find(|fact| fact.key.as_str() == "db.query.text")
+                .map(|fact| fact.value.to_string())
         };
         assert_eq!((told(0).as_deref(), told(1)), (expected, None), "{wanted:?}");
     }

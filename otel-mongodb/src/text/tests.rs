@@ -1,3 +1,5 @@
+//! What is shown of commands, also of hostile ones.
+
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, doc};
@@ -44,7 +46,10 @@ fn no_type_shows_its_value() {
         true.into(),
         DateTime::from_millis(0).into(),
         Bson::Null,
-        Bson::RegularExpression(Regex { pattern: "secret".try_into().unwrap(), options: "i".try_into().unwrap() }),
+        Bson::RegularExpression(Regex {
+            pattern: "secret".try_into().unwrap(),
+            options: "i".try_into().unwrap(),
+        }),
         Bson::JavaScriptCode("secret".into()),
         Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope {
             code: "secret".into(),

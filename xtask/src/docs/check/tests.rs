@@ -6,8 +6,8 @@ use crate::docs::check::Rules;
 use crate::docs::emitted::{Attributes, Emitted, Point, Span, Status};
 use crate::docs::facts::Facts;
 use crate::docs::tests::{
-    acquire, attributes, conventions, db_duration, failed_query, find, found, gauge, poll, process, publish,
-    query, right, send,
+    acquire, attributes, conventions, db_duration, failed_query, find, found, gauge, poll, process,
+    publish, query, right, send,
 };
 
 #[test]
