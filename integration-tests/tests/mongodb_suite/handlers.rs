@@ -139,6 +139,6 @@ async fn a_client_of_a_connection_string() {
     let client = otel_mongodb::connect(&url).await.unwrap();
     client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
     otel_mongodb::connect("no url").await.unwrap_err();
-    let clients = otel_mongodb::otel_core::diagnostics().clients;
+    let clients = otel_core::diagnostics().clients;
     assert!(clients.iter().any(|client| client.name == "otel-mongodb"), "{clients:?}");
 }

@@ -27,7 +27,8 @@ async fn a_server_killed_in_mid_command_is_an_error_and_its_return_a_recovery() 
     let numbers = scratch.filled([1, 2, 3]).await;
     let slow = doc! { "blockConnection": true, "blockTimeMS": 60_000 };
     let guard = scratch.fail_next("find", slow).await;
-    let finding = tokio::spawn(numbers.find_one(doc! {}).into_future());
+    let found = numbers.clone();
+    let finding = tokio::spawn(async move { found.find_one(doc! {}).await });
     let capture = &scratch.capture;
     let used = |point: &otel_testing::Point| {
         point.attribute("db.client.connection.state").unwrap().as_str() == "used"

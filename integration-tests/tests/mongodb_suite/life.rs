@@ -278,16 +278,13 @@ async fn a_megabyte_there_and_back() {
     numbers.insert_one(doc! { "_id": 1, "text": long.as_str() }).await.unwrap();
     let found = numbers.find_one(doc! { "text": long.as_str() }).await.unwrap().unwrap();
     assert_eq!(found.get_str("text").unwrap(), long);
-    let text = |span, text: &'static str| scratch.on_numbers(span).attribute("db.query.text", text);
-    scratch.capture.assert_spans([
-        text(
-            "insert",
-            r#"{"insert": "numbers", "ordered": "?", "documents": [{"_id": "?", "text": "?"}]}"#,
-        ),
-        text(
-            "find",
-            r#"{"find": "numbers", "filter": {"text": "?"}, "limit": "?", "singleBatch": "?"}"#,
-        ),
-    ]);
+    let expected = ["insert", "find"]
+        .map(|command| scratch.on_numbers(command).any_attribute("db.query.text"));
+    scratch.capture.assert_spans(expected);
+    for span in scratch.capture.spans() {
+        let text = span.attributes.iter().find(|it| it.key.as_str() == "db.query.text").unwrap();
+        let text = text.value.as_str();
+        assert!(text.contains(r#""text": "?"}"#) && text.len() < 200, "{text:.1000}");
+    }
     scratch.remove().await;
 }

@@ -110,13 +110,15 @@ async fn pools_are_measured_as_the_driver_tells() {
     // While one is used.
     let slow = doc! { "blockConnection": true, "blockTimeMS": 500 };
     let guard = scratch.fail_next("find", slow).await;
-    let finding = tokio::spawn(numbers.find_one(doc! {}).into_future());
+    let found = numbers.clone();
+    let finding = tokio::spawn(async move { found.find_one(doc! {}).await });
     eventually("one is used", async || connections(capture)["used"] == 1).await;
     finding.await.unwrap().unwrap();
     drop(guard);
     scratch.database.drop().await.unwrap();
     let Scratch { capture, client, database, .. } = scratch;
-    drop((database, numbers, client));
+    drop((database, numbers));
+    client.shutdown().await;
     eventually("the pool is gone", async || {
         !capture.metrics().iter().any(|metric| metric.name == "db.client.connection.count")
     })

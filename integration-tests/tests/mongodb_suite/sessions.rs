@@ -51,7 +51,10 @@ async fn of_two_transactions_on_one_document_the_second_fails() {
         failed(scratch.on_numbers("update"), "112"),
         scratch.command("abortTransaction", "admin"),
     ]);
+    // It is ended as one that was not dropped, by nobody.
     drop(second);
+    let aborts = || scratch.capture.spans_named("abortTransaction admin").len();
+    eventually("the second is ended", async || aborts() == 2).await;
     scratch.remove().await;
 }
 
