@@ -5,10 +5,7 @@
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
-use futures_util::StreamExt as _;
 use mongodb::bson::{Document, doc};
-use mongodb::change_stream::ChangeStream;
-use mongodb::change_stream::event::ChangeStreamEvent;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{ClientOptions, ServerAddress};
@@ -19,11 +16,11 @@ use otel_testing::{live, span};
 use tokio::sync::{Mutex, mpsc};
 
 const DATABASE: &str = "conformance";
+/// As many as take the server long enough to compare each with each.
+const MANY: u64 = 3_000;
 
 struct Client {
     numbers: mongodb::Collection<Document>,
-    /// Of a collection to which nobody writes.
-    changes: Mutex<ChangeStream<ChangeStreamEvent<Document>>>,
     node: ServerAddress,
     /// Tells of each connection that was closed, after what we were told.
     closed: Mutex<mpsc::UnboundedReceiver<()>>,
@@ -48,10 +45,11 @@ impl Database for Client {
         let numbers = database.collection::<Document>("numbers");
         // Another scenario may have been faster.
         numbers.update_one(doc! { "_id": 1 }, doc! { "$set": { "a": 1 } }).upsert(true).await.ok();
-        let quiet = database.collection::<Document>("quiet");
-        let wait = std::time::Duration::from_mins(1);
-        let changes = quiet.watch().max_await_time(wait).await.unwrap();
-        Some(Self { numbers, changes: Mutex::new(changes), node, closed: Mutex::new(closed) })
+        if numbers.estimated_document_count().await.unwrap() < MANY {
+            let many = (2..=MANY).map(|id| doc! { "_id": i64::try_from(id).unwrap() });
+            numbers.insert_many(many).ordered(false).await.ok();
+        }
+        Some(Self { numbers, node, closed: Mutex::new(closed) })
     }
 
     async fn succeed(&self) {
@@ -63,8 +61,12 @@ impl Database for Client {
     }
 
     async fn hang(&self) {
-        let change = self.changes.lock().await.next().await;
-        panic!("nobody writes there: {change:?}");
+        // Compares each with each.
+        let join = doc! { "$lookup": {
+            "from": "numbers", "let": { "id": "$_id" }, "as": "greater",
+            "pipeline": [{ "$match": { "$expr": { "$gt": ["$_id", "$$id"] } } }],
+        } };
+        drop(self.numbers.aggregate([join]).await);
     }
 
     /// The driver closes the connection in a task of its own.
@@ -79,25 +81,25 @@ impl Database for Client {
     }
 
     fn expected(&self, call: Call) -> ExpectedSpan {
-        let expected = |command: &'static str, collection: &'static str| {
+        let expected = |command: &'static str| {
             let ServerAddress::Tcp { host, port } = &self.node else { panic!("{}", self.node) };
-            let span = span(format!("{command} {collection}"))
+            let span = span(format!("{command} numbers"))
                 .client()
                 .attribute("db.system.name", "mongodb")
                 .attribute("db.namespace", DATABASE)
                 .attribute("db.operation.name", command)
-                .attribute("db.collection.name", collection)
+                .attribute("db.collection.name", "numbers")
                 .attribute("server.address", host.clone());
             let port = port.filter(|port| *port != 27017).map(i64::from);
             port.into_iter().fold(span, |span, port| span.attribute("server.port", port))
         };
         match call {
-            Call::Fail => expected("insert", "numbers")
+            Call::Fail => expected("insert")
                 .attribute("error.type", "11000")
                 .attribute("db.response.status_code", "11000")
                 .error(""),
-            Call::Hang => expected("getMore", "quiet"),
-            _ => expected("find", "numbers"),
+            Call::Hang => expected("aggregate"),
+            _ => expected("find"),
         }
     }
 }

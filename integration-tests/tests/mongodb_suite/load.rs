@@ -1,6 +1,9 @@
-//! Ten thousand tasks over one client, half of them given up on after a while.
+//! Ten thousand tasks over one client, half of them given up on after a while. A few dozen at a time:
+//! the driver's pool looks at one of those that wait for each connection that is handed back, also at
+//! one that waits no more, so that thousands of these would keep it busy for minutes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -12,10 +15,12 @@ use mongodb::error::Result;
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
+use tokio::sync::Semaphore;
 
 use crate::suite::Scratch;
 
 const TASKS: u64 = 10_000;
+const AT_ONCE: usize = 48;
 const SEED: u64 = 20_261_129;
 
 /// The same tasks in each run: `SplitMix64`.
@@ -48,12 +53,15 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_keep_their_spans_apart() {
     let Some(scratch) = scratch else { return };
     let numbers = scratch.filled(1..=5).await;
     let mut random = Random(SEED);
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let tasks = (0..TASKS).map(|_| {
         let (call, is_patient) = (random.below(3), random.below(2) == 0);
-        // Up to as long as all together take, so that tasks are dropped in each of their states.
-        let patience = Duration::from_millis(random.below(20_000));
+        // Up to longer than most take, so that tasks are dropped in each of their states.
+        let patience = Duration::from_micros(random.below(60_000));
         let (numbers, tracer) = (numbers.clone(), scratch.capture.tracer("test"));
+        let turns = Arc::clone(&turns);
         tokio::spawn(async move {
+            let _turn = turns.acquire_owned().await.unwrap();
             let context = Context::current_with_span(tracer.start("task"));
             let run = run(call, &numbers).with_context(context.clone());
             let result = if is_patient {

@@ -10,6 +10,7 @@ use mongodb::bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use otel_testing::Capture;
+use tokio::sync::Semaphore;
 
 use crate::suite::Scratch;
 
@@ -71,13 +72,16 @@ async fn pools_are_measured_as_the_driver_tells() {
     );
     let Some(scratch) = scratch.await else { return };
     let numbers = scratch.numbers();
+    let turns = Arc::new(Semaphore::new(20));
     let calls = (0..500_i64).map(|id| {
-        let numbers = numbers.clone();
+        let (numbers, turns) = (numbers.clone(), Arc::clone(&turns));
         tokio::spawn(async move {
+            let _turn = turns.acquire_owned().await.unwrap();
             let insert = numbers.insert_one(doc! { "_id": id }).into_future();
             // A third of them is dropped, in whatever state it is.
             if id % 3 == 0 {
-                _ = tokio::time::timeout(Duration::from_millis(id.unsigned_abs()), insert).await;
+                _ = tokio::time::timeout(Duration::from_micros(20 * id.unsigned_abs()), insert)
+                    .await;
             } else {
                 tokio::time::timeout(PATIENCE, insert).await.unwrap().unwrap();
             }
