@@ -94,6 +94,7 @@ async fn an_application_as_it_was() {
     ];
     assert_eq!(names, expected);
     database.drop().await.unwrap();
+    client.shutdown().immediate(true).await;
 }
 
 /// The clients stay the driver's own, so that what they can do is not less.

@@ -131,6 +131,7 @@ fn the_blocking_client_has_the_spans_of_its_thread() {
     assert_eq!(names, ["insert numbers", "find numbers", "getMore numbers", "request"]);
     assert!(spans[..3].iter().all(|span| span.parent_span_id == request.span_id()));
     client.database(&name).drop().run().unwrap();
+    client.shutdown().immediate(true).run();
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ async fn each_method_of_a_database_and_of_a_client() {
         scratch.command("dropDatabase", name),
     ]);
     scratch.assert_measured();
+    scratch.remove().await;
 }
 
 /// Of MongoDB 8; an older server has no such command, and the driver sends none.

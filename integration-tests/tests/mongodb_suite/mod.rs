@@ -123,9 +123,11 @@ impl Scratch {
         (output, context.span().span_context().clone())
     }
 
-    /// What a failed test leaves goes with the server.
+    /// What a failed test leaves goes with the server. A client that is only dropped ends its sessions
+    /// in a task of its own, when the test may be over.
     pub(crate) async fn remove(self) {
         self.database.drop().await.unwrap();
+        self.client.shutdown().immediate(true).await;
     }
 }
 

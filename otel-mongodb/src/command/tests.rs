@@ -59,6 +59,15 @@ fn a_bulk_write_is_told_where_it_writes() {
     }
 }
 
+/// It is the server that refuses it.
+#[test]
+fn a_command_without_a_name_is_one() {
+    for body in [doc! { "": "" }, doc! {}] {
+        assert_eq!(command("", &body).target(), ("shop", None));
+        assert_eq!(analyze(&body).1, "mongodb");
+    }
+}
+
 #[test]
 fn what_is_written_is_counted() {
     let two = || vec![doc! {}, doc! {}];

@@ -251,8 +251,7 @@ fn hostile_commands_and_replies() {
         doc! { "find": long.as_str() },
         doc! { long.as_str(): "users" },
         doc! { "find": "" },
-        doc! { "": "" },
-        doc! { "find": "\u{0}\n" },
+        doc! { "find": "\u{0}\n?" },
         doc! { "bulkWrite": 1, "nsInfo": [{ "ns": "." }], "ops": [] },
         doc! { "getMore": i64::MIN, "collection": 7 },
     ];
