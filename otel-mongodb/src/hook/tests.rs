@@ -252,7 +252,7 @@ fn hostile_commands_and_replies() {
         doc! { long.as_str(): "users" },
         doc! { "find": "" },
         doc! { "find": "\u{0}\n?" },
-        doc! { "bulkWrite": 1, "nsInfo": [{ "ns": "." }], "ops": [] },
+        doc! { "bulkWrite": 1, "nsInfo": [{ "ns": "none" }], "ops": [] },
         doc! { "getMore": i64::MIN, "collection": 7 },
     ];
     let replies = [
