@@ -56,6 +56,7 @@ async fn a_server_killed_in_mid_command_is_an_error_and_its_return_a_recovery() 
     numbers.insert_one(doc! { "_id": 4 }).await.unwrap();
     capture.assert_spans([scratch.on_numbers("find"), scratch.on_numbers("insert")]);
     assert_eq!(numbers.count_documents(doc! {}).await.unwrap(), 4);
+    scratch.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,4 +76,5 @@ async fn a_server_that_stands_still_is_waited_for_as_long_as_the_caller_does() {
     block_in_place(|| server.resume()).unwrap();
     eventually("it answers again", async || numbers.find_one(doc! {}).await.is_ok()).await;
     scratch.assert_measured();
+    scratch.remove().await;
 }
