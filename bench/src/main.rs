@@ -1,7 +1,9 @@
-//! The measurements `stub`, `sql`, `kafka` and `setup`.
+//! The measurements `stub`, `sql`, `kafka`, `mongodb` and `setup`.
 
 mod bare;
 mod kafka;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "setup")]
 mod setup;
 mod sql;
@@ -20,6 +22,10 @@ fn main() -> Result<()> {
         [CHILD, kafka::NAME, who, ref case @ .., calls] => {
             kafka::child(who, case, calls.parse()?)?;
         }
+        #[cfg(feature = "mongodb")]
+        [CHILD, mongodb::NAME, who, rows, calls] => {
+            mongodb::child(who, rows.parse()?, calls.parse()?)?;
+        }
         #[cfg(feature = "setup")]
         [CHILD, setup::NAME, "burst", rate] => setup::child(Some(rate))?,
         #[cfg(feature = "setup")]
@@ -33,6 +39,10 @@ fn main() -> Result<()> {
             }
             if bench::wanted(kafka::NAME, &arguments)? {
                 kafka::measure()?;
+            }
+            #[cfg(feature = "mongodb")]
+            if bench::wanted(mongodb::NAME, &arguments)? {
+                mongodb::measure()?;
             }
             #[cfg(feature = "setup")]
             if bench::wanted(setup::NAME, &arguments)? {

@@ -333,6 +333,13 @@ impl<C, P: Page> Operation<C, P> {
         }
     }
 
+    /// Notes how long the call lasted, where a driver says so when it tells of the end.
+    pub fn lasted(&mut self, elapsed: Duration) {
+        if let Some(live) = &mut self.live {
+            live.over = live.clock.steady.checked_add(elapsed);
+        }
+    }
+
     /// Ends the operation as a success, or as the failure that [`failed`](Self::failed) told.
     pub fn finish(mut self) {
         if let Some(mut live) = self.live.take() {

@@ -577,3 +577,45 @@ fn a_command_with_a_text_of_its_own() {
         facts("GET").attribute("db.query.text", "GET key"),
     ]);
 }
+
+/// A driver of documents: an operation that is itself the word for several, and texts that the
+/// adapter makes where the user asks for them.
+#[test]
+fn a_batch_by_itself_and_a_text_where_one_is_wanted() {
+    let capture = Capture::new();
+    for (wanted, asked) in
+        [(QueryText::Auto, Some(false)), (QueryText::Off, None), (QueryText::Sanitized, Some(true))]
+    {
+        let telemetry = capture.telemetry_builder().query_text(wanted).query_text_max_length(7);
+        let db = Db::<Stub>::new(&telemetry.build(), DbServer::new("mongodb"));
+        let told = db.text_wanted();
+        assert!(told.is_none_or(|told| told.longest == 7));
+        assert_eq!(told.map(|told| told.asked), asked, "{wanted:?}");
+    }
+    let db = Db::<Stub>::new(&capture.telemetry(), DbServer::new("mongodb"));
+    let call = |size| DbCall::new().operation("insert").collection("users").batch_by_itself(size);
+    assert_eq!(db.span_name(&call(3)), "insert users");
+    for size in [0, 1, 3] {
+        db.start(|| call(size)).finish();
+    }
+    let expected = || {
+        span("insert users")
+            .client()
+            .attribute("db.system.name", "mongodb")
+            .attribute("db.operation.name", "insert")
+            .attribute("db.collection.name", "users")
+    };
+    let sized = |size: i64| expected().attribute("db.operation.batch.size", size);
+    capture.assert_spans([sized(0), expected(), sized(3)]);
+}
+
+/// A hook that costs something by being there is not installed.
+#[test]
+fn a_client_that_is_switched_off_says_so() {
+    let capture = Capture::new();
+    for enabled in [true, false] {
+        let telemetry = capture.telemetry_builder().enabled(enabled).build();
+        assert_eq!(support::db(&telemetry).is_disabled(), !enabled);
+    }
+    assert!(!support::db(&Telemetry::builder().build()).is_disabled());
+}

@@ -1,6 +1,9 @@
 //! The example shows its trace, and without a server how to start one.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use otel_testing::live;
 
 const EXAMPLE: &str = "hello_redis";
@@ -32,4 +35,22 @@ fn without_a_server_it_says_how_to_start_one() {
     let expected =
         "no redis at /nowhere/addresses.json: start one with `cargo xtask services up redis`";
     assert_eq!(String::from_utf8_lossy(&output.stderr), format!("Error: {expected:?}\n"));
+}
+
+/// What `cargo xtask analyze redis` runs.
+#[test]
+fn what_is_told_of_a_command_can_be_asked_for() {
+    let input = "[\"SET\",\"key\",\"s3cr3t\"]\n\n[\"fcall\",\"check\",\"0\"]\n[]\n\"GET key\"\n";
+    let mut tool = live::example("analyze");
+    let tool = tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tool = tool.spawn().unwrap();
+    tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "{\"name\":\"SET\",\"text\":\"SET key ?\"}\n\
+                    {\"name\":\"fcall check\",\"text\":\"fcall check 0\"}\n\
+                    {\"name\":\"_OTHER\",\"text\":\"_OTHER\"}\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    let said = "error: line 5 is no JSON array of strings; write one per line\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), said);
 }

@@ -7,18 +7,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
+use duct::cmd;
 use otel_core::address::Address;
 use otel_core::sql::{Analysis, Analyzer, DEFAULT_MAX_LENGTH, Dialect, Literals, Syntax};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+
+use crate::workspace::Workspace;
 
 const INPUT: &str = "\
 Standard input is one JSON string a line, such as \"SELECT 1\" with its quotes; standard output is one
 JSON object for each. The exit code is 2 for a line that is no JSON string, and for wrong arguments.";
-
-const COMMANDS: &str = "\
-Standard input is one JSON array of strings a line, such as [\"SET\", \"key\", \"value\"]; standard
-output is one JSON object for each. The exit code is 2 for a line that is no such array.";
 
 /// What the texts are.
 #[derive(Subcommand)]
@@ -28,8 +26,10 @@ pub(crate) enum Task {
     /// Connection URLs: system, address, port, namespace
     #[command(after_help = INPUT)]
     Url,
-    /// Commands of Redis, each as a list of its arguments: their text and the name of their span
-    #[command(after_help = COMMANDS)]
+    /// Commands of MongoDB, as extended JSON, one a line: their text without values, and the name of
+    /// their span
+    Mongodb,
+    /// Commands of Redis, one JSON array of strings a line: their text, and the name of their span
     Redis,
 }
 
@@ -82,12 +82,6 @@ struct Statement<'a> {
 }
 
 #[derive(Serialize)]
-struct Command {
-    text: String,
-    name: String,
-}
-
-#[derive(Serialize)]
 struct Url {
     system: Option<&'static str>,
     address: Option<String>,
@@ -99,38 +93,45 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Sql(sql) => {
             let analyzer = sql.analyzer();
-            answer("string; write one per line, in double quotes", |text: String| {
-                let Analysis { text, summary, .. } = analyzer.analyze(&text);
+            answer(|text| {
+                let Analysis { text, summary, .. } = analyzer.analyze(text);
                 serde_json::to_string(&Statement { text, summary: summary.as_deref() })
             })
         }
-        Task::Url => answer("string; write one per line, in double quotes", |url: String| {
-            let Address { system, address, port, namespace, .. } = Address::parse(&url);
+        Task::Url => answer(|url| {
+            let Address { system, address, port, namespace, .. } = Address::parse(url);
             serde_json::to_string(&Url { system, address, port, namespace })
         }),
-        Task::Redis => answer("array of strings; write one per line", |command: Vec<String>| {
-            let (name, text) = otel_redis::analyze(&command);
-            serde_json::to_string(&Command { text, name })
-        }),
+        Task::Mongodb => driver("otel-mongodb"),
+        Task::Redis => driver("otel-redis"),
     }
 }
 
+/// What needs a driver is an example of its adapter, so that this program is built without.
+fn driver(adapter: &str) -> Result<ExitCode> {
+    let line = ["run", "--quiet", "--package", adapter, "--example", "analyze"];
+    let status = cmd("cargo", line).dir(Workspace::find()?.root).unchecked().run()?.status;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
 /// One line out for each line in, at once: whoever asks may wait for the answer before asking on.
-fn answer<T: DeserializeOwned>(
-    what: &str,
-    of: impl Fn(T) -> serde_json::Result<String>,
-) -> Result<ExitCode> {
+fn answer(of: impl Fn(&str) -> serde_json::Result<String>) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     for (number, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
         let line = line.context("cannot read standard input")?;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let Ok(input) = serde_json::from_slice::<T>(&line) else {
-            eprintln!("error: line {number} is no JSON {what}");
+        let Ok(text) = serde_json::from_slice::<String>(&line) else {
+            eprintln!(
+                "error: line {number} is no JSON string; write one per line, in double quotes"
+            );
             return Ok(ExitCode::from(2));
         };
-        let written = writeln!(out, "{}", of(input)?).and_then(|()| out.flush());
+        let written = writeln!(out, "{}", of(&text)?).and_then(|()| out.flush());
         match written {
             // The reader has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,

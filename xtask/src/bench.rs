@@ -23,6 +23,8 @@ enum Measurement {
     Sql,
     /// A step of a message whose driver does nothing, beside the bare SDK
     Kafka,
+    /// A find of MongoDB's driver, with and without the handlers of its events
+    Mongodb,
     /// What `otel_setup::init!` adds to a process, and what leaves it
     Setup,
     /// A query on SQLite, beside sqlx-otel
@@ -35,6 +37,7 @@ impl Measurement {
             Self::Stub => "stub",
             Self::Sql => "sql",
             Self::Kafka => "kafka",
+            Self::Mongodb => "mongodb",
             Self::Setup => "setup",
             Self::Sqlite => "sqlite",
         }

@@ -161,18 +161,6 @@ fn lines_before_a_wrong_one_are_answered() {
 }
 
 #[test]
-fn a_command_of_redis_is_an_array_of_strings() {
-    let input = "[\"SET\",\"key\",\"s3cr3t\"]\n[\"fcall\",\"check\",\"0\"]\n[]\n\"GET key\"\n";
-    let (code, out, said) = xtask(here(), &["analyze", "redis"], input);
-    let expected = "{\"text\":\"SET key ?\",\"name\":\"SET\"}\n\
-                    {\"text\":\"fcall check 0\",\"name\":\"fcall check\"}\n\
-                    {\"text\":\"_OTHER\",\"name\":\"_OTHER\"}\n";
-    assert_eq!((code, out.as_str()), (2, expected));
-    let sentence = "error: line 4 is no JSON array of strings; write one per line\n";
-    assert_eq!(said, sentence);
-}
-
-#[test]
 fn no_input_is_no_output() {
     let result = xtask(here(), &["analyze", "url"], "");
     assert_eq!(result, (0, String::new(), String::new()));

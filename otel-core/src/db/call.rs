@@ -263,6 +263,12 @@ impl<'a> DbCall<'a> {
         self
     }
 
+    /// As [`batch`](Self::batch), for an operation that is itself the word for several: `bulkWrite`.
+    pub fn batch_by_itself(mut self, operations: usize) -> Self {
+        self.batch = Some(operations).filter(|operations| *operations != 1);
+        self
+    }
+
     /// A text that holds no data, made by the adapter for a system whose queries are no SQL.
     pub fn sanitized_text(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.sanitized = Some(shared(text));

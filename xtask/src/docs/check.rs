@@ -93,7 +93,11 @@ impl<'a> Rules<'a> {
         let failed = matches!(span.status, Status::Error(_));
         let requirements = self.conventions.requirements(name);
         self.attributes(&span.attributes, &requirements, name, &mut faults);
-        conditions(&span.attributes, &requirements, Some(failed), &mut faults);
+        let when = &self.facts.when;
+        let mut needed = requirements.clone();
+        // Where the adapter says when one is there, it need not be there always.
+        needed.retain(|name, it| it.level != Level::Required || !when.contains_key(*name));
+        conditions(&span.attributes, &needed, Some(failed), &mut faults);
         let code = span.attributes.get("db.response.status_code");
         if code.is_some_and(|code| span.attributes.get(ERROR).is_some_and(|error| error != code)) {
             faults.push("has a status code that is not its error.type".to_owned());
@@ -144,7 +148,8 @@ impl<'a> Rules<'a> {
                 });
                 continue;
             };
-            if !requirements.contains_key(known) {
+            let is_added = self.facts.added.attributes.contains(name);
+            if !requirements.contains_key(known) && !is_added {
                 faults.push(format!("has {name}, which is no attribute of {of}"));
             }
             let template = attribute.r#type.strip_prefix("template[");
