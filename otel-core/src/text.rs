@@ -22,7 +22,6 @@ pub(crate) fn told<'a>(text: impl Into<Cow<'a, str>>) -> Option<Cow<'a, str>> {
 
 /// Whether there is nothing in it but white space. Most texts show with their first character that
 /// there is more.
-#[inline]
 pub(crate) fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
