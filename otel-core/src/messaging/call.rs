@@ -81,7 +81,7 @@ impl fmt::Debug for MessagingServer {
 }
 
 /// Where messages go to or come from: queue, topic, subject.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) template: Option<Cow<'a, str>>,
@@ -149,7 +149,7 @@ pub struct MessagingCall<'a> {
 }
 
 /// The facts that tell one kind of call from another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind<'a> {
     pub(super) step: Step,
     pub(super) operation: &'static str,
