@@ -27,7 +27,7 @@ fn assert_counted(capture: &Capture, name: &'static str, used: i32, idle: i32) {
 }
 
 /// So many waits that got a connection, and so many that did not; so many uses that are over.
-fn assert_timed(capture: &Capture, name: &'static str, waits: u64, timeouts: u64, uses: u64) {
+fn assert_timed(capture: &Capture, name: &'static str, waits: u64, timeouts: u32, uses: u64) {
     let named = || point().attribute("db.client.connection.pool.name", name);
     capture.assert_metric(
         metric("db.client.connection.wait_time").point(named().count(waits)),
@@ -50,8 +50,7 @@ macro_rules! of_r2d2 {
         let capture = Capture::new();
         let Some(client) = client(&capture) else { return };
         let pool = r2d2::Pool::builder().max_size(1).min_idle(Some(1));
-        let pool = pool.connection_timeout(SHORT * 100).build($client(&client)).unwrap();
-        let pool = client.pool($name, pool);
+        let pool = client.pool($name, pool.build($client(&client)).unwrap());
         let mut connection = pool.get().unwrap();
         assert_eq!(connection.get::<_, Option<i64>>("pools-none").unwrap(), None);
         // As code has it that was written for the pool alone.
@@ -89,12 +88,13 @@ macro_rules! of_bb8 {
         let pool = bb8::Pool::builder().max_size(1).connection_timeout(SHORT);
         let pool = client.pool($name, pool.build_unchecked($client(&client)));
         // Others are busy too, and the time of the pool is short.
+        let mut timeouts = 1_u32;
         let mut connection = loop {
-            if let Ok(connection) = pool.get().await {
-                break connection;
+            match pool.get().await {
+                Ok(connection) => break connection,
+                Err(_) => timeouts += 1,
             }
         };
-        capture.clear();
         assert_eq!(connection.get::<_, Option<i64>>("pools-none").await.unwrap(), None);
         let get = redis::cmd("GET").arg("pools-none").take();
         assert_eq!(get.query_async(&mut *connection).await, Ok(None::<i64>));
@@ -102,6 +102,7 @@ macro_rules! of_bb8 {
         assert!(pool.get_owned().await.is_err());
         drop(connection);
         assert_eq!(names(&capture), ["GET", "GET"]);
+        assert_timed(&capture, $name, 1, timeouts, 1);
         assert_counted(&capture, $name, 0, 1);
         drop(pool);
         capture.assert_no_metric("db.client.connection.count");
