@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Mutex;
 
+use ::redis::aio::ConnectionLike as Async;
 use ::redis::{Cmd, ConnectionLike, Pipeline, RedisFuture, RedisResult, Value};
 use anyhow::Result;
 use bench::{COMPARED, Pair as _, WARM_UP, compared, poll_once, table};
@@ -45,7 +46,7 @@ fn pipeline() -> Pipeline {
 /// The driver: a connection that answers at once.
 struct Stub;
 
-impl ::redis::aio::ConnectionLike for Stub {
+impl Async for Stub {
     fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(ready(Ok(Value::Okay)))
     }
@@ -111,41 +112,30 @@ impl Sent {
 }
 
 /// One call; whoever answers.
-fn call<C>(connection: &mut C, call: Call, sent: &Sent)
-where
-    C: ConnectionLike + ::redis::aio::ConnectionLike,
-{
+fn call<C: ConnectionLike + Async>(connection: &mut C, call: Call, sent: &Sent) {
     match call {
-        Call::Command => {
-            let call = ::redis::aio::ConnectionLike::req_packed_command(connection, &sent.cmd);
-            poll_once(pin!(call));
-        }
+        Call::Command => poll_once(pin!(Async::req_packed_command(connection, &sent.cmd))),
         Call::Blocking => drop(black_box(connection.req_command(&sent.cmd))),
         Call::Pipeline => {
-            let call = ::redis::aio::ConnectionLike::req_packed_commands(
-                connection,
-                &sent.pipeline,
-                0,
-                COMMANDS,
-            );
-            poll_once(pin!(call));
+            let pipeline = Async::req_packed_commands(connection, &sent.pipeline, 0, COMMANDS);
+            poll_once(pin!(pipeline));
         }
     }
 }
 
 fn call_bare(bare: &Bare, call: Call, sent: &Sent) {
+    let mut stub = Stub;
     match call {
         Call::Command => {
-            let call = ::redis::aio::ConnectionLike::req_packed_command;
-            poll_once(pin!(bare.get(&sent.key, call(&mut Stub, &sent.cmd))));
+            let command = Async::req_packed_command(&mut stub, &sent.cmd);
+            poll_once(pin!(bare.get(&sent.key, command)));
         }
         Call::Blocking => {
-            drop(black_box(bare.get_blocking(&sent.key, || Stub.req_command(&sent.cmd))));
+            drop(black_box(bare.get_blocking(&sent.key, || stub.req_command(&sent.cmd))));
         }
         Call::Pipeline => {
-            let call = ::redis::aio::ConnectionLike::req_packed_commands;
-            let call = call(&mut Stub, &sent.pipeline, 0, COMMANDS);
-            poll_once(pin!(bare.get_all(&sent.keys, call)));
+            let pipeline = Async::req_packed_commands(&mut stub, &sent.pipeline, 0, COMMANDS);
+            poll_once(pin!(bare.get_all(&sent.keys, pipeline)));
         }
     }
 }

@@ -163,7 +163,7 @@ impl<G: DerefMut<Target: redis::aio::ConnectionLike> + Send> redis::aio::Connect
         &'a mut self,
         cmd: &'a redis::Cmd,
     ) -> redis::RedisFuture<'a, redis::Value> {
-        (**self).req_packed_command(cmd)
+        redis::aio::ConnectionLike::req_packed_command(&mut **self, cmd)
     }
 
     fn req_packed_commands<'a>(
@@ -172,11 +172,11 @@ impl<G: DerefMut<Target: redis::aio::ConnectionLike> + Send> redis::aio::Connect
         offset: usize,
         count: usize,
     ) -> redis::RedisFuture<'a, Vec<redis::Value>> {
-        (**self).req_packed_commands(cmd, offset, count)
+        redis::aio::ConnectionLike::req_packed_commands(&mut **self, cmd, offset, count)
     }
 
     fn get_db(&self) -> i64 {
-        (**self).get_db()
+        redis::aio::ConnectionLike::get_db(&**self)
     }
 }
 
