@@ -7,7 +7,8 @@ use integration_tests::ledger::redis::Redis;
 use integration_tests::{eventually_ok, private};
 use native::{Extra, Private, Server};
 use otel_testing::ledger::{Balance, Count, Ledger, Traced};
-use redis::{AsyncCommands as _, Commands as _};
+use redis::caching::CacheConfig;
+use redis::{AsyncCommands as _, AsyncConnectionConfig, Commands as _};
 use tokio::task::block_in_place;
 
 use crate::redis_suite::{Live, scenarios};
@@ -78,4 +79,21 @@ async fn commands_that_go_past_the_wrapper_are_found() {
     let expected = "21 of 24 commands traced\npast the instrumentation: 2 x GET\n\
                     past the instrumentation: 1 x STRLEN";
     assert_eq!(balance.to_string(), expected);
+}
+
+/// With the driver's cache a call may have no command, and commands are sent that nobody called.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_out_of_the_cache_is_a_call_without_a_command() {
+    let traced = Traced::new();
+    let Some((server, mut ledger)) = counted().await else { return };
+    let live = Live::watched(&format!("{}/?protocol=resp3", server.url()), &traced);
+    let settings = AsyncConnectionConfig::new().set_cache_config(CacheConfig::new());
+    let connecting = live.client.get_multiplexed_async_connection_with_config(&settings);
+    let mut connection = connecting.await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(connection.get::<_, Option<i64>>("number").await.unwrap(), None);
+    }
+    assert_eq!(connection.get_cache_statistics().unwrap().hit, 2);
+    balance(&mut ledger, &traced, &[("CLIENT", 1), ("PTTL", 1)], &[("GET", 2)]).await;
+    live.capture.assert_spans(std::iter::repeat_with(|| live.command("GET", "GET number")).take(3));
 }

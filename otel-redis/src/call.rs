@@ -101,24 +101,26 @@ fn text(request: &impl Request, wanted: TextWanted) -> String {
     let mut commands = request.commands();
     let mut text = Text::new(wanted);
     commands.next().into_iter().for_each(|first| text.command(first));
-    let one = text.as_str().len();
-    let (mut other, mut same) = (Text::new(wanted), 1);
+    // As long as all are the same, the first stands for all of them.
+    let (one, mut same) = (text.as_str().len(), 1);
     for command in commands {
         if text.is_full() {
             break;
         }
-        other.clear();
-        other.command(command);
-        // As long as all are the same, the first stands for all of them.
-        if text.as_str().len() == one && other.as_str() == text.as_str() {
-            same += 1;
-            continue;
-        }
-        for _ in 1..std::mem::replace(&mut same, 1) {
-            text.repeat(one);
+        if same > 0 {
+            text.command(command.clone());
+            let is_same = text.as_str().get(..one) == text.as_str().get(one..);
+            text.truncate(one);
+            if is_same {
+                same += 1;
+                continue;
+            }
+            for _ in 1..std::mem::take(&mut same) {
+                text.repeat(one);
+            }
         }
         text.push("; ");
-        text.push(other.as_str());
+        text.command(command);
     }
     text.into_string()
 }

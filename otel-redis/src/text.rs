@@ -79,8 +79,8 @@ impl Text {
         &self.written
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.written.clear();
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.written.truncate(length);
     }
 
     pub(crate) fn is_full(&self) -> bool {
