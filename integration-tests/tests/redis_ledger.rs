@@ -90,8 +90,10 @@ async fn an_answer_out_of_the_cache_is_a_call_without_a_command() {
     let settings = AsyncConnectionConfig::new().set_cache_config(CacheConfig::new());
     let connecting = live.client.get_multiplexed_async_connection_with_config(&settings);
     let mut connection = connecting.await.unwrap();
+    connection.set::<_, _, ()>("number", 7).await.unwrap();
+    live.capture.clear();
     for _ in 0..3 {
-        assert_eq!(connection.get::<_, Option<i64>>("number").await.unwrap(), None);
+        assert_eq!(connection.get::<_, i64>("number").await.unwrap(), 7);
     }
     assert_eq!(connection.get_cache_statistics().unwrap().hit, 2);
     balance(&mut ledger, &traced, &[("CLIENT", 1), ("PTTL", 1)], &[("GET", 2)]).await;

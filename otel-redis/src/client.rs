@@ -53,7 +53,7 @@ impl Client {
     }
 
     /// As the driver's `build_with_tls`.
-    #[cfg(feature = "tls-rustls")]
+    #[cfg(feature = "tokio-rustls-comp")]
     pub fn build_with_tls<C: IntoConnectionInfo>(
         conn_info: C,
         tls_certs: redis::TlsCertificates,

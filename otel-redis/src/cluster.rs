@@ -181,9 +181,9 @@ impl ClusterClientBuilder {
         push_sender(push_sender: impl redis::aio::AsyncPushSender);
         tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
         node_address_map(map: std::collections::HashMap<NodeAddress, NodeAddress>);
-        #[cfg(feature = "tls-rustls")]
+        #[cfg(feature = "tokio-rustls-comp")]
         tls(tls: redis::TlsMode);
-        #[cfg(feature = "tls-rustls")]
+        #[cfg(feature = "tokio-rustls-comp")]
         certs(certificates: redis::TlsCertificates);
         #[cfg(feature = "tls-rustls-insecure")]
         danger_accept_invalid_hostnames(insecure: bool);

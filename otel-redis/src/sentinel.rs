@@ -243,13 +243,13 @@ impl SentinelClientBuilder {
         set_client_to_redis_username(username: impl AsRef<str>);
         set_client_to_redis_password(password: impl AsRef<str>);
         set_client_to_redis_protocol(protocol: redis::ProtocolVersion);
-        #[cfg(feature = "tls-rustls")]
+        #[cfg(feature = "tokio-rustls-comp")]
         set_client_to_redis_certificates(certificates: redis::TlsCertificates);
         set_client_to_redis_tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
         set_client_to_sentinel_tls_mode(tls_mode: redis::TlsMode);
         set_client_to_sentinel_username(username: impl AsRef<str>);
         set_client_to_sentinel_password(password: impl AsRef<str>);
-        #[cfg(feature = "tls-rustls")]
+        #[cfg(feature = "tokio-rustls-comp")]
         set_client_to_sentinel_certificates(certificates: redis::TlsCertificates);
         set_client_to_sentinel_tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
         set_client_to_sentinel_protocol(protocol: redis::ProtocolVersion);
