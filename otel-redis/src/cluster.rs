@@ -182,7 +182,7 @@ impl ClusterClientBuilder {
         tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
         node_address_map(map: std::collections::HashMap<NodeAddress, NodeAddress>);
         #[cfg(feature = "tokio-rustls-comp")]
-        tls(tls: redis::TlsMode);
+        tls(tls: TlsMode);
         #[cfg(feature = "tokio-rustls-comp")]
         certs(certificates: redis::TlsCertificates);
         #[cfg(feature = "tls-rustls-insecure")]

@@ -204,15 +204,15 @@ impl<P: Status> PoolState for Counted<P> {
 /// for one and how long, and how long each is used. What it hands out is instrumented, whether it
 /// holds connections of this crate or of the driver.
 pub struct Pool<P> {
-    pool: Arc<Counted<P>>,
+    counted: Arc<Counted<P>>,
     metrics: PoolMetrics,
     link: Link,
 }
 
 impl<P> Clone for Pool<P> {
     fn clone(&self) -> Self {
-        let (pool, link) = (Arc::clone(&self.pool), self.link.clone());
-        Self { pool, metrics: self.metrics.clone(), link }
+        let (counted, link) = (Arc::clone(&self.counted), self.link.clone());
+        Self { counted, metrics: self.metrics.clone(), link }
     }
 }
 
@@ -226,7 +226,7 @@ impl<P> Pool<P> {
     /// The pool itself: what is taken from it here is not timed, and not instrumented if the pool
     /// holds connections of the driver.
     pub fn raw(&self) -> &P {
-        &self.pool.0
+        &self.counted.0
     }
 
     fn take<H: Held, G>(&self, guard: G, in_use: InUse) -> H::Taken<G> {
@@ -283,10 +283,8 @@ impl<M: bb8::ManageConnection<Connection: Held>> Pool<bb8::Pool<M>> {
     /// As the pool's `get`.
     pub async fn get(
         &self,
-    ) -> Result<
-        <M::Connection as Held>::Taken<bb8::PooledConnection<'_, M>>,
-        bb8::RunError<M::Error>,
-    > {
+    ) -> Result<<M::Connection as Held>::Taken<bb8::PooledConnection<'_, M>>, bb8::RunError<M::Error>>
+    {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, bb8::RunError::TimedOut);
         self.end::<M::Connection, _, _>(waiting, self.raw().get().await, is_timeout)
@@ -331,8 +329,8 @@ where
 
 impl Link {
     fn pool<P: Status>(&self, name: impl Into<Cow<'static, str>>, pool: P) -> Pool<P> {
-        let pool = Arc::new(Counted(pool));
-        Pool { metrics: self.db.pool(name, &pool), pool, link: self.clone() }
+        let counted = Arc::new(Counted(pool));
+        Pool { metrics: self.db.pool(name, &counted), counted, link: self.clone() }
     }
 }
 
@@ -376,7 +374,7 @@ macro_rules! forward_r2d2 {
 }
 
 #[cfg(feature = "r2d2")]
-forward_r2d2!(crate::Client, crate::Connection);
+forward_r2d2!(crate::Client, Connection);
 #[cfg(all(feature = "r2d2", feature = "cluster"))]
 forward_r2d2!(crate::cluster::ClusterClient, crate::cluster::ClusterConnection);
 

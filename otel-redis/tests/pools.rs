@@ -29,9 +29,7 @@ fn assert_counted(capture: &Capture, name: &'static str, used: i32, idle: i32) {
 /// So many waits that got a connection, and so many that did not; so many uses that are over.
 fn assert_timed(capture: &Capture, name: &'static str, waits: u64, timeouts: u32, uses: u64) {
     let named = || point().attribute("db.client.connection.pool.name", name);
-    capture.assert_metric(
-        metric("db.client.connection.wait_time").point(named().count(waits)),
-    );
+    capture.assert_metric(metric("db.client.connection.wait_time").point(named().count(waits)));
     capture.assert_metric(metric("db.client.connection.use_time").point(named().count(uses)));
     let counted = metric("db.client.connection.timeouts").counter();
     capture.assert_metric(counted.point(named().value(timeouts)));

@@ -47,7 +47,7 @@ async fn by_no_form_of_a_call() {
     let spans = capture.spans();
     assert_eq!(spans.len(), calls);
     let told = spans.iter().map(|span| format!("{span:?}"));
-    let told = told.chain(capture.metrics().iter().map(|metric| format!("{metric:?}")));
+    let told = told.chain(capture.metrics().into_iter().map(|metric| format!("{metric:?}")));
     for text in told {
         assert!(!text.contains(SECRET), "{text}");
     }

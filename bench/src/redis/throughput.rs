@@ -29,7 +29,8 @@ pub(super) fn measure() -> Result<()> {
             rows.push([state.to_owned(), at_once.to_string()].into_iter().chain(numbers).collect());
         }
     }
-    let title = "redis: GETs a second on the server of OTEL_TEST_REDIS, over a multiplexed connection";
+    let title =
+        "redis: GETs a second on the server of OTEL_TEST_REDIS, over a multiplexed connection";
     table(title, "state | at once | ours | bare redis | ratio", &rows);
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use integration_tests::{assert_nowhere, unique_name};
-use otel_redis::{Client, Telemetry};
 use otel_redis::aio::MultiplexedConnection;
+use otel_redis::{Client, Telemetry};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::ledger::Traced;
 use otel_testing::{Capture, live, metric, point, span};
