@@ -19,7 +19,7 @@ fn commands() -> impl Iterator<Item = Cmd> {
     names.flat_map(|name| {
         (0..7).map(move |count| {
             let mut cmd = Cmd::new();
-            name.split('|').for_each(|word| drop(cmd.arg(word)));
+            cmd.arg(name.split('|').collect::<Vec<_>>());
             cmd.arg(vec![SECRET; count]).take()
         })
     })
