@@ -11,7 +11,7 @@ use otel_redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use otel_redis::cluster::{ClusterClient, ClusterClientBuilder};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, live};
-use redis::{AsyncCommands as _, Commands as _, RedisResult, cmd};
+use redis::{AsyncCommands, Commands as _, RedisResult, cmd};
 use tokio::task::block_in_place;
 
 fn text_of(span: &SpanData, name: &str) -> Option<String> {
@@ -27,10 +27,7 @@ async fn manager(client: &Client) -> ConnectionManager {
 }
 
 /// Counts as long as there is a server, then until there is one again: what, and how far.
-async fn until_it_is_back(
-    mut connection: impl redis::aio::ConnectionLike + Send,
-    key: String,
-) -> (String, i64) {
+async fn until_it_is_back(mut connection: impl AsyncCommands, key: String) -> (String, i64) {
     let (mut acknowledged, mut failed, mut is_back) = (0, false, false);
     while !is_back {
         let result: RedisResult<i64> = connection.incr(&key, 1).await;

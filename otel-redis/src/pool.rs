@@ -252,12 +252,13 @@ impl<P> Pool<P> {
     }
 }
 
+/// What is handed out of a pool of these connections, in its guard.
+type Given<C, G> = <C as Held>::Taken<G>;
+
 #[cfg(feature = "r2d2")]
 impl<M: r2d2::ManageConnection<Connection: Held>> Pool<r2d2::Pool<M>> {
     /// As the pool's `get`.
-    pub fn get(
-        &self,
-    ) -> Result<<M::Connection as Held>::Taken<r2d2::PooledConnection<M>>, r2d2::Error> {
+    pub fn get(&self) -> Result<Given<M::Connection, r2d2::PooledConnection<M>>, r2d2::Error> {
         self.get_timeout(self.raw().connection_timeout())
     }
 
@@ -265,14 +266,14 @@ impl<M: r2d2::ManageConnection<Connection: Held>> Pool<r2d2::Pool<M>> {
     pub fn get_timeout(
         &self,
         timeout: std::time::Duration,
-    ) -> Result<<M::Connection as Held>::Taken<r2d2::PooledConnection<M>>, r2d2::Error> {
+    ) -> Result<Given<M::Connection, r2d2::PooledConnection<M>>, r2d2::Error> {
         let waiting = self.metrics.wait();
         // It has no other error.
         self.end::<M::Connection, _, _>(waiting, self.raw().get_timeout(timeout), |_| true)
     }
 
     /// As the pool's `try_get`.
-    pub fn try_get(&self) -> Option<<M::Connection as Held>::Taken<r2d2::PooledConnection<M>>> {
+    pub fn try_get(&self) -> Option<Given<M::Connection, r2d2::PooledConnection<M>>> {
         let guard = self.raw().try_get()?;
         Some(self.take::<M::Connection, _>(guard, self.metrics.in_use()))
     }
@@ -283,8 +284,7 @@ impl<M: bb8::ManageConnection<Connection: Held>> Pool<bb8::Pool<M>> {
     /// As the pool's `get`.
     pub async fn get(
         &self,
-    ) -> Result<<M::Connection as Held>::Taken<bb8::PooledConnection<'_, M>>, bb8::RunError<M::Error>>
-    {
+    ) -> Result<Given<M::Connection, bb8::PooledConnection<'_, M>>, bb8::RunError<M::Error>> {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, bb8::RunError::TimedOut);
         self.end::<M::Connection, _, _>(waiting, self.raw().get().await, is_timeout)
@@ -293,10 +293,8 @@ impl<M: bb8::ManageConnection<Connection: Held>> Pool<bb8::Pool<M>> {
     /// As the pool's `get_owned`.
     pub async fn get_owned(
         &self,
-    ) -> Result<
-        <M::Connection as Held>::Taken<bb8::PooledConnection<'static, M>>,
-        bb8::RunError<M::Error>,
-    > {
+    ) -> Result<Given<M::Connection, bb8::PooledConnection<'static, M>>, bb8::RunError<M::Error>>
+    {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, bb8::RunError::TimedOut);
         self.end::<M::Connection, _, _>(waiting, self.raw().get_owned().await, is_timeout)
@@ -310,9 +308,7 @@ where
     W: From<deadpool::managed::Object<M>>,
 {
     /// As the pool's `get`.
-    pub async fn get(
-        &self,
-    ) -> Result<<M::Type as Held>::Taken<W>, deadpool::managed::PoolError<M::Error>> {
+    pub async fn get(&self) -> Result<Given<M::Type, W>, deadpool::managed::PoolError<M::Error>> {
         self.timeout_get(&self.raw().timeouts()).await
     }
 
@@ -320,7 +316,7 @@ where
     pub async fn timeout_get(
         &self,
         timeouts: &deadpool::managed::Timeouts,
-    ) -> Result<<M::Type as Held>::Taken<W>, deadpool::managed::PoolError<M::Error>> {
+    ) -> Result<Given<M::Type, W>, deadpool::managed::PoolError<M::Error>> {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, deadpool::managed::PoolError::Timeout(_));
         self.end::<M::Type, _, _>(waiting, self.raw().timeout_get(timeouts).await, is_timeout)
