@@ -299,7 +299,7 @@ pub(crate) async fn a_megabyte_goes_there_and_back(live: &Live) {
     }
     let mut blocking = live.client.get_connection().unwrap();
     let mut pipeline = redis::pipe();
-    pipeline.set(&long, &value).get(&long).del(&long);
+    pipeline.set(&key, &value).get(&key).del(&key);
     let (_, found, _): (Value, Vec<u8>, i64) = pipeline.query(&mut blocking).unwrap();
     assert_eq!(found, value);
     for span in live.capture.spans() {

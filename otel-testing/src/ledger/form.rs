@@ -188,8 +188,9 @@ fn told_commands(attributes: &[KeyValue]) -> Vec<Form> {
     if words.is_empty() {
         words.extend(shared);
     }
-    if let (Some(size), [one]) = (number(attributes, names::DB_OPERATION_BATCH_SIZE), &words[..]) {
-        // All are the same.
+    let size = number(attributes, names::DB_OPERATION_BATCH_SIZE);
+    // All are the same; of others the text was cut off.
+    if let (Some(size), [one], Some(_)) = (size, &words[..], shared) {
         words = vec![*one; usize::try_from(size).unwrap_or_default()];
     }
     if batch == "MULTI" {
@@ -357,6 +358,7 @@ mod tests {
         assert_eq!(of("MULTI", "", 0), "MULTI EXEC");
         assert_eq!(of("MULTI GET", "", 2), "GET GET MULTI EXEC");
         assert_eq!(of("PIPELINE", "", 2), "");
+        assert_eq!(of("PIPELINE", "SET long", 2), "SET");
         assert_eq!(of("GET", "", 0), "GET");
         assert_eq!(forms(Unit::Commands, "get")[0].text, "GET");
     }
