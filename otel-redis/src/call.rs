@@ -9,7 +9,7 @@ use crate::request::{Arguments, Request};
 use crate::text::Text;
 
 /// The longest name of a command or a function that is told.
-const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 64;
 
 /// Whether this may be the name of a command or a function, and no piece of something else.
 pub(crate) fn is_name(word: &[u8]) -> bool {
@@ -26,8 +26,10 @@ pub(crate) fn name(word: Option<&[u8]>) -> &str {
 /// The script or the function that a command runs.
 fn procedure<'a>(name: &str, mut arguments: impl Arguments<'a>) -> Option<&'a str> {
     let runs = ["EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
-    let runs = runs.iter().any(|known| name.eq_ignore_ascii_case(known));
-    arguments.next().filter(|word| runs && is_name(word)).and_then(|word| str::from_utf8(word).ok())
+    if !runs.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    arguments.next().filter(|word| is_name(word)).and_then(|word| str::from_utf8(word).ok())
 }
 
 /// The name of the span of one command.

@@ -25,16 +25,27 @@ fn is(word: &[u8], known: &str) -> bool {
 
 /// What of the arguments of a command is shown, and whether its first argument is a word of it.
 fn pattern(name: &[u8], first: Option<&[u8]>) -> Option<(&'static str, bool)> {
-    let compare = |known: &str, with: Option<&[u8]>| {
-        let upper = name.iter().map(u8::to_ascii_uppercase);
-        let sub = with.into_iter().flat_map(|sub| b"|".iter().chain(sub));
-        known.bytes().cmp(upper.chain(sub.map(u8::to_ascii_uppercase)))
+    // As the file has them: `CLIENT|LIST`.
+    let mut upper = [0; 2 * crate::call::LONGEST];
+    let find = |known: &[u8]| {
+        let at = COMMANDS.binary_search_by(|(name, _)| name.as_bytes().cmp(known)).ok()?;
+        COMMANDS.get(at).map(|(_, pattern)| *pattern)
     };
-    let find = |with: Option<&[u8]>| {
-        let at = COMMANDS.binary_search_by(|(known, _)| compare(known, with)).ok()?;
-        COMMANDS.get(at).map(|(_, pattern)| (*pattern, with.is_some()))
-    };
-    find(None).or_else(|| find(Some(first?)))
+    let one = put(&mut upper, 0, name)?;
+    if let Some(pattern) = find(upper.get(..one)?) {
+        return Some((pattern, false));
+    }
+    let two = put(&mut upper, one, b"|").and_then(|at| put(&mut upper, at, first?))?;
+    find(upper.get(..two)?).map(|pattern| (pattern, true))
+}
+
+/// Writes a word in capitals, and tells where it ends: nowhere, if it is longer than any that is known.
+fn put(upper: &mut [u8], at: usize, word: &[u8]) -> Option<usize> {
+    let end = at.checked_add(word.len())?;
+    let place = upper.get_mut(at..end)?;
+    place.copy_from_slice(word);
+    place.make_ascii_uppercase();
+    Some(end)
 }
 
 /// A text that is written.
@@ -185,12 +196,17 @@ impl Text {
     fn quoted(&mut self, argument: &[u8]) {
         let longest = argument.len().min(self.wanted.longest);
         let argument = argument.get(..longest).unwrap_or_default();
-        let is_plain = |character: char| {
-            !character.is_control() && !character.is_whitespace() && !"\"'\\".contains(character)
-        };
         self.written.push(' ');
+        // Most are.
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+        let is_odd = |character: char| {
+            character.is_control() || character.is_whitespace() || "\"'\\".contains(character)
+        };
         match str::from_utf8(argument) {
-            Ok(text) if !text.is_empty() && text.chars().all(is_plain) => {
+            Ok(text)
+                if !text.is_empty()
+                    && (argument.iter().all(is_plain) || !text.contains(is_odd)) =>
+            {
                 self.written.push_str(text);
             }
             _ => {
