@@ -23,20 +23,19 @@ fn is(word: &[u8], known: &str) -> bool {
     word.eq_ignore_ascii_case(known.as_bytes())
 }
 
-/// What of the arguments of a command is shown, and whether its first argument is a word of it.
-fn pattern(name: &[u8], first: Option<&[u8]>) -> Option<(&'static str, bool)> {
+/// The row of a command, by its name alone or with its first argument as a word of it.
+fn row(name: &[u8], first: Option<&[u8]>) -> Option<(&'static str, &'static str)> {
     // As the file has them: `CLIENT|LIST`.
     let mut upper = [0; 2 * crate::call::LONGEST];
     let find = |known: &[u8]| {
         let at = COMMANDS.binary_search_by(|(name, _)| name.as_bytes().cmp(known)).ok()?;
-        COMMANDS.get(at).map(|(_, pattern)| *pattern)
+        COMMANDS.get(at).copied()
     };
     let one = put(&mut upper, 0, name)?;
-    if let Some(pattern) = find(upper.get(..one)?) {
-        return Some((pattern, false));
-    }
-    let two = put(&mut upper, one, b"|").and_then(|at| put(&mut upper, at, first?))?;
-    find(upper.get(..two)?).map(|pattern| (pattern, true))
+    find(upper.get(..one)?).or_else(|| {
+        let two = put(&mut upper, one, b"|").and_then(|at| put(&mut upper, at, first?))?;
+        find(upper.get(..two)?)
+    })
 }
 
 /// Writes a word in capitals, and tells where it ends: nowhere, if it is longer than any that is known.
@@ -53,11 +52,13 @@ pub(crate) struct Text {
     written: String,
     wanted: TextWanted,
     verbatim: bool,
+    /// The row of the last command, which the next one often is too.
+    last: Option<(&'static str, &'static str)>,
 }
 
 impl Text {
     pub(crate) fn new(wanted: TextWanted) -> Self {
-        Self { written: String::with_capacity(64), wanted, verbatim: false }
+        Self { written: String::with_capacity(64), wanted, verbatim: false, last: None }
     }
 
     /// Writes one command.
@@ -65,10 +66,13 @@ impl Text {
         let name = arguments.next().unwrap_or_default();
         self.verbatim = self.wanted.verbatim && !SECRET.iter().any(|secret| is(name, secret));
         self.written.push_str(crate::call::name(Some(name)));
-        let Some((pattern, has_word)) = pattern(name, arguments.clone().next()) else {
+        if self.last.is_none_or(|(known, _)| !is(name, known)) {
+            self.last = row(name, arguments.clone().next());
+        }
+        let Some((known, pattern)) = self.last else {
             return self.values(arguments);
         };
-        if has_word {
+        if known.len() > name.len() {
             self.word(arguments.next());
         }
         self.follow(pattern, arguments);
@@ -198,7 +202,7 @@ impl Text {
         let argument = argument.get(..longest).unwrap_or_default();
         self.written.push(' ');
         // Most are.
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
         let is_odd = |character: char| {
             character.is_control() || character.is_whitespace() || "\"'\\".contains(character)
         };
