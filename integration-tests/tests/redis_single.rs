@@ -4,10 +4,21 @@
 mod redis_suite;
 
 use integration_tests::{assert_nowhere, unique_name};
+use otel_testing::ledger::Traced;
 use otel_testing::live;
 use redis::{AsyncCommands as _, Commands as _, cmd};
 
 use crate::redis_suite::{Live, failed, scenarios};
+
+impl Live {
+    fn new(name: &str) -> Option<Self> {
+        Some(Self::with(&live::address(name)?))
+    }
+
+    fn with(url: &str) -> Self {
+        Self::watched(url, &Traced::new())
+    }
+}
 
 macro_rules! on_the_shared_server {
     ($($scenario:ident)*) => {$(

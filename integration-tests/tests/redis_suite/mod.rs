@@ -8,7 +8,7 @@ use otel_redis::aio::MultiplexedConnection;
 use otel_redis::{Client, Telemetry};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::ledger::Traced;
-use otel_testing::{Capture, live, metric, point, span};
+use otel_testing::{Capture, metric, point, span};
 use redis::{AsyncCommands as _, AsyncConnectionConfig, Commands as _, Script, Value, cmd};
 
 /// All of this file, for a macro that takes their names.
@@ -36,19 +36,11 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(name: &str) -> Option<Self> {
-        Some(Self::with(&live::address(name)?))
-    }
-
-    pub(crate) fn with(url: &str) -> Self {
-        Self::watched(url, &Traced::new())
-    }
-
     /// What is told is noted for a ledger, too.
     pub(crate) fn watched(url: &str, traced: &Traced) -> Self {
         let capture = Capture::new();
-        let tracer = traced.watch(capture.tracer_provider());
-        let telemetry = capture.telemetry_builder().tracer_provider(tracer).build();
+        let watched = traced.watch(capture.tracer_provider());
+        let telemetry = capture.telemetry_builder().tracer_provider(watched).build();
         let client = Client::with(redis::Client::open(url).unwrap(), &telemetry);
         Self { client, capture, telemetry, url: url.to_owned() }
     }
