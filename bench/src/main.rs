@@ -1,9 +1,11 @@
-//! The measurements `stub`, `sql`, `kafka`, `mongodb` and `setup`.
+//! The measurements `stub`, `sql`, `kafka`, `mongodb`, `redis` and `setup`.
 
 mod bare;
 mod kafka;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "setup")]
 mod setup;
 mod sql;
@@ -26,6 +28,10 @@ fn main() -> Result<()> {
         [CHILD, mongodb::NAME, who, rows, calls] => {
             mongodb::child(who, rows.parse()?, calls.parse()?)?;
         }
+        #[cfg(feature = "redis")]
+        [CHILD, redis::NAME, who, state, call, calls] => {
+            redis::child(who, state, call, calls.parse()?);
+        }
         #[cfg(feature = "setup")]
         [CHILD, setup::NAME, "burst", rate] => setup::child(Some(rate))?,
         #[cfg(feature = "setup")]
@@ -43,6 +49,10 @@ fn main() -> Result<()> {
             #[cfg(feature = "mongodb")]
             if bench::wanted(mongodb::NAME, &arguments)? {
                 mongodb::measure()?;
+            }
+            #[cfg(feature = "redis")]
+            if bench::wanted(redis::NAME, &arguments)? {
+                redis::measure()?;
             }
             #[cfg(feature = "setup")]
             if bench::wanted(setup::NAME, &arguments)? {

@@ -6,6 +6,8 @@ pub mod kafka;
 pub mod mariadb;
 #[cfg(feature = "sqlx")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use otel_redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use otel_redis::cluster::{ClusterClient, ClusterClientBuilder};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, live};
-use redis::{AsyncCommands as _, Commands as _, RedisResult, cmd};
+use redis::{AsyncCommands, Commands as _, RedisResult, cmd};
 use tokio::task::block_in_place;
 
 fn text_of(span: &SpanData, name: &str) -> Option<String> {
@@ -26,6 +26,26 @@ async fn manager(client: &Client) -> ConnectionManager {
     client.get_connection_manager_with_config(settings).await.unwrap()
 }
 
+/// Counts as long as there is a server, then until there is one again: what, and how far.
+async fn until_it_is_back(mut connection: impl AsyncCommands, key: String) -> (String, i64) {
+    let (mut acknowledged, mut failed, mut is_back) = (0, false, false);
+    while !is_back {
+        let result: RedisResult<i64> = connection.incr(&key, 1).await;
+        match result {
+            Ok(_) => {
+                acknowledged += 1;
+                is_back = failed;
+            }
+            Err(error) => {
+                assert!(error.code().is_none(), "{error:?}");
+                failed = true;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+    (key, acknowledged)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_under_load_there_are_errors_then_answers_and_nothing_is_left_open() {
     let extra = Extra::new().argument("--appendfsync").argument("always");
@@ -33,29 +53,15 @@ async fn after_a_kill_under_load_there_are_errors_then_answers_and_nothing_is_le
     let capture = Capture::new();
     let raw = redis::Client::open(server.url()).unwrap();
     let client = Client::with(raw, &capture.telemetry());
-    let manager = manager(&client).await;
-    let tasks: Vec<_> = (0..50)
-        .map(|number| {
-            let mut manager = manager.clone();
-            tokio::spawn(async move {
-                let (mut done, mut failed) = (0_usize, 0_usize);
-                let key = format!("number:{number}");
-                // As long as there is a server, then until it is back.
-                while failed == 0 || done == 0 {
-                    let result: RedisResult<i64> = manager.incr(&key, 1).await;
-                    match result {
-                        Ok(_) if failed > 0 => done += 1,
-                        Ok(_) => {}
-                        Err(error) => {
-                            assert!(error.code().is_none(), "{error:?}");
-                            failed += 1;
-                            tokio::time::sleep(Duration::from_millis(20)).await;
-                        }
-                    }
-                }
-            })
-        })
-        .collect();
+    let ours = manager(&client).await;
+    // Both managers go through the same.
+    let bare = manager(&client).await.into_inner();
+    let tasks = (0..50).flat_map(|number| {
+        let ours = tokio::spawn(until_it_is_back(ours.clone(), format!("ours:{number}")));
+        let bare = tokio::spawn(until_it_is_back(bare.clone(), format!("bare:{number}")));
+        [ours, bare]
+    });
+    let tasks: Vec<_> = tasks.collect();
     eventually("all are under way", async || capture.spans().len() > 500).await;
     block_in_place(|| server.kill()).unwrap();
     eventually("all have seen it", async || {
@@ -64,8 +70,10 @@ async fn after_a_kill_under_load_there_are_errors_then_answers_and_nothing_is_le
     })
     .await;
     block_in_place(|| server.restart()).unwrap();
+    let mut bare = bare;
     for task in join_all(tasks).await {
-        task.unwrap();
+        let (key, acknowledged) = task.unwrap();
+        assert!(bare.get::<_, i64>(&key).await.unwrap() >= acknowledged, "{key} lost something");
     }
     capture.check();
     for span in capture.spans() {

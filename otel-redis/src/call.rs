@@ -9,7 +9,7 @@ use crate::request::{Arguments, Request};
 use crate::text::Text;
 
 /// The longest name of a command or a function that is told.
-const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 64;
 
 /// Whether this may be the name of a command or a function, and no piece of something else.
 pub(crate) fn is_name(word: &[u8]) -> bool {
@@ -26,8 +26,10 @@ pub(crate) fn name(word: Option<&[u8]>) -> &str {
 /// The script or the function that a command runs.
 fn procedure<'a>(name: &str, mut arguments: impl Arguments<'a>) -> Option<&'a str> {
     let runs = ["EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
-    let runs = runs.iter().any(|known| name.eq_ignore_ascii_case(known));
-    arguments.next().filter(|word| runs && is_name(word)).and_then(|word| str::from_utf8(word).ok())
+    if !runs.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    arguments.next().filter(|word| is_name(word)).and_then(|word| str::from_utf8(word).ok())
 }
 
 /// The name of the span of one command.
@@ -101,24 +103,26 @@ fn text(request: &impl Request, wanted: TextWanted) -> String {
     let mut commands = request.commands();
     let mut text = Text::new(wanted);
     commands.next().into_iter().for_each(|first| text.command(first));
-    let one = text.as_str().len();
-    let (mut other, mut same) = (Text::new(wanted), 1);
+    // As long as all are the same, the first stands for all of them.
+    let (one, mut same) = (text.as_str().len(), 1);
     for command in commands {
         if text.is_full() {
             break;
         }
-        other.clear();
-        other.command(command);
-        // As long as all are the same, the first stands for all of them.
-        if text.as_str().len() == one && other.as_str() == text.as_str() {
-            same += 1;
-            continue;
-        }
-        for _ in 1..std::mem::replace(&mut same, 1) {
-            text.repeat(one);
+        if same > 0 {
+            text.command(command.clone());
+            let is_same = text.as_str().get(..one) == text.as_str().get(one..);
+            text.truncate(one);
+            if is_same {
+                same += 1;
+                continue;
+            }
+            for _ in 1..std::mem::take(&mut same) {
+                text.repeat(one);
+            }
         }
         text.push("; ");
-        text.push(other.as_str());
+        text.command(command);
     }
     text.into_string()
 }

@@ -52,6 +52,15 @@ impl Client {
         redis::Client::open(params).map(Self::new)
     }
 
+    /// As the driver's `build_with_tls`.
+    #[cfg(feature = "tokio-rustls-comp")]
+    pub fn build_with_tls<C: IntoConnectionInfo>(
+        conn_info: C,
+        tls_certs: redis::TlsCertificates,
+    ) -> RedisResult<Self> {
+        redis::Client::build_with_tls(conn_info, tls_certs).map(Self::new)
+    }
+
     /// Instruments a connection to this client's server that was made elsewhere, such as that of a
     /// pool.
     pub fn wrap<C>(&self, connection: C) -> Connection<C> {

@@ -23,7 +23,7 @@ pub type ClusterConnection<C = redis::Connection> =
 #[derive(Clone)]
 pub struct ClusterClient {
     inner: redis::cluster::ClusterClient,
-    link: Link,
+    pub(crate) link: Link,
 }
 
 impl fmt::Debug for ClusterClient {
@@ -180,6 +180,13 @@ impl ClusterClientBuilder {
         #[cfg(feature = "cluster-async")]
         push_sender(push_sender: impl redis::aio::AsyncPushSender);
         tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
+        node_address_map(map: std::collections::HashMap<NodeAddress, NodeAddress>);
+        #[cfg(feature = "tokio-rustls-comp")]
+        tls(tls: TlsMode);
+        #[cfg(feature = "tokio-rustls-comp")]
+        certs(certificates: redis::TlsCertificates);
+        #[cfg(feature = "tls-rustls-insecure")]
+        danger_accept_invalid_hostnames(insecure: bool);
         #[cfg(feature = "cluster-async")]
         async_dns_resolver(resolver: impl redis::io::AsyncDNSResolver);
         #[cfg(all(feature = "cache-aio", feature = "cluster-async"))]

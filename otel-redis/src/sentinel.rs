@@ -143,12 +143,14 @@ impl SentinelClient {
     /// As the driver's `build`.
     pub fn build<T: IntoConnectionInfo>(
         params: Vec<T>,
-        service_name: String,
+        service_name: impl AsRef<str>,
         node_connection_info: Option<SentinelNodeConnectionInfo>,
         server_type: SentinelServerType,
     ) -> RedisResult<Self> {
+        // A feature of the driver decides which of the two it takes.
+        let name = service_name.as_ref().to_owned();
         let build = redis::sentinel::SentinelClient::build;
-        build(params, service_name, node_connection_info, server_type).map(Self::from)
+        build(params, name, node_connection_info, server_type).map(Self::from)
     }
 
     /// As the driver's `get_client`.
@@ -241,10 +243,14 @@ impl SentinelClientBuilder {
         set_client_to_redis_username(username: impl AsRef<str>);
         set_client_to_redis_password(password: impl AsRef<str>);
         set_client_to_redis_protocol(protocol: redis::ProtocolVersion);
+        #[cfg(feature = "tokio-rustls-comp")]
+        set_client_to_redis_certificates(certificates: redis::TlsCertificates);
         set_client_to_redis_tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
         set_client_to_sentinel_tls_mode(tls_mode: redis::TlsMode);
         set_client_to_sentinel_username(username: impl AsRef<str>);
         set_client_to_sentinel_password(password: impl AsRef<str>);
+        #[cfg(feature = "tokio-rustls-comp")]
+        set_client_to_sentinel_certificates(certificates: redis::TlsCertificates);
         set_client_to_sentinel_tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
         set_client_to_sentinel_protocol(protocol: redis::ProtocolVersion);
     }

@@ -23,18 +23,28 @@ fn is(word: &[u8], known: &str) -> bool {
     word.eq_ignore_ascii_case(known.as_bytes())
 }
 
-/// What of the arguments of a command is shown, and whether its first argument is a word of it.
-fn pattern(name: &[u8], first: Option<&[u8]>) -> Option<(&'static str, bool)> {
-    let compare = |known: &str, with: Option<&[u8]>| {
-        let upper = name.iter().map(u8::to_ascii_uppercase);
-        let sub = with.into_iter().flat_map(|sub| b"|".iter().chain(sub));
-        known.bytes().cmp(upper.chain(sub.map(u8::to_ascii_uppercase)))
+/// The row of a command, by its name alone or with its first argument as a word of it.
+fn row(name: &[u8], first: Option<&[u8]>) -> Option<(&'static str, &'static str)> {
+    // As the file has them: `CLIENT|LIST`.
+    let mut upper = [0; 2 * crate::call::LONGEST];
+    let find = |known: &[u8]| {
+        let at = COMMANDS.binary_search_by(|(name, _)| name.as_bytes().cmp(known)).ok()?;
+        COMMANDS.get(at).copied()
     };
-    let find = |with: Option<&[u8]>| {
-        let at = COMMANDS.binary_search_by(|(known, _)| compare(known, with)).ok()?;
-        COMMANDS.get(at).map(|(_, pattern)| (*pattern, with.is_some()))
-    };
-    find(None).or_else(|| find(Some(first?)))
+    let one = put(&mut upper, 0, name)?;
+    find(upper.get(..one)?).or_else(|| {
+        let two = put(&mut upper, one, b"|").and_then(|at| put(&mut upper, at, first?))?;
+        find(upper.get(..two)?)
+    })
+}
+
+/// Writes a word in capitals, and tells where it ends: nowhere, if it is longer than any that is known.
+fn put(upper: &mut [u8], at: usize, word: &[u8]) -> Option<usize> {
+    let end = at.checked_add(word.len())?;
+    let place = upper.get_mut(at..end)?;
+    place.copy_from_slice(word);
+    place.make_ascii_uppercase();
+    Some(end)
 }
 
 /// A text that is written.
@@ -42,11 +52,13 @@ pub(crate) struct Text {
     written: String,
     wanted: TextWanted,
     verbatim: bool,
+    /// The row of the last command, which the next one often is too.
+    last: Option<(&'static str, &'static str)>,
 }
 
 impl Text {
     pub(crate) fn new(wanted: TextWanted) -> Self {
-        Self { written: String::with_capacity(64), wanted, verbatim: false }
+        Self { written: String::with_capacity(64), wanted, verbatim: false, last: None }
     }
 
     /// Writes one command.
@@ -54,10 +66,13 @@ impl Text {
         let name = arguments.next().unwrap_or_default();
         self.verbatim = self.wanted.verbatim && !SECRET.iter().any(|secret| is(name, secret));
         self.written.push_str(crate::call::name(Some(name)));
-        let Some((pattern, has_word)) = pattern(name, arguments.clone().next()) else {
+        if self.last.is_none_or(|(known, _)| !is(name, known)) {
+            self.last = row(name, arguments.clone().next());
+        }
+        let Some((known, pattern)) = self.last else {
             return self.values(arguments);
         };
-        if has_word {
+        if known.len() > name.len() {
             self.word(arguments.next());
         }
         self.follow(pattern, arguments);
@@ -79,8 +94,8 @@ impl Text {
         &self.written
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.written.clear();
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.written.truncate(length);
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -185,12 +200,17 @@ impl Text {
     fn quoted(&mut self, argument: &[u8]) {
         let longest = argument.len().min(self.wanted.longest);
         let argument = argument.get(..longest).unwrap_or_default();
-        let is_plain = |character: char| {
-            !character.is_control() && !character.is_whitespace() && !"\"'\\".contains(character)
-        };
         self.written.push(' ');
+        // Most are.
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+        let is_odd = |character: char| {
+            character.is_control() || character.is_whitespace() || "\"'\\".contains(character)
+        };
         match str::from_utf8(argument) {
-            Ok(text) if !text.is_empty() && text.chars().all(is_plain) => {
+            Ok(text)
+                if !text.is_empty()
+                    && (argument.iter().all(is_plain) || !text.contains(is_odd)) =>
+            {
                 self.written.push_str(text);
             }
             _ => {

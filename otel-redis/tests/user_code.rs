@@ -72,3 +72,37 @@ fn handles_are_what_the_driver_s_are() {
     }
     let _ = is_used;
 }
+
+/// Each line of the README's table of what the twins do not have.
+#[cfg(all(feature = "bb8", feature = "r2d2", feature = "sentinel"))]
+#[tokio::test]
+async fn what_is_left_to_the_driver_is_done_as_the_table_says() {
+    use otel_redis::cluster::{ClusterClient, ClusterConnection, cluster_pipe};
+    use otel_redis::sentinel::{SentinelClient, SentinelServerType};
+    use redis::sentinel::{AsyncLockedSentinelClient, LockedSentinelClient};
+
+    fn query(con: &mut ClusterConnection) -> redis::RedisResult<(i64, i64)> {
+        con.query(cluster_pipe().get("a").get("b"))
+    }
+    let _ = query;
+
+    // Nobody listens there.
+    const NOWHERE: &str = "redis://127.0.0.1:1";
+    let short = std::time::Duration::from_millis(10);
+    let client = otel_redis::Client::open(NOWHERE).unwrap();
+    let sentinel = || {
+        let kind = SentinelServerType::Master;
+        SentinelClient::build(vec![NOWHERE], "primary", None, kind).unwrap().into_inner()
+    };
+    let manager = LockedSentinelClient::new(sentinel());
+    let pool = client.pool("r2d2", r2d2::Pool::builder().build_unchecked(manager));
+    assert!(pool.get_timeout(short).is_err());
+    let pool = bb8::Pool::builder().connection_timeout(short);
+    let pool = pool.build_unchecked(AsyncLockedSentinelClient::new(sentinel()));
+    assert!(client.pool("bb8", pool).get().await.is_err());
+
+    let cluster = redis::cluster::ClusterClient::new(vec![NOWHERE]).unwrap();
+    assert!(ClusterClient::from(cluster).get_connection().is_err());
+    let client = otel_redis::Client::from(redis::Client::open(NOWHERE).unwrap());
+    assert!(client.get_connection().is_err());
+}

@@ -25,6 +25,8 @@ enum Measurement {
     Kafka,
     /// A find of MongoDB's driver, with and without the handlers of its events
     Mongodb,
+    /// A call of Redis on a connection that answers at once, beside the bare SDK
+    Redis,
     /// What `otel_setup::init!` adds to a process, and what leaves it
     Setup,
     /// A query on SQLite, beside sqlx-otel
@@ -38,6 +40,7 @@ impl Measurement {
             Self::Sql => "sql",
             Self::Kafka => "kafka",
             Self::Mongodb => "mongodb",
+            Self::Redis => "redis",
             Self::Setup => "setup",
             Self::Sqlite => "sqlite",
         }

@@ -31,12 +31,17 @@ pub(crate) fn answer(bytes: &str) -> RedisResult<Value> {
     Ok(redis::parse_redis_value(bytes.as_bytes()).unwrap())
 }
 
+/// The bare connection.
+pub(crate) fn stub(answers: impl IntoIterator<Item = RedisResult<Value>>) -> Stub {
+    Stub(answers.into_iter().collect())
+}
+
 /// A connection that is told of at `capture`.
 pub(crate) fn connection(
     capture: &Capture,
     answers: impl IntoIterator<Item = RedisResult<Value>>,
 ) -> Connection<Stub> {
-    let stub = Stub(answers.into_iter().collect());
+    let stub = stub(answers);
     let builder = Connection::builder(stub).server("cache.example", Some(6380));
     builder.telemetry(&capture.telemetry()).build()
 }

@@ -175,6 +175,14 @@ pub(crate) async fn asynchronous(url: &str, prefix: &str) -> RedisResult<Seen> {
         .query_async(&mut con)
         .await?;
     seen.push(format!("{a} {b}"));
+    let (a, b, c): (i64, Option<i64>, Vec<i64>) = redis::pipe()
+        .get(key("p"))
+        .get(key("none"))
+        .cmd("MGET")
+        .arg(&[key("p"), key("n1")])
+        .query_async(&mut con)
+        .await?;
+    seen.push(format!("{a} {b:?} {c:?}"));
     let watched = key("p");
     let new: Option<i64> =
         redis::aio::transaction_async(con.clone(), &[&watched], |mut con, mut pipe| {
