@@ -59,6 +59,16 @@ pub(crate) trait Answer {
     /// Whether what was asked for is done, if it is no error: a command of a transaction is queued,
     /// and one that somebody else was faster than is dropped.
     fn is_done(&self) -> bool;
+
+    /// The answers to commands in it, as far as the driver has not read them itself.
+    fn values(&self) -> &[Value] {
+        &[]
+    }
+
+    /// The same, to be changed.
+    fn values_mut(&mut self) -> &mut [Value] {
+        &mut []
+    }
 }
 
 impl Answer for Value {
@@ -82,6 +92,14 @@ impl Answer for Value {
             _ => true,
         }
     }
+
+    fn values(&self) -> &[Value] {
+        std::slice::from_ref(self)
+    }
+
+    fn values_mut(&mut self) -> &mut [Value] {
+        std::slice::from_mut(self)
+    }
 }
 
 fn in_pairs(pairs: &[(Value, Value)]) -> Option<&ServerError> {
@@ -95,6 +113,14 @@ impl Answer for Vec<Value> {
 
     fn is_done(&self) -> bool {
         self.iter().all(Value::is_done)
+    }
+
+    fn values(&self) -> &[Value] {
+        self
+    }
+
+    fn values_mut(&mut self) -> &mut [Value] {
+        self
     }
 }
 
@@ -113,6 +139,12 @@ impl Answer for () {
 /// told.
 pub(crate) fn failure(error: &ServerError) -> Failure {
     Failure::code(error.code().to_owned())
+}
+
+impl Classify<ServerError> for Redis {
+    fn classify(error: &ServerError) -> Failure {
+        failure(error)
+    }
 }
 
 impl Classify<RedisError> for Redis {

@@ -106,7 +106,11 @@ impl DbServer {
         self.port.filter(|port| !self.is_default(*port))
     }
 
-    pub(super) fn known_address(&self) -> Option<&StringValue> {
+    pub(crate) fn known_port(&self) -> Option<u16> {
+        self.port.filter(|_| !self.misread)
+    }
+
+    pub(crate) fn known_address(&self) -> Option<&StringValue> {
         self.address.as_ref().filter(|_| !self.misread)
     }
 
@@ -118,11 +122,11 @@ impl DbServer {
         self.namespace.as_ref().filter(|_| !self.misread)
     }
 
-    pub(super) fn system_value(&self) -> &StringValue {
+    pub(crate) fn system_value(&self) -> &StringValue {
         &self.system
     }
 
-    pub(super) fn known_peer(&self) -> Option<&(StringValue, Option<u16>)> {
+    pub(crate) fn known_peer(&self) -> Option<&(StringValue, Option<u16>)> {
         self.peer.as_ref().filter(|_| !self.misread)
     }
 

@@ -7,6 +7,7 @@ use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::fact::{Fact, Of, PEER_ADDRESS, PEER_PORT};
 use crate::address::host;
+use crate::db::DbServer;
 use crate::options::Options;
 use crate::text::{shared, told};
 
@@ -52,6 +53,16 @@ impl MessagingServer {
         self
     }
 
+    /// The node that is really contacted and its port, where that is known before any call. To handle
+    /// a message nobody is contacted.
+    pub fn peer(self, address: impl Into<StringValue>, port: Option<u16>) -> Self {
+        let this = self.with(PEER_ADDRESS, host(address.into()));
+        match port {
+            Some(port) => this.with(PEER_PORT, port),
+            None => this,
+        }
+    }
+
     /// A fact that holds for all calls.
     pub fn with<T: Into<Value>>(mut self, fact: Fact<T>, value: impl Into<T>) -> Self {
         self.facts.push((fact.untyped(), value.into().into()));
@@ -65,6 +76,20 @@ impl MessagingServer {
 
     pub(super) fn known_address(&self) -> Option<(&StringValue, Option<u16>)> {
         Some((self.address.as_ref()?, self.port))
+    }
+}
+
+/// The server of a database, for those that messages go through as well.
+impl From<&DbServer> for MessagingServer {
+    fn from(server: &DbServer) -> Self {
+        let address = server.known_address().cloned();
+        let port = server.known_port();
+        let system = server.system_value().clone();
+        let this = Self { system, address, port, client_id: None, facts: Vec::new() };
+        match server.known_peer() {
+            Some((address, port)) => this.peer(address.clone(), *port),
+            None => this,
+        }
     }
 }
 
