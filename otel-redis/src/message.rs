@@ -1,6 +1,7 @@
 //! Streams and pub/sub as messaging, where the user asks for it: what is started before a request,
 //! and what is made of its answer.
 
+use std::cell::LazyCell;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -60,6 +61,9 @@ pub(crate) struct Queue {
     pub(crate) options: Messaging,
     memory: Memory,
 }
+
+/// What is taken away also where another propagator is installed, or none.
+const W3C: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// Takes a context only to see whether there is one.
 struct Probe(bool);
@@ -272,7 +276,9 @@ impl Queue {
             self.memory.note(entry.stream, command.group, entry.id, delivery);
         }
         drop(headers);
-        read.into_iter().chain(others).for_each(|(_, mut entry)| entry.strip());
+        let fields = LazyCell::new(|| self.messaging.telemetry().propagated_fields());
+        let is_header = |name: &str| W3C.contains(&name) || fields.iter().any(|it| it == name);
+        read.into_iter().chain(others).for_each(|(_, mut entry)| entry.strip(is_header));
     }
 
     fn settled<T: Answer>(

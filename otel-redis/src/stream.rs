@@ -203,15 +203,21 @@ impl Entry<'_> {
         Headers(fields.collect())
     }
 
-    /// Takes away what carries the context, if it was written by this crate.
-    pub(crate) fn strip(&mut self) {
-        let [.., name, count] = &self.fields[..] else { return };
-        let number = bytes(count).and_then(|count| str::from_utf8(count).ok()?.parse().ok());
-        let number = number.filter(|number| (1..=MOST_FIELDS).contains(number));
-        let Some(number) = number.filter(|_| bytes(name) == Some(MARKER.as_bytes())) else {
+    /// Takes away what carries the context, if it was written by this crate: as many fields as the
+    /// marker says, each of a name that `is_header`.
+    pub(crate) fn strip(&mut self, is_header: impl Fn(&str) -> bool) {
+        let text = |value: &'_ Value| bytes(value).and_then(|bytes| str::from_utf8(bytes).ok());
+        let Some((before, [name, count])) = self.fields.split_last_chunk() else { return };
+        let Some(number) = text(count).filter(|_| text(name) == Some(MARKER)) else { return };
+        let Ok(number) = number.parse::<usize>() else { return };
+        let left = number.checked_mul(2).and_then(|words| before.len().checked_sub(words));
+        let Some((left, written)) = left.and_then(|left| before.split_at_checked(left)) else {
             return;
         };
-        if let Some(left) = self.fields.len().checked_sub(2 * (number + 1)) {
+        let (pairs, odd) = written.as_chunks::<2>();
+        let is_written = |[name, _]: &[Value; 2]| text(name).is_some_and(&is_header);
+        if number > 0 && odd.is_empty() && pairs.iter().all(is_written) {
+            let left = left.len();
             self.fields.truncate(left);
         }
     }
