@@ -5,7 +5,7 @@ use otel_core::opentelemetry::propagation::{Extractor, Injector};
 use otel_core::propagation::{ByteCarrier, ByteHeaders, Carrier};
 
 use crate::edit::Edit;
-use crate::stream::{Act, Command, MARKER, MOST_FIELDS};
+use crate::stream::{self, Act, Command, MARKER, MOST_FIELDS};
 
 /// An envelope begins with it: no text does.
 pub(crate) const MAGIC: &[u8] = b"\0otel/1\n";
@@ -44,7 +44,7 @@ impl<'h> Outgoing<'h> {
     /// What becomes of the command.
     pub(crate) fn edit(self, command: &Command<'_>) -> Option<Edit> {
         let Self { carries, written, .. } = self;
-        let is_needed = !written.is_empty() || command.is_like_envelope();
+        let is_needed = !written.is_empty() || stream::is_like_envelope(command.words());
         if !carries || !is_needed {
             return None;
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use otel_core::{Classify, Client, DbServer, Failure};
+use otel_core::{Classify, Client, DbServer, Failure, MessagingServer};
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerError, Value};
 
 /// Names this crate as the source of what it emits.
@@ -49,6 +49,18 @@ pub(crate) fn server(info: &ConnectionInfo) -> DbServer {
         }
         _ => unknown_server(),
     }
+}
+
+/// The same server as one that messages go through.
+pub(crate) fn broker(server: &DbServer) -> MessagingServer {
+    let mut broker = MessagingServer::new("redis");
+    if let Some((address, port)) = server.server() {
+        broker = broker.address(address.to_owned(), port);
+    }
+    if let Some((address, port)) = server.contacted() {
+        broker = broker.peer(address.to_owned(), port);
+    }
+    broker
 }
 
 /// An answer of the driver, in which the server may have put errors.

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use otel_core::messaging::{
-    Deliveries, Destination, MessageFacts, MessagingCall, MessagingOperation, MessagingServer, Poll,
+    Deliveries, Destination, MessageFacts, MessagingCall, MessagingOperation, Poll,
     fact,
 };
 use otel_core::opentelemetry::Context;
@@ -76,21 +76,22 @@ impl Injector for Probe {
 
 impl Queue {
     pub(crate) fn new(telemetry: &Telemetry, server: &DbServer, options: Messaging) -> Arc<Self> {
-        let messaging = otel_core::Messaging::new(telemetry, MessagingServer::from(server));
+        let messaging = otel_core::Messaging::new(telemetry, driver::broker(server));
         Arc::new(Self { messaging, options, memory: Memory::default() })
     }
 
-    /// Whether a request is to be looked at.
+    /// Whether a request is to be looked at. Asks without allocating.
     pub(crate) fn concerns(&self, request: &impl Request) -> bool {
-        if !request.commands().any(stream::concerns) {
-            return false;
-        }
-        // While nobody listens, what is read is, and what carries something.
-        let is_read = |it: Command<'_>| {
-            matches!(it.act, Act::Read(_) | Act::Look)
-                || self.carries(it.act) && (it.is_like_envelope() || self.has_context())
+        let about_messages = || {
+            request.commands().filter_map(|command| Some((stream::act(command.clone())?, command)))
         };
-        !self.messaging.is_off() || request.commands().filter_map(Command::read).any(is_read)
+        // While nobody listens: what is read, and what carries something.
+        let is_needed = |act, command| match act {
+            Act::Read(_) | Act::Look => true,
+            act => self.carries(act) && (self.has_context() || stream::is_like_envelope(command)),
+        };
+        about_messages().next().is_some()
+            && (!self.messaging.is_off() || about_messages().any(|(act, it)| is_needed(act, it)))
     }
 
     fn has_context(&self) -> bool {

@@ -74,9 +74,15 @@ fn known(name: &[u8]) -> Option<(&'static str, Act)> {
     COMMANDS.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Whether a command may be about messages.
-pub(crate) fn concerns<'r>(mut command: impl Arguments<'r>) -> bool {
-    command.next().is_some_and(|name| known(name).is_some())
+/// What a command does with messages, by its name.
+pub(crate) fn act<'r>(mut command: impl Arguments<'r>) -> Option<Act> {
+    known(command.next()?).map(|(_, act)| act)
+}
+
+/// Whether what a command publishes would be taken for an envelope.
+pub(crate) fn is_like_envelope<'r>(command: impl Arguments<'r>) -> bool {
+    act(command.clone()) == Some(Act::Publish)
+        && command.last().is_some_and(|payload| payload.starts_with(MAGIC))
 }
 
 impl<'r> Command<'r> {
@@ -163,14 +169,13 @@ impl<'r> Command<'r> {
         self.words.get(self.rest..).unwrap_or_default()
     }
 
+    pub(crate) fn words(&self) -> impl Arguments<'r> {
+        self.words.iter().copied()
+    }
+
     /// How many words stand before these.
     pub(crate) fn kept(&self) -> usize {
         self.rest
-    }
-
-    /// Whether what is published would be taken for an envelope.
-    pub(crate) fn is_like_envelope(&self) -> bool {
-        self.act == Act::Publish && self.rest().iter().any(|payload| payload.starts_with(MAGIC))
     }
 
     /// The bytes of the message.

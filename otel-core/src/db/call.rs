@@ -106,11 +106,18 @@ impl DbServer {
         self.port.filter(|port| !self.is_default(*port))
     }
 
-    pub(crate) fn known_port(&self) -> Option<u16> {
-        self.port.filter(|_| !self.misread)
+    /// The host or socket path and the port, unless a URL was misread for them: for systems that are
+    /// brokers of messages as well.
+    pub fn server(&self) -> Option<(&str, Option<u16>)> {
+        Some((self.known_address()?.as_str(), self.port))
     }
 
-    pub(crate) fn known_address(&self) -> Option<&StringValue> {
+    /// The node that is really contacted, likewise.
+    pub fn contacted(&self) -> Option<(&str, Option<u16>)> {
+        self.known_peer().map(|(address, port)| (address.as_str(), *port))
+    }
+
+    pub(super) fn known_address(&self) -> Option<&StringValue> {
         self.address.as_ref().filter(|_| !self.misread)
     }
 
@@ -122,11 +129,11 @@ impl DbServer {
         self.namespace.as_ref().filter(|_| !self.misread)
     }
 
-    pub(crate) fn system_value(&self) -> &StringValue {
+    pub(super) fn system_value(&self) -> &StringValue {
         &self.system
     }
 
-    pub(crate) fn known_peer(&self) -> Option<&(StringValue, Option<u16>)> {
+    pub(super) fn known_peer(&self) -> Option<&(StringValue, Option<u16>)> {
         self.peer.as_ref().filter(|_| !self.misread)
     }
 

@@ -7,7 +7,6 @@ use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::fact::{Fact, Of, PEER_ADDRESS, PEER_PORT};
 use crate::address::host;
-use crate::db::DbServer;
 use crate::options::Options;
 use crate::text::{shared, told};
 
@@ -76,20 +75,6 @@ impl MessagingServer {
 
     pub(super) fn known_address(&self) -> Option<(&StringValue, Option<u16>)> {
         Some((self.address.as_ref()?, self.port))
-    }
-}
-
-/// The server of a database, for those that messages go through as well.
-impl From<&DbServer> for MessagingServer {
-    fn from(server: &DbServer) -> Self {
-        let address = server.known_address().cloned();
-        let port = server.known_port();
-        let system = server.system_value().clone();
-        let this = Self { system, address, port, client_id: None, facts: Vec::new() };
-        match server.known_peer() {
-            Some((address, port)) => this.peer(address.clone(), *port),
-            None => this,
-        }
     }
 }
 
