@@ -23,7 +23,7 @@ pub type ConnectionManager = Connection<redis::aio::ConnectionManager>;
 
 impl<C: ConnectionLike + Send> ConnectionLike for Connection<C> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let Self { inner, link } = self;
+        let (inner, link) = (&mut self.inner, &self.link);
         if let Some(queue) = link.queue_of(cmd) {
             let database = inner.get_db();
             return Box::pin(async move {
@@ -44,7 +44,7 @@ impl<C: ConnectionLike + Send> ConnectionLike for Connection<C> {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let Self { inner, link } = self;
+        let (inner, link) = (&mut self.inner, &self.link);
         if let Some(queue) = link.queue_of(pipeline) {
             let database = inner.get_db();
             return Box::pin(async move {

@@ -10,11 +10,11 @@ use otel_core::messaging::Delivery;
 const MOST_ENTRIES: usize = 8192;
 
 /// The entries that the connections of a client have read, and that are not acknowledged yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Memory(Mutex<VecDeque<Read>>);
 
 /// An entry that was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Read {
     pub(crate) stream: Arc<[u8]>,
     pub(crate) group: Option<Arc<[u8]>>,

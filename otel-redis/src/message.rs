@@ -2,18 +2,19 @@
 //! and what is made of its answer.
 
 use std::cell::LazyCell;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use otel_core::messaging::{
-    Deliveries, Destination, MessageFacts, MessagingCall, MessagingOperation, Poll,
+    Destination, MessageFacts, MessagingCall, MessagingOperation, Poll,
     fact,
 };
 use otel_core::opentelemetry::Context;
 use otel_core::opentelemetry::propagation::Injector;
 use otel_core::propagation::ByteCarrier;
 use otel_core::{DbOperation, DbServer, Telemetry};
-use redis::{RedisResult, ServerError, Value};
+use redis::{RedisResult, Value};
 
 use crate::carrier::{Headers, Outgoing};
 use crate::driver::{self, Answer, Redis};
@@ -55,11 +56,17 @@ impl Messaging {
 }
 
 /// What the connections of a client share of messaging.
-#[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) messaging: otel_core::Messaging<Redis>,
     pub(crate) options: Messaging,
     memory: Memory,
+}
+
+/// Without the entries that it remembers: a message shows this as well.
+impl fmt::Debug for Queue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Queue").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 /// What is taken away also where another propagator is installed, or none.
@@ -196,7 +203,8 @@ impl Queue {
         messages: &mut [Outgoing<'_>],
     ) -> MessagingOperation<Redis> {
         let call = || self.call(name, commands);
-        if let ([Some(command)], [mut message]) = (commands, messages.each_mut()) {
+        if let ([Some(command)], [message]) = (commands, &mut *messages) {
+            let mut message = message;
             let call = || call().with(fact::BODY_SIZE, command.size());
             return self.messaging.send(&mut message, call);
         }

@@ -203,7 +203,7 @@ impl Entry<'_> {
     /// The fields with a name that is text.
     pub(crate) fn headers(&self) -> Headers<'_> {
         let fields = self.fields.as_chunks::<2>().0.iter().filter_map(|[name, value]| {
-            Some((str::from_utf8(bytes(name)?).ok()?, bytes(value)?))
+            Some((text(name)?, bytes(value)?))
         });
         Headers(fields.collect())
     }
@@ -211,7 +211,6 @@ impl Entry<'_> {
     /// Takes away what carries the context, if it was written by this crate: as many fields as the
     /// marker says, each of a name that `is_header`.
     pub(crate) fn strip(&mut self, is_header: impl Fn(&str) -> bool) {
-        let text = |value: &'_ Value| bytes(value).and_then(|bytes| str::from_utf8(bytes).ok());
         let Some((before, [name, count])) = self.fields.split_last_chunk() else { return };
         let Some(number) = text(count).filter(|_| text(name) == Some(MARKER)) else { return };
         let Ok(number) = number.parse::<usize>() else { return };
@@ -281,6 +280,10 @@ fn inner(value: &mut Value) -> &mut Value {
         Value::Attribute { data, .. } => inner(data),
         value => value,
     }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    str::from_utf8(bytes(value)?).ok()
 }
 
 pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
