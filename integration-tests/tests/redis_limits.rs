@@ -1,11 +1,11 @@
 //! What `otel-redis` does not see, as its README says.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use futures_util::StreamExt as _;
 use integration_tests::{PATIENCE, soon, unique_name};
 use otel_redis::cluster::ClusterClientBuilder;
 use otel_redis::{Client, Messaging};
 use otel_testing::{Capture, live};
-use futures_util::StreamExt as _;
 use redis::streams::StreamReadReply;
 use redis::{AsyncCommands as _, Script, cmd};
 use tokio::task::block_in_place;
@@ -25,8 +25,7 @@ fn names(capture: &Capture) -> Vec<String> {
 async fn scripts_and_tools_see_entries_as_they_are() {
     let Some(url) = live::address("REDIS") else { return };
     let (capture, stream) = (Capture::new(), unique_name());
-    let mut connection =
-        client(&url, &capture).get_multiplexed_async_connection().await.unwrap();
+    let mut connection = client(&url, &capture).get_multiplexed_async_connection().await.unwrap();
     let add = Script::new("return redis.call('XADD', KEYS[1], '5-1', 'a', 1)");
     let _: String = add.key(&stream).invoke_async(&mut connection).await.unwrap();
     let _: String = connection.xadd(&stream, "5-2", &[("a", 1)]).await.unwrap();

@@ -85,7 +85,8 @@ fn names(capture: &Capture) -> Vec<String> {
 #[tokio::test]
 async fn a_message_in_an_envelope_carries_its_trace_to_who_handles_it() {
     let Some(url) = live::address("REDIS") else { return };
-    let (from, to, channel) = (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
+    let (from, to, channel) =
+        (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
     let bare = redis::Client::open(&*url).unwrap();
     let mut others = bare.get_async_pubsub().await.unwrap();
     others.subscribe(&channel).await.unwrap();
@@ -127,7 +128,8 @@ async fn a_message_in_an_envelope_carries_its_trace_to_who_handles_it() {
 #[tokio::test]
 async fn without_an_envelope_a_message_is_what_was_published() {
     let Some(url) = live::address("REDIS") else { return };
-    let sealed = &b"\0otel/1\ntraceparent:00-0000000000000000000000000000000a-000000000000000b-01\n\nx"[..];
+    let sealed =
+        &b"\0otel/1\ntraceparent:00-0000000000000000000000000000000a-000000000000000b-01\n\nx"[..];
     let long = vec![b'v'; 1 << 20];
     let payloads = [&b""[..], b"hello", b"\0", b"\0otel/1\n", b"\0otel/1\nx", sealed, &long];
     for (from, to, opened) in [
@@ -154,7 +156,8 @@ async fn without_an_envelope_a_message_is_what_was_published() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_handles_open_what_all_handles_sealed() {
     let Some(url) = live::address("REDIS") else { return };
-    let (from, to, channel) = (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
+    let (from, to, channel) =
+        (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
     let resp3 = Side::new(&format!("{url}/?protocol=resp3"), enveloped());
     let mut pubsub = to.client.get_async_pubsub().await.unwrap();
     pubsub.psubscribe(format!("{channel}*")).await.unwrap();
@@ -236,7 +239,8 @@ async fn all_handles_open_what_all_handles_sealed() {
         capture.check();
     }
     // A pattern stands for the channels that it fits.
-    let by_pattern = to.capture.spans_named(Box::leak(format!("receive {channel}*").into_boxed_str()));
+    let by_pattern =
+        to.capture.spans_named(Box::leak(format!("receive {channel}*").into_boxed_str()));
     assert_eq!(by_pattern.len(), published);
     let template = text_of(&by_pattern[0], "messaging.destination.template");
     assert_eq!(template, Some(format!("{channel}*")));
@@ -256,7 +260,8 @@ fn order(number: u64) -> Context {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
     let Some(url) = live::address("REDIS") else { return };
-    let (from, to, channel) = (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
+    let (from, to, channel) =
+        (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
     let mut pubsub = to.client.get_async_pubsub().await.unwrap();
     pubsub.subscribe(&channel).await.unwrap();
     to.capture.clear();
@@ -307,7 +312,8 @@ async fn by_default_nothing_is_messaging() {
     let (mut pubsub, channel) = (client.get_async_pubsub().await.unwrap(), unique_name());
     pubsub.subscribe(&channel).await.unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let sealed = "\0otel/1\ntraceparent:00-0000000000000000000000000000000a-000000000000000b-01\n\nx";
+    let sealed =
+        "\0otel/1\ntraceparent:00-0000000000000000000000000000000a-000000000000000b-01\n\nx";
     let () = connection.publish(&channel, sealed).await.unwrap();
     let message = soon("it comes", pubsub.on_message().next()).await.unwrap();
     assert_eq!(message.get_payload::<String>().unwrap(), sealed);

@@ -522,7 +522,10 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
         added.unwrap().unwrap();
     }
     for span in from.capture.spans() {
-        assert_eq!(u128::from_be_bytes(span.span_context.trace_id().to_bytes()) as u64, u64::from_be_bytes(span.parent_span_id.to_bytes()));
+        assert_eq!(
+            u128::from_be_bytes(span.span_context.trace_id().to_bytes()) as u64,
+            u64::from_be_bytes(span.parent_span_id.to_bytes())
+        );
     }
     for parent in [ProcessParent::Ambient, ProcessParent::Message, ProcessParent::Link] {
         let capture = Capture::new();

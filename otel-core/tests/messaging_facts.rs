@@ -9,8 +9,8 @@ mod support;
 
 use opentelemetry::Value;
 use otel_core::messaging::{Delivery, Destination, MessageFacts, MessagingCall, fact};
-use otel_core::{DbServer, Failure, Messaging, MessagingServer};
 use otel_core::propagation::NoHeaders;
+use otel_core::{DbServer, Failure, Messaging, MessagingServer};
 use otel_testing::assert::ExpectedPoint;
 use otel_testing::{Capture, metric, point, span};
 use support::broker::{SERVER, messaging, orders};

@@ -53,7 +53,8 @@ impl<'h> Outgoing<'h> {
             Edit { kept: command.kept(), added: vec![seal(&written, payload)] }
         } else {
             let marker = (MARKER.to_owned(), written.len().to_string());
-            let fields = written.into_iter().chain([marker]).flat_map(|(name, value)| [name, value]);
+            let fields =
+                written.into_iter().chain([marker]).flat_map(|(name, value)| [name, value]);
             Edit { kept: usize::MAX, added: fields.map(String::into_bytes).collect() }
         })
     }

@@ -209,8 +209,7 @@ impl<C: Connect + redis::ConnectionLike> ClusterConnection<C> {
         let Self { inner, link } = self;
         if let Some(queue) = link.queue_of(cmd) {
             let (edited, started) = queue.start(link, cmd, 0);
-            return started
-                .call(|| inner.route_command(edited.as_ref().unwrap_or(cmd), routing));
+            return started.call(|| inner.route_command(edited.as_ref().unwrap_or(cmd), routing));
         }
         link.call(cmd, 0, |cmd| inner.route_command(cmd, routing))
     }

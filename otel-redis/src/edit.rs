@@ -93,7 +93,7 @@ fn packed(bytes: &[u8], skipped: usize, edits: &[Option<Edit>]) -> Vec<u8> {
         let before = commands.0;
         let Some(words) = commands.next() else { return copy };
         // What is cut off stays so.
-        let is_whole = words.clone().count() == words.left;
+        let is_whole = words.left > 0 && words.clone().count() == words.left;
         match edits.next().and_then(Option::as_ref).filter(|_| is_whole) {
             Some(edit) => {
                 let mut command = Cmd::new();
@@ -129,7 +129,8 @@ mod tests {
         assert_eq!(copy, wanted.atomic().get_packed_pipeline());
         #[cfg(feature = "aio")]
         assert_eq!(pipeline.edited(&edits()).get_packed_pipeline(), copy);
-        let (publish, edit) = (redis::cmd("PUBLISH").arg("c").arg("m").take(), || [Some(append(2))]);
+        let (publish, edit) =
+            (redis::cmd("PUBLISH").arg("c").arg("m").take(), || [Some(append(2))]);
         let wanted = redis::cmd("PUBLISH").arg("c").arg("f").arg("v\r\n").get_packed_command();
         assert_eq!(publish.edited(&edit()).get_packed_command(), wanted);
         assert_eq!(Packed(&publish.get_packed_command()).edited(&edit()), wanted);

@@ -18,9 +18,9 @@ mod memory;
 mod message;
 #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
 pub mod pool;
-mod request;
 mod pubsub;
 mod received;
+mod request;
 #[cfg(feature = "sentinel")]
 pub mod sentinel;
 mod stream;

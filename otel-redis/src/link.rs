@@ -114,7 +114,11 @@ impl Link {
         result
     }
 
-    pub(crate) fn start(&self, request: &impl Request, connected: i64) -> (DbOperation<Redis>, Then) {
+    pub(crate) fn start(
+        &self,
+        request: &impl Request,
+        connected: i64,
+    ) -> (DbOperation<Redis>, Then) {
         let known = self.database.as_ref().map_or(AS_CONNECTED, |it| it.load(Ordering::Relaxed));
         let known = if known == AS_CONNECTED { connected } else { known };
         let namespace = Some(known).filter(|known| *known >= 0);

@@ -7,8 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use otel_core::messaging::{
-    Destination, MessageFacts, MessagingCall, MessagingOperation, Poll,
-    fact,
+    Destination, MessageFacts, MessagingCall, MessagingOperation, Poll, fact,
 };
 use otel_core::opentelemetry::Context;
 use otel_core::opentelemetry::propagation::Injector;
@@ -209,8 +208,7 @@ impl Queue {
             return self.messaging.send(&mut message, call);
         }
         let messages = messages.iter_mut().zip(commands.iter().flatten());
-        let messages = messages
-            .map(|(message, it)| (message, || self.facts(it.place, it.size())));
+        let messages = messages.map(|(message, it)| (message, || self.facts(it.place, it.size())));
         self.messaging.send_batch(messages, call)
     }
 
@@ -244,7 +242,8 @@ impl Queue {
         transaction: bool,
         answer: &mut RedisResult<T>,
     ) {
-        let call = || self.call(commands.iter().flatten().next().map_or("", |it| it.name), commands);
+        let call =
+            || self.call(commands.iter().flatten().next().map_or("", |it| it.name), commands);
         let failed = match answer {
             Err(error) => return poll.into_iter().for_each(|poll| poll.failed(error, call)),
             Ok(answer) => answer.error().cloned(),

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use otel_core::messaging::{Delivery, Destination, MessagingCall, fact};
 use otel_core::propagation::ByteCarrier;
-use redis::{
-    ControlFlow, FromRedisValue, PushInfo, RedisError, RedisResult, ToRedisArgs, Value,
-};
+use redis::{ControlFlow, FromRedisValue, PushInfo, RedisError, RedisResult, ToRedisArgs, Value};
 
 use crate::carrier::{self, Headers};
 use crate::client::Client;

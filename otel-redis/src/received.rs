@@ -44,10 +44,7 @@ impl Received {
     }
 
     /// As [`process`](Self::process), for a handler that blocks.
-    pub fn process_blocking<T, E>(
-        &self,
-        handler: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn process_blocking<T, E>(&self, handler: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let Some(queue) = &self.queue else { return handler() };
         let describe = || self.describe(queue, "process");
         queue.messaging.process(&self.delivery, describe).handle_blocking(handler)

@@ -202,9 +202,12 @@ pub(crate) struct Entry<'v> {
 impl Entry<'_> {
     /// The fields with a name that is text.
     pub(crate) fn headers(&self) -> Headers<'_> {
-        let fields = self.fields.as_chunks::<2>().0.iter().filter_map(|[name, value]| {
-            Some((text(name)?, bytes(value)?))
-        });
+        let fields = self
+            .fields
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .filter_map(|[name, value]| Some((text(name)?, bytes(value)?)));
         Headers(fields.collect())
     }
 

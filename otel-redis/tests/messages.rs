@@ -5,11 +5,11 @@
 use std::future::ready;
 
 use otel_redis::{Connection, Messaging};
+use otel_testing::Capture;
+use otel_testing::opentelemetry::Context;
 use otel_testing::opentelemetry::trace::{
     FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
-use otel_testing::opentelemetry::Context;
-use otel_testing::Capture;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, cmd};
 
 /// Keeps what it was sent, and answers the same again and again.
@@ -231,10 +231,8 @@ async fn what_nobody_expects_is_passed_on_unchanged() {
 #[tokio::test]
 async fn answers_that_are_too_few_or_too_many_are_passed_on_unchanged() {
     let capture = Capture::new();
-    let entry = array([array([
-        bulk("5-1"),
-        bulks(["a", "1", "traceparent", PARENT, "otel.fields", "1"]),
-    ])]);
+    let entry =
+        array([array([bulk("5-1"), bulks(["a", "1", "traceparent", PARENT, "otel.fields", "1"])])]);
     let mut connection = connection(&capture, entry.clone());
     // Its stub answers each command: to a transaction there is one answer.
     let mut pipeline = redis::pipe();
@@ -265,8 +263,7 @@ async fn a_broken_context_is_none() {
         let capture = Capture::new();
         let fields = bulks(["a", "1", "traceparent", broken, "tracestate", "x=1", "b", "2"]);
         let mut connection = connection(&capture, streams(fields.clone()));
-        let got: Value =
-            words("XREAD STREAMS s 0").query_async(&mut connection).await.unwrap();
+        let got: Value = words("XREAD STREAMS s 0").query_async(&mut connection).await.unwrap();
         assert_eq!(got, streams(fields));
         let spans = capture.spans();
         assert!(spans[0].links.is_empty(), "{broken}");
@@ -321,7 +318,8 @@ async fn a_context_travels_without_a_provider() {
     };
     sending.with_context(around).await;
     // What would be taken for an envelope gets one.
-    let _: Value = cmd("PUBLISH").arg("c").arg("\0otel/1\n\nx").query_async(&mut connection).await.unwrap();
+    let _: Value =
+        cmd("PUBLISH").arg("c").arg("\0otel/1\n\nx").query_async(&mut connection).await.unwrap();
     let sent: Vec<_> = connection.raw().sent.iter().map(|words| words.join(" ")).collect();
     assert_eq!(
         sent,

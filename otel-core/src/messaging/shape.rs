@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
-use super::fact::Fact;
 use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
+use super::fact::Fact;
 use crate::address::{host, with_port};
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
