@@ -1,92 +1,32 @@
 //! `otel-redis` on pub/sub: what is published is received and handled, with an envelope in one trace.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+mod redis_messages;
+
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use integration_tests::{PATIENCE, count, eventually, private, soon, total, unique_name};
-use native::{Extra, Server};
-use otel_redis::aio::MultiplexedConnection;
+use integration_tests::{count, eventually, soon, total, unique_name};
 use otel_redis::{Client, ControlFlow, Messaging, Msg, PubSubCommands as _};
-use otel_testing::assert::ExpectedSpan;
+use otel_testing::opentelemetry::Context;
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
-use otel_testing::opentelemetry::trace::{
-    FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-};
-use otel_testing::opentelemetry::{Context, KeyValue};
-use otel_testing::opentelemetry_sdk::trace::SpanData;
-use otel_testing::{Capture, live, span};
+use otel_testing::opentelemetry::trace::{FutureExt as _, SpanKind, TraceContextExt as _, TraceId};
+use otel_testing::{Capture, live};
 use redis::{AsyncCommands as _, AsyncConnectionConfig, Commands as _, PushInfo, cmd, pipe};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::{block_in_place, spawn_blocking};
 
-/// One side: a client, and what is told of it.
-struct Side {
-    client: Client,
-    capture: Capture,
-}
-
-impl Side {
-    fn new(url: &str, messaging: Messaging) -> Self {
-        let capture = Capture::new();
-        let builder = Client::builder(redis::Client::open(url).unwrap()).messaging(messaging);
-        Self { client: builder.telemetry(&capture.telemetry()).build(), capture }
-    }
-
-    async fn connection(&self) -> MultiplexedConnection {
-        let settings = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-        let settings = settings.set_connection_timeout(Some(PATIENCE));
-        self.client.get_multiplexed_async_connection_with_config(&settings).await.unwrap()
-    }
-
-    /// A span of messaging on this server.
-    fn step(&self, operation: &'static str, step: &'static str, channel: &str) -> ExpectedSpan {
-        let redis::ConnectionAddr::Tcp(host, port) = self.client.get_connection_info().addr()
-        else {
-            panic!("the servers of tests are reached by their addresses")
-        };
-        let port = i64::from(*port);
-        let span = span(format!("{operation} {channel}"))
-            .attribute("messaging.system", "redis")
-            .attribute("messaging.operation.name", operation)
-            .attribute("messaging.operation.type", step)
-            .attribute("messaging.destination.name", channel.to_owned())
-            .attribute("server.address", host.clone())
-            .attribute("server.port", port);
-        if step == "process" {
-            return span;
-        }
-        let span = span.attribute("network.peer.address", host.clone());
-        span.attribute("network.peer.port", port)
-    }
-}
+use crate::redis_messages::{Side, names, order, remote, text_of};
 
 fn enveloped() -> Messaging {
     Messaging::new().envelopes(true)
 }
 
-/// As it comes out of an envelope.
-fn remote(span: &SpanContext) -> SpanContext {
-    let (trace, id) = (span.trace_id(), span.span_id());
-    SpanContext::new(trace, id, span.trace_flags(), true, span.trace_state().clone())
-}
-
-fn text_of(span: &SpanData, name: &str) -> Option<String> {
-    let found = span.attributes.iter().find(|it| it.key.as_str() == name);
-    found.map(|it| it.value.to_string())
-}
-
-fn names(capture: &Capture) -> Vec<String> {
-    capture.spans().iter().map(|span| span.name.to_string()).collect()
-}
-
 #[tokio::test]
 async fn a_message_in_an_envelope_carries_its_trace_to_who_handles_it() {
     let Some(url) = live::address("REDIS") else { return };
-    let (from, to, channel) =
-        (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
+    let (from, to, channel) = (Side::new(&url), Side::new(&url), unique_name());
     let bare = redis::Client::open(&*url).unwrap();
     let mut others = bare.get_async_pubsub().await.unwrap();
     others.subscribe(&channel).await.unwrap();
@@ -137,7 +77,7 @@ async fn without_an_envelope_a_message_is_what_was_published() {
         (Messaging::new(), enveloped(), true),
         (enveloped(), enveloped(), false),
     ] {
-        let (from, to, channel) = (Side::new(&url, from), Side::new(&url, to), unique_name());
+        let (from, to, channel) = (Side::with(&url, from), Side::with(&url, to), unique_name());
         let mut pubsub = to.client.get_async_pubsub().await.unwrap();
         pubsub.subscribe(&channel).await.unwrap();
         let mut publisher = from.connection().await;
@@ -156,9 +96,8 @@ async fn without_an_envelope_a_message_is_what_was_published() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_handles_open_what_all_handles_sealed() {
     let Some(url) = live::address("REDIS") else { return };
-    let (from, to, channel) =
-        (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
-    let resp3 = Side::new(&format!("{url}/?protocol=resp3"), enveloped());
+    let (from, to, channel) = (Side::new(&url), Side::new(&url), unique_name());
+    let resp3 = Side::new(&format!("{url}/?protocol=resp3"));
     let mut pubsub = to.client.get_async_pubsub().await.unwrap();
     pubsub.psubscribe(format!("{channel}*")).await.unwrap();
     let (mut sink, mut stream) = pubsub.split();
@@ -206,7 +145,7 @@ async fn all_handles_open_what_all_handles_sealed() {
         .capture
         .spans()
         .iter()
-        .filter(|span| span.span_kind == otel_testing::opentelemetry::trace::SpanKind::Producer)
+        .filter(|span| span.span_kind == SpanKind::Producer)
         .map(|span| span.span_context.span_id())
         .collect();
     assert_eq!(sent.len(), published);
@@ -239,8 +178,7 @@ async fn all_handles_open_what_all_handles_sealed() {
         capture.check();
     }
     // A pattern stands for the channels that it fits.
-    let by_pattern =
-        to.capture.spans_named(Box::leak(format!("receive {channel}*").into_boxed_str()));
+    let by_pattern = to.capture.spans_named(&format!("receive {channel}*"));
     assert_eq!(by_pattern.len(), published);
     let template = text_of(&by_pattern[0], "messaging.destination.template");
     assert_eq!(template, Some(format!("{channel}*")));
@@ -249,19 +187,10 @@ async fn all_handles_open_what_all_handles_sealed() {
     assert_eq!(to.capture.spans_named(&format!("process {channel}")).len(), 3 - 1);
 }
 
-fn order(number: u64) -> Context {
-    let state = TraceState::from_key_value([("shop", number.to_string())]).unwrap();
-    let (trace, id) = (TraceId::from(u128::from(number)), SpanId::from(number));
-    let span = SpanContext::new(trace, id, TraceFlags::SAMPLED, true, state);
-    let context = Context::new().with_remote_span_context(span);
-    context.with_baggage([KeyValue::new("order", number.to_string())])
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
     let Some(url) = live::address("REDIS") else { return };
-    let (from, to, channel) =
-        (Side::new(&url, enveloped()), Side::new(&url, enveloped()), unique_name());
+    let (from, to, channel) = (Side::new(&url), Side::new(&url), unique_name());
     let mut pubsub = to.client.get_async_pubsub().await.unwrap();
     pubsub.subscribe(&channel).await.unwrap();
     to.capture.clear();
@@ -327,38 +256,11 @@ async fn by_default_nothing_is_messaging() {
     assert_eq!(names(&capture), all);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_ends_a_subscription() {
-    let Some(mut server) = block_in_place(|| private(Server::redis(), Extra::new())) else {
-        return;
-    };
-    let side = Side::new(server.url(), enveloped());
-    let mut pubsub = side.client.get_async_pubsub().await.unwrap();
-    pubsub.subscribe("news").await.unwrap();
-    let mut blocking = side.client.get_connection().unwrap();
-    let mut listener = blocking.as_pubsub();
-    block_in_place(|| listener.subscribe("news")).unwrap();
-    listener.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    side.capture.clear();
-    // What does not come in time is nothing.
-    assert!(block_in_place(|| listener.get_message()).unwrap_err().is_timeout());
-    side.capture.assert_no_spans();
-    listener.set_read_timeout(None).unwrap();
-    block_in_place(|| server.kill()).unwrap();
-    assert!(soon("it ends", pubsub.on_message().next()).await.is_none());
-    side.capture.assert_no_spans();
-    block_in_place(|| listener.get_message()).unwrap_err();
-    let spans = side.capture.spans();
-    assert_eq!(spans.len(), 1);
-    let error = text_of(&spans[0], "error.type").unwrap();
-    assert!(["UnexpectedEof", "ConnectionReset", "BrokenPipe"].contains(&&*error), "{error}");
-}
-
 /// What the server pushes besides is none of a subscription.
 #[tokio::test]
 async fn other_pushes_are_no_messages() {
     let Some(url) = live::address("REDIS") else { return };
-    let side = Side::new(&format!("{url}/?protocol=resp3"), enveloped());
+    let side = Side::new(&format!("{url}/?protocol=resp3"));
     let (sender, mut pushed) = unbounded_channel::<PushInfo>();
     let settings = AsyncConnectionConfig::new().set_push_sender(sender);
     let connecting = side.client.get_multiplexed_async_connection_with_config(&settings);

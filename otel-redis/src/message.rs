@@ -71,6 +71,9 @@ impl fmt::Debug for Queue {
 /// What is taken away also where another propagator is installed, or none.
 const W3C: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
+/// The longest name that is told, in bytes: a key may have half a gigabyte.
+pub(crate) const LONGEST: usize = 1024;
+
 /// Takes a context only to see whether there is one.
 struct Probe(bool);
 
@@ -117,7 +120,7 @@ impl Queue {
 
     /// The name of a stream or a channel, if it may be told.
     fn told<'n>(&self, name: Option<&'n [u8]>) -> Option<&'n str> {
-        str::from_utf8(name.filter(|_| self.messaging.tells_keys())?).ok()
+        name.filter(|_| self.messaging.tells_keys()).and_then(is_name)
     }
 
     pub(crate) fn place<'n>(&self, name: Option<&'n [u8]>) -> Destination<'n> {
@@ -133,7 +136,7 @@ impl Queue {
         let place = place.filter(|_| all().all(|it| it.place == place));
         let group = group.filter(|_| all().all(|it| it.group == group));
         let call = MessagingCall::new(name, self.place(place));
-        match group.and_then(|group| str::from_utf8(group).ok()) {
+        match group.and_then(is_name) {
             Some(group) => call.consumer_group(group),
             None => call,
         }
@@ -222,10 +225,10 @@ impl Queue {
             let ids: Vec<_> = commands.iter().flatten().flat_map(Command::rest).collect();
             let call = self.call(name, commands);
             match ids[..] {
-                [one] => {
-                    let id = String::from_utf8_lossy(one).into_owned();
-                    call.with(fact::MESSAGE_ID, id)
-                }
+                [one] => match is_name(one) {
+                    Some(id) => call.with(fact::MESSAGE_ID, id.to_owned()),
+                    None => call,
+                },
                 _ => call.batch(ids.len()),
             }
         };
@@ -302,6 +305,11 @@ impl Queue {
         error.into_iter().for_each(|error| operation.failed(driver::failure(error)));
         operation.finish_with(result);
     }
+}
+
+/// A name or an id that is told: text, and not longer than names are.
+pub(crate) fn is_name(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok().filter(|name| name.len() <= LONGEST)
 }
 
 /// What all commands are, if they are the same.

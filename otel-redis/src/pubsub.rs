@@ -14,7 +14,7 @@ use crate::carrier::{self, Headers};
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::link::Link;
-use crate::message::Queue;
+use crate::message::{LONGEST, Queue};
 use crate::received::Received;
 
 /// The driver's message of that name, to which it leads, with the context that it carries.
@@ -110,7 +110,7 @@ impl Link {
         let mut received = Received {
             queue: Some(Arc::clone(queue)),
             place: message.get_channel().unwrap_or_default(),
-            pattern: message.get_pattern().unwrap_or_default(),
+            pattern: message.get_pattern().ok().flatten().filter(|it: &String| it.len() <= LONGEST),
             ..Received::default()
         };
         let (headers, payload) = match opened {

@@ -10,7 +10,7 @@ use otel_core::opentelemetry::Context;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::link::Link;
-use crate::message::Queue;
+use crate::message::{Queue, is_name};
 
 /// The context of a message that was received: of an entry of a stream, see
 /// [`Connection::received`], or of a [`Msg`](crate::Msg). A clone is another handle of the same.
@@ -76,7 +76,7 @@ impl Received {
             place = place.template(pattern);
         }
         let mut call = MessagingCall::new(operation, place);
-        if let Some(group) = self.group.as_ref().and_then(|group| str::from_utf8(group).ok()) {
+        if let Some(group) = self.group.as_deref().and_then(is_name) {
             call = call.consumer_group(group);
         }
         match &self.id {
@@ -94,7 +94,7 @@ impl Link {
             queue: Some(Arc::clone(queue)),
             place: stream.to_owned(),
             pattern: None,
-            id: Some(String::from_utf8_lossy(id).into_owned()),
+            id: is_name(id).map(str::to_owned),
             group: read.as_ref().and_then(|read| read.group.clone()),
             delivery: read.map(|read| read.delivery).unwrap_or_default(),
         }

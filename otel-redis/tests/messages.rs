@@ -331,3 +331,42 @@ async fn a_context_travels_without_a_provider() {
         ]
     );
 }
+
+/// Keys may name persons, may be long, and may be no text.
+#[tokio::test]
+async fn names_that_are_not_to_be_told_are_not() {
+    let capture = Capture::new();
+    let telemetry = capture.telemetry_builder().keys(false).build();
+    let echo = Echo { answer: streams(bulks(["a", "1"])), ..Echo::default() };
+    let builder = Connection::builder(echo).messaging(Messaging::new());
+    let mut quiet = builder.telemetry(&telemetry).build();
+    let _: Value = words("PUBLISH secret m").query_async(&mut quiet).await.unwrap();
+    let _: Value = words("XREAD STREAMS secret 0").query_async(&mut quiet).await.unwrap();
+    let _: Value = words("XACK secret g 5-1").query_async(&mut quiet).await.unwrap();
+    quiet.received("secret", "5-1").process_blocking(|| Ok::<_, ()>(())).unwrap();
+    let push = |channel: &[u8]| redis::PushInfo {
+        kind: redis::PushKind::Message,
+        data: vec![Value::BulkString(channel.into()), bulk("m")],
+    };
+    assert!(quiet.message(push(b"secret")).is_some());
+    let told: Vec<_> = capture.spans().iter().map(|span| span.name.to_string()).collect();
+    assert_eq!(told, ["PUBLISH", "XREAD", "XACK", "process", "receive"]);
+    let telling = format!("{:?} {:?}", capture.spans(), capture.metrics());
+    assert!(!telling.contains("secret"));
+
+    let capture = Capture::new();
+    let mut connection = connection(&capture, Value::Nil);
+    for name in [&b"\xff\0"[..], &vec![b'k'; 1 << 20]] {
+        let _: Value =
+            cmd("PUBLISH").arg(name).arg("m").query_async(&mut connection).await.unwrap();
+        let mut ack = cmd("XACK");
+        let _: Value =
+            ack.arg(name).arg(name).arg(name).query_async(&mut connection).await.unwrap();
+        connection.received(name, name).process_blocking(|| Ok::<_, ()>(())).unwrap();
+        assert_eq!(connection.message(push(name)).unwrap().get_channel::<Vec<u8>>().unwrap(), name);
+    }
+    for span in capture.spans() {
+        assert!(["PUBLISH", "XACK", "process", "receive"].contains(&&*span.name));
+        assert!(span.attributes.iter().all(|it| it.value.as_str().len() < 100));
+    }
+}
