@@ -3,7 +3,7 @@
 
 mod redis_messages;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -51,7 +51,7 @@ async fn a_killed_server_loses_no_trace_of_what_it_kept() {
     block_in_place(|| server.restart()).unwrap();
     let kept = adding.await.unwrap();
     let mut consumer = to.client.get_connection_manager().await.unwrap();
-    let mut read: BTreeSet<_> = pending.iter().cloned().collect();
+    let mut read: HashSet<_> = pending.iter().cloned().collect();
     let rest: StreamReadReply = read_group("orders", ">").query_async(&mut consumer).await.unwrap();
     read.extend(rest.keys.into_iter().flat_map(|key| key.ids).map(|it| it.id));
     assert!(kept.iter().all(|id| read.contains(id)), "an acknowledged entry was lost");
@@ -61,7 +61,7 @@ async fn a_killed_server_loses_no_trace_of_what_it_kept() {
     assert_eq!(done, i64::try_from(pending.len()).unwrap());
     let span = to.capture.spans().pop().unwrap();
     assert_eq!(span.links.len(), pending.len().min(128));
-    let known: BTreeSet<_> =
+    let known: HashSet<_> =
         from.capture.spans().iter().map(|span| span.span_context.span_id()).collect();
     for id in &read {
         let span = to.client.received("orders", id).delivery().span_context();

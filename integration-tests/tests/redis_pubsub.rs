@@ -3,7 +3,7 @@
 
 mod redis_messages;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -141,7 +141,7 @@ async fn all_handles_open_what_all_handles_sealed() {
     .await;
     let (first, (second, trace), third) = blocking.await.unwrap();
     assert_eq!([first, second, third], ["hello"; 3]);
-    let sent: BTreeSet<_> = from
+    let sent: HashSet<_> = from
         .capture
         .spans()
         .iter()
@@ -225,7 +225,7 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
     let (published, ()) = futures_util::future::join(publishing, handling).await;
     published.into_iter().for_each(|published| published.unwrap().unwrap());
     let handled = join_all(handlers).await.into_iter().map(Result::unwrap);
-    assert_eq!(handled.collect::<BTreeSet<_>>(), (1..=1000).collect());
+    assert_eq!(handled.collect::<HashSet<_>>(), (1..=1000).collect());
     to.capture.check();
     assert_eq!(to.capture.spans().len(), 2000);
     assert_eq!(total(&to.capture, "messaging.client.consumed.messages"), 1000);

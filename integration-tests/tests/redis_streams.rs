@@ -4,7 +4,7 @@
 
 mod redis_messages;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -168,13 +168,13 @@ async fn all_handles_write_and_read_alike() {
             let received = client.received(&stream, &entry.id);
             received.delivery().span_context().unwrap().span_id()
         });
-        assert_eq!(in_order.collect::<BTreeSet<_>>(), created.iter().copied().collect());
+        assert_eq!(in_order.collect::<HashSet<_>>(), created.iter().copied().collect());
     }
     for span in to.capture.spans() {
         let links: Vec<_> = span.links.iter().map(|link| link.span_context.span_id()).collect();
         match &*span.name {
             "PIPELINE" | "MULTI" => assert!(links.is_empty()),
-            _ => assert_eq!(links.iter().collect::<BTreeSet<_>>(), created.iter().collect()),
+            _ => assert_eq!(links.iter().collect::<HashSet<_>>(), created.iter().collect()),
         }
     }
     let () = connection.del(&[&stream, &stream.repeat(2)]).await.unwrap();
@@ -429,7 +429,8 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
     let added = join_all((1..=ENTRIES).map(|number| {
         let (mut producer, stream) = (producer.clone(), stream.clone());
         tokio::spawn(async move {
-            let add = producer.xadd::<_, _, _, _, String>(stream, "*", &[("n", number)]);
+            let fields = [("n", number)];
+            let add = producer.xadd::<_, _, _, _, String>(stream, "*", &fields);
             add.with_context(order(number)).await
         })
     }));
@@ -472,7 +473,7 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
                 }));
             }
         }
-        let mut handled = BTreeSet::new();
+        let mut handled = HashSet::new();
         for handler in join_all(handlers).await {
             let (number, (trace, state, baggage)) = handler.unwrap();
             assert!(handled.insert(number));
@@ -492,7 +493,7 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
             spans.iter().filter(is).collect::<Vec<_>>()
         };
         for step in ["process", "settle"] {
-            let linked: BTreeSet<_> = of(step)
+            let linked: HashSet<_> = of(step)
                 .iter()
                 .map(|span| {
                     assert_eq!(span.links.len(), 1, "{span:?}");
@@ -537,7 +538,7 @@ async fn in_a_cluster_as_well() {
     });
     let created = capture.spans();
     let created = created.iter().filter(|span| span.span_kind == SpanKind::Producer);
-    let created: BTreeSet<_> = created.map(|span| span.span_context.span_id()).collect();
+    let created: HashSet<_> = created.map(|span| span.span_context.span_id()).collect();
     assert_eq!(created.len(), 9);
     let () = connection.xgroup_create(&stream, GROUP, 0).await.unwrap();
     capture.clear();
@@ -548,7 +549,7 @@ async fn in_a_cluster_as_well() {
     let _: i64 = connection.xack(&stream, GROUP, &ids).await.unwrap();
     for span in capture.spans() {
         let links = span.links.iter().map(|link| link.span_context.span_id());
-        assert_eq!(links.collect::<BTreeSet<_>>(), created, "{}", span.name);
+        assert_eq!(links.collect::<HashSet<_>>(), created, "{}", span.name);
     }
     assert_eq!(names(&capture), ["XREADGROUP", "XACK"].map(|name| format!("{name} {stream}")));
     let again: StreamReadReply = block_in_place(|| blocking.xread(&[&stream], &["0"])).unwrap();

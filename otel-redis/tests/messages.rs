@@ -366,7 +366,7 @@ async fn names_that_are_not_to_be_told_are_not() {
         assert_eq!(connection.message(push(name)).unwrap().get_channel::<Vec<u8>>().unwrap(), name);
     }
     for span in capture.spans() {
-        assert!(["PUBLISH", "XACK", "process", "receive"].contains(&&*span.name));
+        assert!(["PUBLISH", "XACK", "process", "receive"].contains(&&*span.name), "{span:?}");
         assert!(span.attributes.iter().all(|it| it.value.as_str().len() < 100));
     }
 }
