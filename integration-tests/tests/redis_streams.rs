@@ -379,7 +379,7 @@ async fn what_one_leaves_pending_another_handles() {
     let _: Value = read_group(&stream, ">").query_async(&mut connection).await.unwrap();
     let mut next = other.connection().await;
     let ask = |words: &str| {
-        let words = words.replace("KEY", &stream).replace("GROUP", GROUP);
+        let words = words.replace("KEY", &stream).replace("NAME", GROUP);
         let mut words = words.split(' ').map(str::to_owned).collect::<Vec<_>>();
         cmd(&words.remove(0)).arg(words).take()
     };
@@ -391,21 +391,21 @@ async fn what_one_leaves_pending_another_handles() {
         (span.name.to_string(), links, answer)
     };
     let named = |operation: &str| format!("{operation} {stream}");
-    let (name, linked, _) = links("XCLAIM KEY GROUP two 0 5-1 5-2").await;
+    let (name, linked, _) = links("XCLAIM KEY NAME two 0 5-1 5-2").await;
     assert_eq!((name, &linked[..]), (named("XCLAIM"), &sent[..2]));
-    let (name, linked, _) = links("XAUTOCLAIM KEY GROUP two 0 5-3").await;
+    let (name, linked, _) = links("XAUTOCLAIM KEY NAME two 0 5-3").await;
     assert_eq!((name, &linked[..]), (named("XAUTOCLAIM"), &sent[2..]));
     // Its own once more, of which one is gone by now.
     let _: i64 = connection.xdel(&stream, &["5-4"]).await.unwrap();
-    let (name, linked, _) = links("XREADGROUP GROUP GROUP two STREAMS KEY 0").await;
+    let (name, linked, _) = links("XREADGROUP GROUP NAME two STREAMS KEY 0").await;
     assert_eq!((name, &linked[..]), (named("XREADGROUP"), &sent[..3]));
-    let (name, linked, _) = links("XACK KEY GROUP 5-1 5-3").await;
+    let (name, linked, _) = links("XACK KEY NAME 5-1 5-3").await;
     assert_eq!((name, linked), (named("XACK"), vec![sent[0], sent[2]]));
     // Done with already, or read by nobody here: there is nothing to link to.
-    let (_, linked, answer) = links("XACK KEY GROUP 5-1 9-9").await;
+    let (_, linked, answer) = links("XACK KEY NAME 5-1 9-9").await;
     assert_eq!((linked, answer), (vec![], Value::Int(0)));
     // Ids alone are no entries.
-    let (name, _, _) = links("XCLAIM KEY GROUP three 0 5-2 JUSTID").await;
+    let (name, _, _) = links("XCLAIM KEY NAME three 0 5-2 JUSTID").await;
     assert_eq!(name, "XCLAIM");
     let () = connection.del(&stream).await.unwrap();
 }

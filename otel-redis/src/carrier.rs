@@ -91,7 +91,7 @@ impl Carrier for &mut Outgoing<'_> {
 fn seal(headers: &[(String, String)], payload: &[u8]) -> Vec<u8> {
     let mut sealed = MAGIC.to_vec();
     for (name, value) in headers {
-        [name, ":", value, "\n"].iter().for_each(|part| sealed.extend(part.as_bytes()));
+        sealed.extend([name, ":", value, "\n"].into_iter().flat_map(str::bytes));
     }
     sealed.push(b'\n');
     sealed.extend(payload);

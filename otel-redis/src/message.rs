@@ -21,7 +21,7 @@ use crate::edit::Editable;
 use crate::link::{Link, Then};
 use crate::memory::{Memory, Read};
 use crate::request::Request;
-use crate::stream::{self, Act, Command};
+use crate::stream::{self, Act, Command, Entry};
 
 /// How streams and pub/sub are told: as messaging, in place of database calls.
 ///
@@ -170,7 +170,8 @@ impl Queue {
             messages.map(|(command, own)| Outgoing::new(own, carries(command))).collect();
         let step = match common(&commands) {
             Some((name, Act::Add(_) | Act::Publish)) => {
-                Step::Send(self.send(name, &commands, &mut messages))
+                let batch = request.is_batch();
+                Step::Send(self.send(name, batch, &commands, &mut messages))
             }
             Some((_, Act::Read(_))) => {
                 let waits = commands.iter().flatten().any(|command| command.waits);
@@ -201,11 +202,12 @@ impl Queue {
     fn send(
         &self,
         name: &'static str,
+        batch: bool,
         commands: &[Option<Command<'_>>],
         messages: &mut [Outgoing<'_>],
     ) -> MessagingOperation<Redis> {
         let call = || self.call(name, commands);
-        if let ([Some(command)], [message]) = (commands, &mut *messages) {
+        if let (false, [Some(command)], [message]) = (batch, commands, &mut *messages) {
             let mut message = message;
             let call = || call().with(fact::BODY_SIZE, command.size());
             return self.messaging.send(&mut message, call);
@@ -269,12 +271,20 @@ impl Queue {
         let messages = headers.iter().map(ByteCarrier::new);
         let deliveries: Vec<_> = match (poll, failed) {
             (Some(poll), None) => {
-                let messages = messages.zip(&read).map(|(headers, (_, entry))| {
-                    let id = || String::from_utf8_lossy(entry.id).into_owned();
-                    let facts = || self.facts(Some(entry.stream), entry.size());
-                    (headers, move || facts().with(fact::MESSAGE_ID, id()))
-                });
-                poll.received_batch(messages, call).collect()
+                let id = |entry: &Entry<'_>| String::from_utf8_lossy(entry.id).into_owned();
+                if let ([command], [(_, entry)]) = (commands, &read[..])
+                    && command.as_ref().is_some_and(|command| command.asks_for_one)
+                {
+                    let call = || call().with(fact::MESSAGE_ID, id(entry));
+                    let call = || call().with(fact::BODY_SIZE, entry.size());
+                    vec![poll.received(&ByteCarrier::new(&entry.headers()), call)]
+                } else {
+                    let messages = messages.zip(&read).map(|(headers, (_, entry))| {
+                        let facts = || self.facts(Some(entry.stream), entry.size());
+                        (headers, move || facts().with(fact::MESSAGE_ID, id(entry)))
+                    });
+                    poll.received_batch(messages, call).collect()
+                }
             }
             (poll, failed) => {
                 if let (Some(poll), Some(error)) = (poll, failed) {
@@ -302,7 +312,9 @@ impl Queue {
         if result.is_err() || error.is_some() {
             self.memory.put_back(taken);
         }
-        error.into_iter().for_each(|error| operation.failed(driver::failure(error)));
+        if let Some(error) = error {
+            operation.failed(driver::failure(error));
+        }
         operation.finish_with(result);
     }
 }
@@ -331,9 +343,8 @@ fn sent<T: Answer>(
         Ok(answers) => answers,
         Err(_) => &[],
     };
-    if let [one] = answers
-        && let Some(id) = stream::bytes(one)
-    {
+    // One that is queued in a transaction has no id yet.
+    if let [Value::BulkString(id)] = answers {
         operation.learn(fact::MESSAGE_ID, String::from_utf8_lossy(id).into_owned());
     }
     for error in answers.iter().filter_map(Answer::error) {

@@ -213,7 +213,7 @@ impl PubSub<'_> {
     }
 
     /// Hands over messages, each in a span of its handling, until one of them is the last.
-    fn listen<U>(&mut self, mut handler: impl FnMut(Msg) -> ControlFlow<U>) -> RedisResult<U> {
+    fn listen<U>(&mut self, mut func: impl FnMut(Msg) -> ControlFlow<U>) -> RedisResult<U> {
         loop {
             let message = self.inner.get_message().inspect_err(|error| self.link.lost(error))?;
             let mut operation = None;
@@ -225,11 +225,11 @@ impl PubSub<'_> {
             });
             let handled = match operation {
                 Some(operation) => {
-                    let handled = operation.carried().run(|| handler(message));
+                    let handled = operation.carried().run(|| func(message));
                     operation.finish();
                     handled
                 }
-                None => handler(message),
+                None => func(message),
             };
             if let ControlFlow::Break(value) = handled {
                 return Ok(value);

@@ -49,6 +49,8 @@ pub(crate) struct Command<'r> {
     pub(crate) group: Option<&'r [u8]>,
     /// Whether it waits until there is a message.
     pub(crate) waits: bool,
+    /// Whether it asks for one entry.
+    pub(crate) asks_for_one: bool,
     words: Vec<&'r [u8]>,
     /// Where the fields, the payload or the ids begin.
     rest: usize,
@@ -91,7 +93,16 @@ impl<'r> Command<'r> {
         let (name, act) = known(command.clone().next()?)?;
         let words: Vec<_> = command.collect();
         let (place, group) = (words.get(1).copied(), words.get(2).copied());
-        let new = Self { name, act, place, group: None, waits: false, words, rest: 0 };
+        let new = Self {
+            name,
+            act,
+            place,
+            group: None,
+            waits: false,
+            asks_for_one: false,
+            words,
+            rest: 0,
+        };
         match act {
             Act::Add(_) => new.add(),
             Act::Publish => (new.words.len() == 3).then_some(Self { rest: 2, ..new }),
@@ -148,12 +159,14 @@ impl<'r> Command<'r> {
                 // COUNT, BLOCK, CLAIM.
                 let value = self.words.get(at + 1)?;
                 self.waits |= is(word, "BLOCK") && is(value, "0");
+                self.asks_for_one |= is(word, "COUNT") && is(value, "1");
                 2
             };
         }
         // As many ids follow as streams.
         let streams = &self.words[at + 1..];
         self.place = if let [one, _] = streams { Some(one) } else { None };
+        self.asks_for_one &= self.place.is_some();
         Some(self)
     }
 
@@ -289,7 +302,7 @@ fn text(value: &Value) -> Option<&str> {
     str::from_utf8(bytes(value)?).ok()
 }
 
-pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
+fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.as_bytes()),

@@ -10,7 +10,7 @@ use otel_testing::opentelemetry::Context;
 use otel_testing::opentelemetry::trace::{
     FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
-use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, cmd};
+use redis::{Cmd, Pipeline, RedisFuture, Value, cmd};
 
 /// Keeps what it was sent, and answers the same again and again.
 #[derive(Clone, Debug, Default)]
@@ -20,19 +20,19 @@ struct Echo {
 }
 
 impl Echo {
-    fn take(&mut self, command: &Cmd) -> RedisResult<Value> {
+    fn take(&mut self, command: &Cmd) -> Value {
         let text = |argument| match argument {
             redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             _ => "cursor".to_owned(),
         };
         self.sent.push(command.args_iter().map(text).collect());
-        Ok(self.answer.clone())
+        self.answer.clone()
     }
 }
 
 impl redis::aio::ConnectionLike for Echo {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(ready(self.take(cmd)))
+        Box::pin(ready(Ok(self.take(cmd))))
     }
 
     fn req_packed_commands<'a>(
@@ -42,7 +42,7 @@ impl redis::aio::ConnectionLike for Echo {
         _: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         let answers = pipeline.cmd_iter().map(|cmd| self.take(cmd)).collect();
-        Box::pin(ready(answers))
+        Box::pin(ready(Ok(answers)))
     }
 
     fn get_db(&self) -> i64 {
