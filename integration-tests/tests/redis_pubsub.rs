@@ -222,8 +222,10 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
             }));
         }
     };
-    let (published, ()) = futures_util::future::join(publishing, handling).await;
-    published.into_iter().for_each(|published| published.unwrap().unwrap());
+    let (results, ()) = futures_util::future::join(publishing, handling).await;
+    for result in results {
+        result.unwrap().unwrap();
+    }
     let handled = join_all(handlers).await.into_iter().map(Result::unwrap);
     assert_eq!(handled.collect::<HashSet<_>>(), (1..=1000).collect());
     to.capture.check();

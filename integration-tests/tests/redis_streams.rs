@@ -118,7 +118,7 @@ async fn all_handles_write_and_read_alike() {
     let add = cmd("XADD").arg(&stream).arg("*").arg("item").arg("1").take();
     let add = || add.clone();
     let several = || pipe().add_command(add()).add_command(add()).clone();
-    let mixed = || pipe().incr(&stream.clone().repeat(2), 1).ignore().add_command(add()).clone();
+    let mixed = || pipe().incr(stream.repeat(2), 1).ignore().add_command(add()).clone();
     add().exec_async(&mut connection).await.unwrap();
     add().exec_async(&mut manager).await.unwrap();
     for mut pipeline in [several(), mixed()] {
@@ -214,13 +214,13 @@ async fn a_pipeline_of_entries_is_a_batch() {
     let failed = spans.last().unwrap();
     assert_eq!(text_of(failed, "error.type").as_deref(), Some("WRONGTYPE"));
     assert_eq!(text_of(failed, "messaging.batch.message_count").as_deref(), Some("3"));
-    let sent = side.capture.metrics();
-    let sent = sent.iter().find(|it| it.name == "messaging.client.sent.messages").unwrap();
+    let metrics = side.capture.metrics();
+    let counter = metrics.iter().find(|it| it.name == "messaging.client.sent.messages").unwrap();
     let of_error = |wanted: Option<&str>| {
         let has = |point: &&otel_testing::Point| {
             point.attribute("error.type").map(|it| it.as_str().into_owned()).as_deref() == wanted
         };
-        sent.points.iter().filter(has).map(whole).sum::<i64>()
+        counter.points.iter().filter(has).map(whole).sum::<i64>()
     };
     assert_eq!((of_error(None), of_error(Some("WRONGTYPE"))), (2, 1));
     side.capture.clear();
@@ -421,12 +421,12 @@ fn found() -> (TraceId, String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
-    const ENTRIES: u64 = 1000;
+    const ENTRIES: usize = 1000;
     let Some(url) = live::address("REDIS") else { return };
     let stream = unique_name();
     let from = Side::new(&url);
     let producer = from.connection().await;
-    let added = join_all((1..=ENTRIES).map(|number| {
+    let added = join_all((1..=ENTRIES as u64).map(|number| {
         let (mut producer, stream) = (producer.clone(), stream.clone());
         tokio::spawn(async move {
             let fields = [("n", number)];
@@ -438,10 +438,8 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
         added.unwrap().unwrap();
     }
     for span in from.capture.spans() {
-        assert_eq!(
-            u128::from_be_bytes(span.span_context.trace_id().to_bytes()) as u64,
-            u64::from_be_bytes(span.parent_span_id.to_bytes())
-        );
+        let number = u64::from_be_bytes(span.parent_span_id.to_bytes());
+        assert_eq!(span.span_context.trace_id(), TraceId::from(u128::from(number)));
     }
     for parent in [ProcessParent::Ambient, ProcessParent::Message, ProcessParent::Link] {
         let capture = Capture::new();
@@ -453,7 +451,7 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
         let () = consumer.xgroup_create(&stream, &group, 0).await.unwrap();
         to.capture.clear();
         let mut handlers = Vec::new();
-        while handlers.len() < ENTRIES as usize {
+        while handlers.len() < ENTRIES {
             let options = StreamReadOptions::default().group(&group, "one").count(300).block(9000);
             let read: StreamReadReply =
                 consumer.xread_options(&[&stream], &[">"], &options).await.unwrap();

@@ -73,10 +73,16 @@ impl Memory {
         let mut reads = self.lock();
         let mut take = |entry: &&[u8]| {
             let id = id(entry)?;
-            let place = reads.iter().rposition(|read| {
+            let is = |read: &Read| {
                 read.id == id && *read.stream == *stream && read.group.as_deref() == Some(group)
-            });
-            reads.remove(place?)
+            };
+            let mut last = None;
+            // One that was claimed, or asked for again, was read more than once.
+            while let Some(place) = reads.iter().rposition(is) {
+                let read = reads.remove(place);
+                last = last.or(read);
+            }
+            last
         };
         entries.iter().filter_map(&mut take).collect()
     }
@@ -125,9 +131,10 @@ mod tests {
         for (group, number) in [(Some(&b"a"[..]), 1), (Some(b"b"), 2), (None, 3)] {
             memory.note(b"s", group, b"5-1", delivery(number));
         }
+        memory.note(b"s", Some(b"a"), b"5-1", delivery(4));
         let taken = memory.take(b"s", b"a", &[b"5-1", b"5-2", b"broken", b"5-1"]);
         assert_eq!(taken.len(), 1);
-        assert_eq!(taken[0].delivery.span_context(), delivery(1).span_context());
+        assert_eq!(taken[0].delivery.span_context(), delivery(4).span_context());
         assert!(memory.take(b"t", b"b", &[b"5-1"]).is_empty());
         memory.note(b"s", None, b"5-9", Delivery::default());
         assert!(memory.find(b"s", b"5-9").is_none(), "it carries nothing");
