@@ -1,11 +1,14 @@
 //! The driver's module of the same name, with the connections of this crate.
 
+mod pubsub;
+
 use redis::{
     AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisFuture, RedisResult, Value,
 };
 
 pub use redis::aio::*;
 
+pub use self::pubsub::{PubSub, PubSubSink, PubSubStream};
 use crate::client::Client;
 use crate::connection::{Connection, forward};
 use crate::driver;
@@ -20,7 +23,14 @@ pub type ConnectionManager = Connection<redis::aio::ConnectionManager>;
 
 impl<C: ConnectionLike + Send> ConnectionLike for Connection<C> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let Self { inner, link } = self;
+        let (inner, link) = (&mut self.inner, &self.link);
+        if let Some(queue) = link.queue_of(cmd) {
+            let database = inner.get_db();
+            return Box::pin(async move {
+                let (edited, started) = queue.start(link, cmd, database);
+                started.run(inner.req_packed_command(edited.as_ref().unwrap_or(cmd))).await
+            });
+        }
         if link.passes(&cmd) {
             return inner.req_packed_command(cmd);
         }
@@ -34,7 +44,15 @@ impl<C: ConnectionLike + Send> ConnectionLike for Connection<C> {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let Self { inner, link } = self;
+        let (inner, link) = (&mut self.inner, &self.link);
+        if let Some(queue) = link.queue_of(pipeline) {
+            let database = inner.get_db();
+            return Box::pin(async move {
+                let (edited, started) = queue.start(link, pipeline, database);
+                let pipeline = edited.as_ref().unwrap_or(pipeline);
+                started.run(inner.req_packed_commands(pipeline, offset, count)).await
+            });
+        }
         if link.passes(&pipeline) {
             return inner.req_packed_commands(pipeline, offset, count);
         }

@@ -7,6 +7,7 @@ use otel_core::{DbServer, Telemetry};
 
 use crate::connection::Connection;
 use crate::link::Link;
+use crate::message::Messaging;
 
 /// A connection, as a [`Builder`] holds it.
 pub struct Single<C>(pub(crate) C);
@@ -24,6 +25,7 @@ pub struct Builder<H> {
     pub(crate) handle: H,
     server: DbServer,
     telemetry: Telemetry,
+    messaging: Option<Messaging>,
 }
 
 impl<H> fmt::Debug for Builder<H> {
@@ -38,7 +40,7 @@ impl<H> fmt::Debug for Builder<H> {
 
 impl<H> Builder<H> {
     pub(crate) fn of(handle: H, server: DbServer) -> Self {
-        Self { handle, server, telemetry: Telemetry::global() }
+        Self { handle, server, telemetry: Telemetry::global(), messaging: None }
     }
 
     /// Default: [`Telemetry::global`].
@@ -54,8 +56,17 @@ impl<H> Builder<H> {
         self
     }
 
+    /// Default: none. Makes streams and pub/sub messaging, as it says.
+    pub fn messaging(self, messaging: Messaging) -> Self {
+        self.messaging_as(Some(messaging))
+    }
+
+    pub(crate) fn messaging_as(self, messaging: Option<Messaging>) -> Self {
+        Self { messaging, ..self }
+    }
+
     pub(crate) fn link(&self) -> Link {
-        Link::of_client(&self.telemetry, self.server.clone())
+        Link::of_broker(&self.telemetry, self.server.clone(), self.messaging)
     }
 }
 

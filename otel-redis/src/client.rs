@@ -98,10 +98,12 @@ impl Client {
         self.raw().get_connection_info()
     }
 
-    /// As the driver's `get_async_pubsub`, whose messages are not seen.
+    /// As the driver's `get_async_pubsub`.
     #[cfg(feature = "aio")]
-    pub async fn get_async_pubsub(&self) -> RedisResult<redis::aio::PubSub> {
-        self.raw().get_async_pubsub().await
+    pub async fn get_async_pubsub(&self) -> RedisResult<crate::aio::PubSub> {
+        let raw = self.raw().get_async_pubsub().await?;
+        let database = ConnectionLike::get_db(self.raw());
+        Ok(crate::aio::PubSub::of(raw, &self.inner.link, database))
     }
 
     /// As the driver's `get_async_monitor`.

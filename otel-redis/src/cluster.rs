@@ -13,6 +13,7 @@ pub use redis::cluster::*;
 use crate::connection::{Connection, forward};
 use crate::driver::{self, Answer};
 use crate::link::Link;
+use crate::message::Messaging;
 
 /// The driver's connection of that name, instrumented.
 pub type ClusterConnection<C = redis::Connection> =
@@ -116,6 +117,7 @@ pub struct ClusterClientBuilder {
     inner: redis::cluster::ClusterClientBuilder,
     server: DbServer,
     telemetry: Telemetry,
+    messaging: Option<Messaging>,
 }
 
 impl fmt::Debug for ClusterClientBuilder {
@@ -143,7 +145,7 @@ impl ClusterClientBuilder {
         let first = nodes.first().and_then(|node| node.0.as_ref().ok());
         let server = first.map_or_else(driver::unknown_server, driver::seed);
         let inner = redis::cluster::ClusterClientBuilder::new(nodes);
-        Self { inner, server, telemetry: Telemetry::global() }
+        Self { inner, server, telemetry: Telemetry::global(), messaging: None }
     }
 
     /// Default: [`Telemetry::global`].
@@ -152,9 +154,15 @@ impl ClusterClientBuilder {
         self
     }
 
+    /// Default: none. Makes streams and pub/sub messaging, as it says.
+    pub fn messaging(mut self, messaging: Messaging) -> Self {
+        self.messaging = Some(messaging);
+        self
+    }
+
     /// As the driver's `build`.
     pub fn build(self) -> RedisResult<ClusterClient> {
-        let link = Link::of_client(&self.telemetry, self.server);
+        let link = Link::of_broker(&self.telemetry, self.server, self.messaging);
         Ok(ClusterClient { inner: self.inner.build()?, link })
     }
 
@@ -206,6 +214,10 @@ impl<C: Connect + redis::ConnectionLike> ClusterConnection<C> {
     /// As the driver's `route_command`.
     pub fn route_command(&mut self, cmd: &Cmd, routing: RoutingInfo) -> RedisResult<Value> {
         let Self { inner, link } = self;
+        if let Some(queue) = link.queue_of(cmd) {
+            let (edited, started) = queue.start(link, cmd, 0);
+            return started.call(|| inner.route_command(edited.as_ref().unwrap_or(cmd), routing));
+        }
         link.call(cmd, 0, |cmd| inner.route_command(cmd, routing))
     }
 
@@ -223,6 +235,11 @@ impl ClusterConnection {
     /// connection only.
     pub fn query<T: FromRedisValue>(&mut self, pipeline: &ClusterPipeline) -> RedisResult<T> {
         let Self { inner, link } = self;
+        if let Some(queue) = link.queue_of(pipeline) {
+            let (edited, started) = queue.start(link, pipeline, 0);
+            let pipeline = edited.as_ref().unwrap_or(pipeline);
+            return started.call(|| pipeline.query(inner).map(Read)).map(|Read(answer)| answer);
+        }
         link.call(pipeline, 0, |pipeline| pipeline.query(inner).map(Read))
             .map(|Read(answer)| answer)
     }

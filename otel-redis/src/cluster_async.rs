@@ -45,6 +45,11 @@ where
     /// As the driver's `route_command`.
     pub async fn route_command(&mut self, cmd: Cmd, routing: RoutingInfo) -> RedisResult<Value> {
         let Self { inner, link } = self;
+        if let Some(queue) = link.queue_of(&cmd) {
+            let (edited, started) = queue.start(link, &cmd, 0);
+            let sent = edited.unwrap_or_else(|| cmd.clone());
+            return started.run(inner.route_command(sent, routing)).await;
+        }
         link.run(cmd, 0, |cmd| inner.route_command(cmd, routing)).await
     }
 
@@ -57,6 +62,11 @@ where
         route: SingleNodeRoutingInfo,
     ) -> RedisResult<Vec<Value>> {
         let Self { inner, link } = self;
+        if let Some(queue) = link.queue_of(&pipeline) {
+            let (edited, started) = queue.start(link, &pipeline, 0);
+            let sent = edited.unwrap_or_else(|| pipeline.clone());
+            return started.run(inner.route_pipeline(sent, offset, count, route)).await;
+        }
         let call = |pipeline| inner.route_pipeline(pipeline, offset, count, route);
         link.run(pipeline, 0, call).await
     }

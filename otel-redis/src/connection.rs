@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use otel_core::Telemetry;
-use redis::{Cmd, ConnectionLike, Msg, RedisResult, ToRedisArgs, Value};
+use redis::{Cmd, ConnectionLike, RedisResult, ToRedisArgs, Value};
 
 use crate::builder::{Builder, Single};
 use crate::driver;
 use crate::link::Link;
+use crate::pubsub::PubSub;
 use crate::request::{Packed, PackedBatch};
 
 /// A connection whose calls are seen. One that is a [`ConnectionLike`] of the driver, blocking or in
@@ -66,10 +67,15 @@ impl<C> Connection<C> {
 impl<C: ConnectionLike> ConnectionLike for Connection<C> {
     fn req_packed_command(&mut self, cmd: &[u8]) -> RedisResult<Value> {
         let Self { inner, link } = self;
-        if link.passes(&Packed(cmd)) {
+        let request = Packed(cmd);
+        if let Some(queue) = link.queue_of(&request) {
+            let (edited, started) = queue.start(link, &request, inner.get_db());
+            return started.call(|| inner.req_packed_command(edited.as_deref().unwrap_or(cmd)));
+        }
+        if link.passes(&request) {
             return inner.req_packed_command(cmd);
         }
-        link.call(Packed(cmd), inner.get_db(), |_| inner.req_packed_command(cmd))
+        link.call(request, inner.get_db(), |_| inner.req_packed_command(cmd))
     }
 
     fn req_packed_commands(
@@ -80,6 +86,11 @@ impl<C: ConnectionLike> ConnectionLike for Connection<C> {
     ) -> RedisResult<Vec<Value>> {
         let Self { inner, link } = self;
         let batch = PackedBatch { bytes: cmd, offset };
+        if let Some(queue) = link.queue_of(&batch) {
+            let (edited, started) = queue.start(link, &batch, inner.get_db());
+            let cmd = edited.as_deref().unwrap_or(cmd);
+            return started.call(|| inner.req_packed_commands(cmd, offset, count));
+        }
         if link.passes(&batch) {
             return inner.req_packed_commands(cmd, offset, count);
         }
@@ -88,6 +99,10 @@ impl<C: ConnectionLike> ConnectionLike for Connection<C> {
 
     fn req_command(&mut self, cmd: &Cmd) -> RedisResult<Value> {
         let Self { inner, link } = self;
+        if let Some(queue) = link.queue_of(cmd) {
+            let (edited, started) = queue.start(link, cmd, inner.get_db());
+            return started.call(|| inner.req_command(edited.as_ref().unwrap_or(cmd)));
+        }
         if link.passes(&cmd) {
             return inner.req_command(cmd);
         }
@@ -145,6 +160,13 @@ macro_rules! forward_commands {
 }
 
 impl Connection<redis::Connection> {
+    /// As the driver's `as_pubsub`.
+    pub fn as_pubsub(&mut self) -> PubSub<'_> {
+        let Self { inner, link } = self;
+        let database = inner.get_db();
+        PubSub { inner: inner.as_pubsub(), link, database }
+    }
+
     /// As the driver's `send_packed_command`: a call that ends when it is sent, whatever the answer
     /// that `recv_response` gets.
     pub fn send_packed_command(&mut self, cmd: &[u8]) -> RedisResult<()> {
@@ -160,7 +182,6 @@ impl Connection<redis::Connection> {
     forward! {
         mut:
         recv_response() -> RedisResult<Value>;
-        as_pubsub() -> redis::PubSub<'_>;
         set_push_sender(sender: std::sync::mpsc::Sender<redis::PushInfo>);
     }
 
@@ -173,21 +194,3 @@ impl Connection<redis::Connection> {
 }
 
 impl redis::HotkeysCommands for Connection<redis::Connection> {}
-
-impl redis::PubSubCommands for Connection<redis::Connection> {
-    fn subscribe<C, F, U>(&mut self, channels: C, func: F) -> RedisResult<U>
-    where
-        F: FnMut(Msg) -> redis::ControlFlow<U>,
-        C: ToRedisArgs,
-    {
-        redis::PubSubCommands::subscribe(&mut self.inner, channels, func)
-    }
-
-    fn psubscribe<P, F, U>(&mut self, patterns: P, func: F) -> RedisResult<U>
-    where
-        F: FnMut(Msg) -> redis::ControlFlow<U>,
-        P: ToRedisArgs,
-    {
-        redis::PubSubCommands::psubscribe(&mut self.inner, patterns, func)
-    }
-}

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use otel_core::{Classify, Client, DbServer, Failure};
+use otel_core::{Classify, Client, DbServer, Failure, MessagingServer};
 use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerError, Value};
 
 /// Names this crate as the source of what it emits.
@@ -51,6 +51,18 @@ pub(crate) fn server(info: &ConnectionInfo) -> DbServer {
     }
 }
 
+/// The same server as one that messages go through.
+pub(crate) fn broker(server: &DbServer) -> MessagingServer {
+    let mut broker = MessagingServer::new("redis");
+    if let Some((address, port)) = server.server() {
+        broker = broker.address(address.to_owned(), port);
+    }
+    if let Some((address, port)) = server.contacted() {
+        broker = broker.peer(address.to_owned(), port);
+    }
+    broker
+}
+
 /// An answer of the driver, in which the server may have put errors.
 pub(crate) trait Answer {
     /// The first error in it, which the driver gives to the user afterwards.
@@ -59,6 +71,16 @@ pub(crate) trait Answer {
     /// Whether what was asked for is done, if it is no error: a command of a transaction is queued,
     /// and one that somebody else was faster than is dropped.
     fn is_done(&self) -> bool;
+
+    /// The answers to commands in it, as far as the driver has not read them itself.
+    fn values(&self) -> &[Value] {
+        &[]
+    }
+
+    /// The same, to be changed.
+    fn values_mut(&mut self) -> &mut [Value] {
+        &mut []
+    }
 }
 
 impl Answer for Value {
@@ -82,6 +104,14 @@ impl Answer for Value {
             _ => true,
         }
     }
+
+    fn values(&self) -> &[Value] {
+        std::slice::from_ref(self)
+    }
+
+    fn values_mut(&mut self) -> &mut [Value] {
+        std::slice::from_mut(self)
+    }
 }
 
 fn in_pairs(pairs: &[(Value, Value)]) -> Option<&ServerError> {
@@ -95,6 +125,14 @@ impl Answer for Vec<Value> {
 
     fn is_done(&self) -> bool {
         self.iter().all(Value::is_done)
+    }
+
+    fn values(&self) -> &[Value] {
+        self
+    }
+
+    fn values_mut(&mut self) -> &mut [Value] {
+        self
     }
 }
 
@@ -113,6 +151,12 @@ impl Answer for () {
 /// told.
 pub(crate) fn failure(error: &ServerError) -> Failure {
     Failure::code(error.code().to_owned())
+}
+
+impl Classify<ServerError> for Redis {
+    fn classify(error: &ServerError) -> Failure {
+        failure(error)
+    }
 }
 
 impl Classify<RedisError> for Redis {

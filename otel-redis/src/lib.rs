@@ -4,6 +4,7 @@
 pub mod aio;
 mod builder;
 mod call;
+mod carrier;
 mod client;
 #[cfg(feature = "cluster")]
 pub mod cluster;
@@ -11,12 +12,18 @@ pub mod cluster;
 pub mod cluster_async;
 mod connection;
 mod driver;
+mod edit;
 mod link;
+mod memory;
+mod message;
 #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
 pub mod pool;
+mod pubsub;
+mod received;
 mod request;
 #[cfg(feature = "sentinel")]
 pub mod sentinel;
+mod stream;
 mod text;
 
 pub use otel_core::{self, Telemetry, opentelemetry};
@@ -27,6 +34,9 @@ pub use redis::*;
 pub use self::builder::{Builder, Single};
 pub use self::client::Client;
 pub use self::connection::Connection;
+pub use self::message::Messaging;
+pub use self::pubsub::{Msg, PubSub, PubSubCommands};
+pub use self::received::Received;
 
 /// Name of the span and text of a command, by default. For `cargo xtask analyze redis`.
 #[doc(hidden)]

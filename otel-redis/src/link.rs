@@ -9,6 +9,7 @@ use redis::{RedisResult, ServerErrorKind};
 
 use crate::call;
 use crate::driver::{self, Answer, Redis};
+use crate::message::{Messaging, Queue};
 use crate::request::Request;
 
 /// In place of the number of a database: nobody knows it.
@@ -24,6 +25,8 @@ pub(crate) struct Link {
     database: Option<Arc<AtomicI64>>,
     /// Whether the connection stays the same: one that is made anew works in its first database.
     stays: bool,
+    /// Where streams and pub/sub are messaging.
+    pub(crate) queue: Option<Arc<Queue>>,
 }
 
 impl fmt::Debug for Link {
@@ -33,7 +36,7 @@ impl fmt::Debug for Link {
 }
 
 /// What the answer of a request decides.
-struct Then {
+pub(crate) struct Then {
     switch: Option<Switch>,
     /// Whether it runs a script that the server may not have.
     may_miss: bool,
@@ -47,13 +50,28 @@ struct Switch {
 
 impl Link {
     pub(crate) fn of_client(telemetry: &Telemetry, server: otel_core::DbServer) -> Self {
-        Self { db: Db::new(telemetry, server), database: None, stays: false }
+        Self { db: Db::new(telemetry, server), database: None, stays: false, queue: None }
+    }
+
+    /// That of a client whose streams and pub/sub are messaging, if they are to be.
+    pub(crate) fn of_broker(
+        telemetry: &Telemetry,
+        server: otel_core::DbServer,
+        messaging: Option<Messaging>,
+    ) -> Self {
+        let queue = messaging.map(|messaging| Queue::new(telemetry, &server, messaging));
+        Self { queue, ..Self::of_client(telemetry, server) }
+    }
+
+    /// Whom a request concerns, if it is about messages.
+    pub(crate) fn queue_of(&self, request: &impl Request) -> Option<&Arc<Queue>> {
+        self.queue.as_ref().filter(|queue| queue.concerns(request))
     }
 
     /// That of a new connection of the same client.
     pub(crate) fn connected(&self, stays: bool) -> Self {
         let database = Some(Arc::new(AtomicI64::new(AS_CONNECTED)));
-        Self { db: self.db.clone(), database, stays }
+        Self { db: self.db.clone(), database, stays, queue: self.queue.clone() }
     }
 
     /// Whether a request is to go to the driver as it is.
@@ -96,7 +114,11 @@ impl Link {
         result
     }
 
-    fn start(&self, request: &impl Request, connected: i64) -> (DbOperation<Redis>, Then) {
+    pub(crate) fn start(
+        &self,
+        request: &impl Request,
+        connected: i64,
+    ) -> (DbOperation<Redis>, Then) {
         let known = self.database.as_ref().map_or(AS_CONNECTED, |it| it.load(Ordering::Relaxed));
         let known = if known == AS_CONNECTED { connected } else { known };
         let namespace = Some(known).filter(|known| *known >= 0);
@@ -112,7 +134,7 @@ impl Link {
         (operation, Then { switch, may_miss: call::may_miss(request) })
     }
 
-    fn end<T: Answer>(
+    pub(crate) fn end<T: Answer>(
         &self,
         mut operation: DbOperation<Redis>,
         then: &Then,

@@ -132,7 +132,7 @@ impl Request for PackedBatch<'_> {
 /// The commands in bytes that are sent. Where these are no commands, it ends with one without
 /// arguments.
 #[derive(Clone)]
-struct Commands<'b>(&'b [u8]);
+pub(crate) struct Commands<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Iterator for Commands<'b> {
     type Item = Bulks<'b>;
@@ -155,9 +155,9 @@ impl<'b> Iterator for Commands<'b> {
 
 /// The arguments of a command in bytes that are sent, as far as they are whole.
 #[derive(Clone)]
-struct Bulks<'b> {
+pub(crate) struct Bulks<'b> {
     bytes: &'b [u8],
-    left: usize,
+    pub(crate) left: usize,
 }
 
 impl<'b> Iterator for Bulks<'b> {

@@ -10,18 +10,20 @@ pub use redis::sentinel::*;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::link::Link;
+use crate::message::Messaging;
 
 /// Makes clients of this crate from the driver's. Those of one node, one after the other, share
 /// what is kept of their calls.
 #[derive(Debug)]
 struct Clients {
     telemetry: Telemetry,
+    messaging: Option<Messaging>,
     last: Option<(ConnectionAddr, Link)>,
 }
 
 impl Clients {
     fn new(telemetry: &Telemetry) -> Self {
-        Self { telemetry: telemetry.clone(), last: None }
+        Self { telemetry: telemetry.clone(), messaging: None, last: None }
     }
 
     fn client(&mut self, client: redis::Client) -> Client {
@@ -30,7 +32,8 @@ impl Clients {
             return Client { inner: Connection { inner: client, link: link.clone() } };
         }
         let address = address.clone();
-        let client = Client::with(client, &self.telemetry);
+        let client = Client::builder(client).telemetry(&self.telemetry);
+        let client = client.messaging_as(self.messaging).build();
         self.last = Some((address, client.inner.link.clone()));
         client
     }
@@ -96,6 +99,13 @@ macro_rules! made {
             /// Instruments what it makes.
             pub fn with(sentinel: redis::sentinel::$type, telemetry: &Telemetry) -> Self {
                 Self { inner: sentinel, clients: Clients::new(telemetry) }
+            }
+
+            /// Default: none. Makes streams and pub/sub of its clients messaging, as it says.
+            #[must_use]
+            pub fn messaging(mut self, messaging: Messaging) -> Self {
+                self.clients.messaging = Some(messaging);
+                self
             }
 
             /// The driver's own alone.

@@ -5,7 +5,9 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 
 use futures_util::FutureExt as _;
-use otel_redis::{Connection, Telemetry};
+use opentelemetry::propagation::TextMapCompositePropagator;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use otel_redis::{Connection, Messaging, Telemetry};
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
@@ -89,4 +91,47 @@ fn a_call_allocates_nothing() {
     });
     assert_eq!(found, address, "the future is another one");
     assert_eq!(counted.count_total, 0);
+}
+
+/// The same where streams and pub/sub are messaging: what carries nothing is the user's own command.
+#[test]
+fn a_message_without_a_context_allocates_nothing() {
+    let telemetry = Telemetry::builder().propagator(TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ]));
+    let prepared = Prepared { one: None, many: None };
+    let messaging = Messaging::new().stream_fields(true).envelopes(true);
+    let builder = Connection::builder(prepared).messaging(messaging);
+    let mut connection = builder.telemetry(&telemetry.build()).build();
+    let commands = ["XADD s * a 1", "PUBLISH c m", "XACK s g 5-1"].map(|text| {
+        let mut words = text.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        words.for_each(|word| _ = command.arg(word));
+        command
+    });
+    let packed = commands.clone().map(|command| command.get_packed_command());
+    for command in commands.iter().cycle().take(3000) {
+        redis::ConnectionLike::req_command(&mut connection, command).unwrap();
+    }
+    for (command, packed) in commands.iter().zip(&packed) {
+        // Two handles look for a provider now and then, each of them in one of these rounds at most.
+        let counts = [(); 3].map(|()| {
+            let done: Ready<RedisResult<Value>> = ready(Ok(Value::Okay));
+            let one: RedisFuture<'static, Value> = Box::pin(done);
+            let address = std::ptr::from_ref(Pin::as_ref(&one).get_ref()).addr();
+            connection.raw_mut().one = Some(one);
+            let mut found = 0;
+            let counted = allocation_counter::measure(|| {
+                let future = connection.req_packed_command(command);
+                found = std::ptr::from_ref(Pin::as_ref(&future).get_ref()).addr();
+                future.now_or_never().unwrap().unwrap();
+                redis::ConnectionLike::req_command(&mut connection, command).unwrap();
+                redis::ConnectionLike::req_packed_command(&mut connection, packed).unwrap();
+            });
+            assert_eq!(found, address, "the future is another one");
+            counted.count_total
+        });
+        assert_eq!(counts.into_iter().min(), Some(0), "{counts:?}");
+    }
 }

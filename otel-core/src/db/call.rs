@@ -106,6 +106,17 @@ impl DbServer {
         self.port.filter(|port| !self.is_default(*port))
     }
 
+    /// The host or socket path and the port, unless a URL was misread for them: for systems that are
+    /// brokers of messages as well.
+    pub fn server(&self) -> Option<(&str, Option<u16>)> {
+        Some((self.known_address()?.as_str(), self.port))
+    }
+
+    /// The node that is really contacted, likewise.
+    pub fn contacted(&self) -> Option<(&str, Option<u16>)> {
+        self.known_peer().map(|(address, port)| (address.as_str(), *port))
+    }
+
     pub(super) fn known_address(&self) -> Option<&StringValue> {
         self.address.as_ref().filter(|_| !self.misread)
     }

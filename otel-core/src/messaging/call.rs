@@ -52,6 +52,16 @@ impl MessagingServer {
         self
     }
 
+    /// The node that is really contacted and its port, where that is known before any call. To handle
+    /// a message nobody is contacted.
+    pub fn peer(self, address: impl Into<StringValue>, port: Option<u16>) -> Self {
+        let this = self.with(PEER_ADDRESS, host(address.into()));
+        match port {
+            Some(port) => this.with(PEER_PORT, port),
+            None => this,
+        }
+    }
+
     /// A fact that holds for all calls.
     pub fn with<T: Into<Value>>(mut self, fact: Fact<T>, value: impl Into<T>) -> Self {
         self.facts.push((fact.untyped(), value.into().into()));

@@ -71,6 +71,11 @@ impl<T> Fact<T> {
         self.of
     }
 
+    /// Whether it is about the node that is contacted.
+    pub(super) fn is_peer(&self) -> bool {
+        [PEER_ADDRESS.name, PEER_PORT.name].contains(&self.name)
+    }
+
     pub(super) fn untyped(self) -> Fact<Value> {
         Fact::new(self.name, self.of, self.told)
     }
