@@ -336,7 +336,7 @@ impl<C, P: Page> Operation<C, P> {
     /// Notes how long the call lasted, where a driver says so when it tells of the end.
     pub fn lasted(&mut self, elapsed: Duration) {
         if let Some(live) = &mut self.live {
-            live.over = live.clock.steady.checked_add(elapsed);
+            live.rare().over = live.clock.steady.checked_add(elapsed);
         }
     }
 

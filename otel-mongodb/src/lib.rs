@@ -1,18 +1,40 @@
 #![doc = include_str!("../README.md")]
 
+pub mod action;
 mod builder;
+mod call;
+pub mod change_stream;
+mod client;
+mod collection;
 mod command;
+mod cursor;
+mod database;
 mod driver;
+pub mod gridfs;
 mod hook;
+mod lent;
+mod polled;
 mod pool;
+pub mod raw_batch_cursor;
+mod reading;
+mod session;
+#[cfg(feature = "sync")]
+pub mod sync;
 mod text;
 
 use mongodb::options::ClientOptions;
 
 pub use mongodb;
+// All the rest is the driver's own, under its name.
+pub use mongodb::*;
 pub use otel_core::{self, Telemetry, opentelemetry};
 
 pub use self::builder::Builder;
+pub use self::client::Client;
+pub use self::collection::Collection;
+pub use self::cursor::{Cursor, SessionCursor, SessionCursorStream};
+pub use self::database::Database;
+pub use self::session::{ClientSession, StartTransaction};
 
 /// Instruments the clients that will be made with these options, reporting to the global providers.
 /// Handlers that are set already are called as ever.
