@@ -10,7 +10,9 @@ use mongodb::{Client, IndexModel};
 use otel_testing::{Capture, live};
 
 /// What comes of each call, in order, without the name of the database.
-async fn scenario(client: &Client) -> Vec<String> {
+macro_rules! scenario {
+    ($name:ident, $client:ty) => {
+async fn $name(client: &$client) -> Vec<String> {
     let name = unique_name();
     let database = client.database(&name);
     let numbers = database.collection::<Document>("numbers");
@@ -41,6 +43,11 @@ async fn scenario(client: &Client) -> Vec<String> {
     tell(&database.drop().await);
     told
 }
+    };
+}
+
+scenario!(scenario, Client);
+scenario!(scenario_of_ours, otel_mongodb::Client);
 
 #[tokio::test]
 async fn results_and_errors_are_the_drivers() {
@@ -52,13 +59,21 @@ async fn results_and_errors_are_the_drivers() {
         let mut options = ClientOptions::parse(&url).await.unwrap();
         otel_mongodb::with(&mut options, &telemetry);
         let told = scenario(&Client::with_options(options).unwrap()).await;
-        // Of an error the cluster's time and the server's answer differ at each call.
-        for (told, expected) in told.iter().zip(&expected) {
-            assert_eq!(without_times(told), without_times(expected));
-        }
-        assert_eq!(told.len(), expected.len());
+        assert_same(&told, &expected);
+        let mut options = ClientOptions::parse(&url).await.unwrap();
+        let client = otel_mongodb::builder(&mut options).telemetry(&telemetry).client().unwrap();
+        assert_same(&scenario_of_ours(&client).await, &expected);
     }
     assert!(capture.spans().len() > expected.len());
+}
+
+/// Of an error the cluster's time and the server's answer differ at each call.
+#[track_caller]
+fn assert_same(told: &[String], expected: &[String]) {
+    for (told, expected) in told.iter().zip(expected) {
+        assert_eq!(without_times(told), without_times(expected));
+    }
+    assert_eq!(told.len(), expected.len());
 }
 
 /// Up to the first that is another one at each call.
