@@ -167,8 +167,7 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
     for (rows, calls) in CASES {
         let mut lines = Vec::new();
         let calls = if counted { calls } else { calls.div_ceil(10) };
-        let all: Result<Vec<Finds>> =
-            WAYS.iter().map(|way| Finds::new(url, way, rows)).collect();
+        let all: Result<Vec<Finds>> = WAYS.iter().map(|way| Finds::new(url, way, rows)).collect();
         let all = all?;
         let mut times = vec![Vec::new(); WAYS.len()];
         for round in 0..=ROUNDS {

@@ -63,7 +63,7 @@ impl<'a, A> Observed<'a, A> {
 
     /// Runs what is not of a named type.
     async fn drive<F: Future<Output: Answer>>(
-        mut self,
+        self,
         start: impl FnOnce(A) -> F,
     ) -> <F::Output as Answer>::Ours {
         let mut future = pin!(start(self.action));

@@ -72,11 +72,7 @@ impl<'a> Call<'a> {
     }
 
     /// Of a command that is not parsed: of its first field.
-    pub(crate) fn raw_command(
-        db: &'a Db<Mongo>,
-        database: &'a str,
-        body: &RawDocument,
-    ) -> Self {
+    pub(crate) fn raw_command(db: &'a Db<Mongo>, database: &'a str, body: &RawDocument) -> Self {
         let first = body.iter().next().and_then(Result::ok);
         let first = first.filter(|_| !db.is_off()).map(|(name, value)| {
             let value = value.as_str().map_or(Bson::Null, |text| Bson::String(text.to_owned()));
@@ -121,5 +117,7 @@ pub(crate) fn modifications(update: &UpdateModifications) -> Bson {
     match update {
         UpdateModifications::Document(document) => Bson::Document(document.clone()),
         UpdateModifications::Pipeline(stages) => stages.clone().into(),
+        // Of a later version of the driver.
+        _ => Bson::Null,
     }
 }

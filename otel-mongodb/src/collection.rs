@@ -33,7 +33,7 @@ macro_rules! collection_methods {
     ($raw:ident) => {
         impl<T: Send + Sync> Clone for Collection<T> {
             fn clone(&self) -> Self {
-                Self { raw: self.raw.clone(), database: self.database.clone() }
+                self.clone_with_type()
             }
         }
 
@@ -84,13 +84,9 @@ macro_rules! collection_methods {
             }
 
             /// As the driver's.
-            pub fn aggregate(
-                &self,
-                pipeline: impl IntoIterator<Item = Document>,
-            ) -> Aggregate<'_> {
+            pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
                 let pipeline: Vec<_> = pipeline.into_iter().collect();
-                let call =
-                    self.call("aggregate").showing(|| doc! { "pipeline": pipeline.clone() });
+                let call = self.call("aggregate").showing(|| doc! { "pipeline": pipeline.clone() });
                 Observed::new(self.raw.aggregate(pipeline), call)
             }
 
@@ -121,13 +117,15 @@ macro_rules! collection_methods {
 
             /// As the driver's.
             pub fn delete_one(&self, query: Document) -> Delete<'_> {
-                let call = self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] });
+                let call =
+                    self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] });
                 Observed::new(self.raw.delete_one(query), call)
             }
 
             /// As the driver's.
             pub fn delete_many(&self, query: Document) -> Delete<'_> {
-                let call = self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] });
+                let call =
+                    self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] });
                 Observed::new(self.raw.delete_many(query), call)
             }
 
@@ -296,7 +294,8 @@ macro_rules! collection_methods {
                 query: Document,
                 replacement: impl Borrow<T>,
             ) -> ReplaceOne<'_> {
-                let call = self.call("update").showing(|| doc! { "updates": [{ "q": query.clone() }] });
+                let call =
+                    self.call("update").showing(|| doc! { "updates": [{ "q": query.clone() }] });
                 Observed::new(self.raw.replace_one(query, replacement), call)
             }
         }

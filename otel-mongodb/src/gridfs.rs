@@ -8,8 +8,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mongodb::action::gridfs as driver;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
-pub use mongodb::gridfs::FilesCollectionDocument;
 use mongodb::gridfs as raw;
+pub use mongodb::gridfs::FilesCollectionDocument;
 use mongodb::options::{GridFsBucketOptions, ReadConcern, SelectionCriteria, WriteConcern};
 use otel_core::{Classify as _, Failure};
 
@@ -158,8 +158,9 @@ impl Answer for Result<raw::GridFsDownloadStream> {
     type Ours = Result<GridFsDownloadStream>;
 
     fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| {
-            GridFsDownloadStream { raw, reading: Reading::of_file(it.operation) }
+        answered.open(self, |raw, it| GridFsDownloadStream {
+            raw,
+            reading: Reading::of_file(it.operation),
         })
     }
 }
@@ -188,8 +189,9 @@ impl Answer for Result<raw::GridFsUploadStream> {
     type Ours = Result<GridFsUploadStream>;
 
     fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| {
-            GridFsUploadStream { raw, reading: Reading::of_upload(it.operation) }
+        answered.open(self, |raw, it| GridFsUploadStream {
+            raw,
+            reading: Reading::of_upload(it.operation),
         })
     }
 }

@@ -53,7 +53,7 @@ pub fn builder(options: &mut ClientOptions) -> Builder<'_> {
 }
 
 /// An instrumented client of a connection string, as [`mongodb::Client::with_uri_str`] makes one.
-pub async fn connect(uri: impl AsRef<str>) -> mongodb::error::Result<mongodb::Client> {
+pub async fn connect(uri: impl AsRef<str>) -> error::Result<mongodb::Client> {
     let mut options = ClientOptions::parse(uri.as_ref()).await?;
     instrument(&mut options);
     mongodb::Client::with_options(options)
@@ -62,6 +62,6 @@ pub async fn connect(uri: impl AsRef<str>) -> mongodb::error::Result<mongodb::Cl
 /// What the span of a command is named, and what is shown of the command where texts are wanted:
 /// for `cargo xtask analyze mongodb`.
 #[doc(hidden)]
-pub fn analyze(command: &mongodb::bson::Document) -> (Option<String>, String) {
+pub fn analyze(command: &bson::Document) -> (Option<String>, String) {
     command::analyze(command)
 }

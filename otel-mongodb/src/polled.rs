@@ -59,10 +59,7 @@ pub(crate) fn sent_to(address: &Arc<Address>) {
 
 /// Runs a piece of a call, and whether it took a connection meanwhile, whose node the operation has
 /// from now on.
-pub(crate) fn step<T>(
-    operation: &mut DbOperation<Mongo>,
-    piece: impl FnOnce() -> T,
-) -> (T, bool) {
+pub(crate) fn step<T>(operation: &mut DbOperation<Mongo>, piece: impl FnOnce() -> T) -> (T, bool) {
     /// Also where the piece panics.
     struct Before(Polled);
 

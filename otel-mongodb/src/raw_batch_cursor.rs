@@ -5,8 +5,8 @@ use std::task::{self, Poll};
 
 use futures_core::Stream;
 use mongodb::error::Result;
-pub use mongodb::raw_batch_cursor::RawBatch;
 use mongodb::raw_batch_cursor as driver;
+pub use mongodb::raw_batch_cursor::RawBatch;
 use otel_core::Classify as _;
 
 use crate::action::{Answer, Answered};
@@ -83,9 +83,9 @@ impl Stream for SessionRawBatchCursorStream<'_, '_> {
 
 fn came(item: &Option<Result<RawBatch>>) -> Came {
     match item {
-        Some(Ok(batch)) => {
-            Came::Rows(batch.doc_slices().map_or(0, |documents| documents.into_iter().count() as u64))
-        }
+        Some(Ok(batch)) => Came::Rows(
+            batch.doc_slices().map_or(0, |documents| documents.into_iter().count() as u64),
+        ),
         Some(Err(error)) => Came::Failed(Mongo::classify(error)),
         None => Came::End,
     }

@@ -40,18 +40,22 @@ pub(crate) enum Came {
 
 impl Reading {
     pub(crate) fn of(operation: DbOperation<Mongo>) -> Self {
-        let operation = Some(operation).filter(|operation| !operation.is_empty());
-        Self { operation, rows: Some(0), answered: Instant::now(), waits: false, unfinished: false }
+        Self::new(operation, Some(0), false)
     }
 
     /// Of a file, of which no documents are counted.
     pub(crate) fn of_file(operation: DbOperation<Mongo>) -> Self {
-        Self { rows: None, ..Self::of(operation) }
+        Self::new(operation, None, false)
     }
 
     /// Of what is only whole when it ends.
     pub(crate) fn of_upload(operation: DbOperation<Mongo>) -> Self {
-        Self { unfinished: true, ..Self::of_file(operation) }
+        Self::new(operation, None, true)
+    }
+
+    fn new(operation: DbOperation<Mongo>, rows: Option<u64>, unfinished: bool) -> Self {
+        let operation = Some(operation).filter(|operation| !operation.is_empty());
+        Self { operation, rows, answered: Instant::now(), waits: false, unfinished }
     }
 
     /// A piece of the reading, such as the next document of a blocking cursor.

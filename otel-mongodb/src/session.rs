@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mongodb::action as driver;
@@ -188,41 +189,56 @@ impl StartTransaction<&mut ClientSession> {
     /// callback's end on: how often the driver repeats it is not known.
     pub async fn and_run<R, C, F>(self, context: C, callback: F) -> Result<R>
     where
-        F: for<'b> FnMut(&'b mut ClientSession, &'b mut C) -> BoxFuture<'b, Result<R>>,
-        R: Send,
+        F: for<'b> FnMut(&'b mut ClientSession, &'b mut C) -> BoxFuture<'b, Result<R>> + Send,
         C: Send,
-        F: Send,
     {
-        let mut state = (context, callback);
-        self.lent(async |session| state.1(session, &mut state.0).await).await
+        let (start, ours) = self.lend().await?;
+        let ending = Arc::new(Mutex::new(Ending::default()));
+        let state = (ours, Arc::clone(&ending), context, callback);
+        let result = start.and_run(state, |raw, (ours, ending, context, callback)| {
+            Box::pin(async move {
+                locked(ending).again();
+                let lent = Lent::new(raw, ours);
+                let result = callback(&mut *lent.ours, context).await;
+                locked(ending).begin(&mut *lent.ours, &result);
+                result
+            })
+        });
+        let result = result.await;
+        locked(&ending).end(&result);
+        result
     }
 
     /// As [`mongodb::action::StartTransaction::and_run2`], told as [`and_run`](Self::and_run).
-    pub async fn and_run2<R, F>(self, callback: F) -> Result<R>
+    pub async fn and_run2<R, F>(self, mut callback: F) -> Result<R>
     where
         F: for<'b> AsyncFnMut(&'b mut ClientSession) -> Result<R>,
     {
-        self.lent(callback).await
-    }
-
-    async fn lent<R>(
-        self,
-        mut callback: impl for<'b> AsyncFnMut(&'b mut ClientSession) -> Result<R>,
-    ) -> Result<R> {
-        let ClientSession { raw, db, .. } = self.session;
-        let place = raw.client().start_session().await?;
-        let mut ours = ClientSession { raw: place, db: db.clone(), in_transaction: false };
+        let (start, mut ours) = self.lend().await?;
         let mut ending = Ending::default();
-        let start = raw.start_transaction().with_options(self.options);
         let result = start.and_run2(async |raw: &mut mongodb::ClientSession| {
             ending.again();
             let lent = Lent::new(raw, &mut ours);
             let result = callback(&mut *lent.ours).await;
-            ending.begin(lent.ours, &result);
+            ending.begin(&mut *lent.ours, &result);
             result
         });
         let result = result.await;
         ending.end(&result);
         result
     }
+}
+
+impl<'a> StartTransaction<&'a mut ClientSession> {
+    /// The driver's own, and the session that takes its place in a callback.
+    async fn lend(self) -> Result<(DriversStart<'a>, ClientSession)> {
+        let ClientSession { raw, db, .. } = self.session;
+        let place = raw.client().start_session().await?;
+        let ours = ClientSession { raw: place, db: db.clone(), in_transaction: false };
+        Ok((raw.start_transaction().with_options(self.options), ours))
+    }
+}
+
+fn locked(ending: &Mutex<Ending>) -> MutexGuard<'_, Ending> {
+    ending.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -98,13 +98,18 @@ macro_rules! application {
                 assert_eq!(after.unwrap().author, "F. Scott Fitzgerald");
                 let book = Book { title: "The Great Gatsby".into(), author: "Fitzgerald".into() };
                 books.find_one_and_replace(gatsby(), &book).await?.unwrap();
-                books.replace_one(gatsby(), &book).hint(None.unwrap_or_else(|| {
-                    $driver::options::Hint::Keys(doc! { "_id": 1 })
-                })).await?;
+                books
+                    .replace_one(gatsby(), &book)
+                    .hint(None.unwrap_or_else(|| $driver::options::Hint::Keys(doc! { "_id": 1 })))
+                    .await?;
                 let wanted = Some(1);
-                let counted = books.count_documents(doc! {}).optional(wanted, |it, limit| it.limit(limit));
+                let counted =
+                    books.count_documents(doc! {}).optional(wanted, |it, limit| it.limit(limit));
                 assert_eq!(counted.await?, 1);
-                assert_eq!(books.estimated_document_count().max_time(Duration::from_secs(9)).await?, 3);
+                assert_eq!(
+                    books.estimated_document_count().max_time(Duration::from_secs(9)).await?,
+                    3
+                );
                 assert_eq!(books.find_one_and_delete(gatsby()).await?.unwrap(), book);
                 books.insert_one(book).await?;
                 Ok(())
@@ -117,9 +122,8 @@ macro_rules! application {
                     name: String,
                 }
 
-                let by_author = || {
-                    [doc! { "$group": { "_id": "$author" } }, doc! { "$sort": { "_id": 1 } }]
-                };
+                let by_author =
+                    || [doc! { "$group": { "_id": "$author" } }, doc! { "$sort": { "_id": 1 } }];
                 let typed = books.aggregate(by_author()).with_type::<Author>().await?;
                 let authors: Vec<Author> = typed.try_collect().await?;
                 assert_eq!(authors[0].name, "Fitzgerald");
@@ -188,7 +192,10 @@ macro_rules! application {
                 while let Some(collection) = listed.next().await {
                     assert!(!collection?.name.is_empty());
                 }
-                assert_eq!(database.run_command(doc! { "ping": 1 }).await?.get("ok"), Some(&Bson::Double(1.0)));
+                assert_eq!(
+                    database.run_command(doc! { "ping": 1 }).await?.get("ok"),
+                    Some(&Bson::Double(1.0))
+                );
                 let ping = RawDocumentBuf::try_from(&doc! { "ping": 1 })?;
                 database.run_raw_command(ping).await?;
                 let found = database.run_cursor_command(doc! { "find": "notes" }).await?;
@@ -201,7 +208,8 @@ macro_rules! application {
             }
 
             async fn files(database: &Database) -> Result<String> {
-                let options = GridFsBucketOptions::builder().bucket_name("pages".to_owned()).build();
+                let options =
+                    GridFsBucketOptions::builder().bucket_name("pages".to_owned()).build();
                 let bucket: GridFsBucket = database.gridfs_bucket(options);
                 let mut upload = bucket.open_upload_stream("1984.txt").chunk_size_bytes(4).await?;
                 upload.write_all(b"It was a bright cold day").await?;
@@ -330,8 +338,12 @@ macro_rules! blocking_application {
                 in_a_transaction(&mut session, &numbers)?;
                 told.push(files(&database)?);
                 let raw: Collection<Document> = numbers.clone_with_type();
-                told.push(format!("{:?}", raw.aggregate([doc! { "$sort": { "_id": 1 } }]).run()?
-                    .collect::<Result<Vec<_>>>()?));
+                told.push(format!(
+                    "{:?}",
+                    raw.aggregate([doc! { "$sort": { "_id": 1 } }])
+                        .run()?
+                        .collect::<Result<Vec<_>>>()?
+                ));
                 told.push(format!("{:?}", numbers.insert_one(Number { id: 1 }).run().is_err()));
                 database.drop().run()?;
                 Ok(told)
@@ -437,9 +449,7 @@ mod as_the_drivers {
         is_send(numbers.watch().into_future());
         is_send(session.start_transaction().into_future());
         is_send(session.commit_transaction().into_future());
-        is_send(
-            session.start_transaction().and_run((), |_, ()| Box::pin(async { Ok(()) })),
-        );
+        is_send(session.start_transaction().and_run(0, |_, _| Box::pin(async { Ok(()) })));
         is_send(client.start_session().into_future());
     }
 }

@@ -150,7 +150,11 @@ async fn a_bulk_write_has_the_collection_that_it_is_about() {
     assert_eq!(written.is_ok(), both.is_ok());
     let outcome = |span: ExpectedSpan| {
         let span = span.attribute("db.operation.batch.size", 2);
-        if written.is_ok() { span } else { span.attribute("error.type", "IncompatibleServer").error("") }
+        if written.is_ok() {
+            span
+        } else {
+            span.attribute("error.type", "IncompatibleServer").error("")
+        }
     };
     scratch.capture.assert_spans([
         outcome(scratch.on_numbers("bulkWrite")),
@@ -269,9 +273,8 @@ async fn a_transaction_that_the_driver_repeats_is_told_at_each_turn() {
     assert_eq!(turns.load(Ordering::Relaxed), 2);
     // One that it does not repeat, and one that ends its transaction itself.
     let start = session.start_transaction();
-    let again = start.and_run2(async |session| {
-        numbers.insert_one(doc! { "_id": 2 }).session(session).await
-    });
+    let again = start
+        .and_run2(async |session| numbers.insert_one(doc! { "_id": 2 }).session(session).await);
     again.await.unwrap_err();
     let start = session.start_transaction();
     let aborted = start.and_run2(async |session| {
@@ -524,8 +527,12 @@ fn the_blocking_client_is_told_alike() {
     let told: Vec<_> = spans
         .iter()
         .map(|span| {
-            let rows = |it: &&opentelemetry::KeyValue| it.key.as_str() == "db.response.returned_rows";
-            (span.name.to_string(), span.attributes.iter().find(rows).map(|it| it.value.to_string()))
+            let rows =
+                |it: &&opentelemetry::KeyValue| it.key.as_str() == "db.response.returned_rows";
+            (
+                span.name.to_string(),
+                span.attributes.iter().find(rows).map(|it| it.value.to_string()),
+            )
         })
         .collect();
     let expected = [

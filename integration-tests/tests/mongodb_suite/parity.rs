@@ -12,37 +12,38 @@ use otel_testing::{Capture, live};
 /// What comes of each call, in order, without the name of the database.
 macro_rules! scenario {
     ($name:ident, $client:ty) => {
-async fn $name(client: &$client) -> Vec<String> {
-    let name = unique_name();
-    let database = client.database(&name);
-    let numbers = database.collection::<Document>("numbers");
-    let mut told = Vec::new();
-    let mut tell =
-        |result: &dyn Debug| told.push(format!("{result:?}").replace(&name, "{database}"));
-    tell(&numbers.insert_one(doc! { "_id": 1 }).await);
-    tell(&numbers.insert_one(doc! { "_id": 1 }).await);
-    let many = numbers.insert_many([2, 3, 3, 4].map(|id| doc! { "_id": id })).ordered(false).await;
-    tell(&many.map(|many| many.inserted_ids.len()));
-    let found = numbers.find(doc! {}).sort(doc! { "_id": -1 }).batch_size(2).await.unwrap();
-    tell(&found.try_collect::<Vec<_>>().await);
-    tell(&numbers.find_one(doc! { "_id": 9 }).await);
-    tell(&numbers.update_many(doc! {}, doc! { "$set": { "a": [1, { "b": 2 }] } }).await);
-    tell(&numbers.find_one_and_delete(doc! { "_id": 1 }).await);
-    tell(&numbers.find_one(doc! { "_id": { "$noSuch": 1 } }).await);
-    tell(&numbers.distinct("_id", doc! {}).await);
-    tell(&numbers.count_documents(doc! {}).await);
-    tell(&numbers.create_index(IndexModel::builder().keys(doc! { "a": 1 }).build()).await);
-    tell(&database.list_collection_names().await);
-    tell(&database.run_command(doc! { "noSuchCommand": 1 }).await);
-    let mut session = client.start_session().await.unwrap();
-    session.start_transaction().await.unwrap();
-    tell(&numbers.insert_one(doc! { "_id": 7 }).session(&mut session).await);
-    tell(&numbers.insert_one(doc! { "_id": 7 }).session(&mut session).await);
-    tell(&session.abort_transaction().await);
-    tell(&numbers.find_one(doc! { "_id": 7 }).await);
-    tell(&database.drop().await);
-    told
-}
+        async fn $name(client: &$client) -> Vec<String> {
+            let name = unique_name();
+            let database = client.database(&name);
+            let numbers = database.collection::<Document>("numbers");
+            let mut told = Vec::new();
+            let mut tell =
+                |result: &dyn Debug| told.push(format!("{result:?}").replace(&name, "{database}"));
+            tell(&numbers.insert_one(doc! { "_id": 1 }).await);
+            tell(&numbers.insert_one(doc! { "_id": 1 }).await);
+            let many =
+                numbers.insert_many([2, 3, 3, 4].map(|id| doc! { "_id": id })).ordered(false).await;
+            tell(&many.map(|many| many.inserted_ids.len()));
+            let found = numbers.find(doc! {}).sort(doc! { "_id": -1 }).batch_size(2).await.unwrap();
+            tell(&found.try_collect::<Vec<_>>().await);
+            tell(&numbers.find_one(doc! { "_id": 9 }).await);
+            tell(&numbers.update_many(doc! {}, doc! { "$set": { "a": [1, { "b": 2 }] } }).await);
+            tell(&numbers.find_one_and_delete(doc! { "_id": 1 }).await);
+            tell(&numbers.find_one(doc! { "_id": { "$noSuch": 1 } }).await);
+            tell(&numbers.distinct("_id", doc! {}).await);
+            tell(&numbers.count_documents(doc! {}).await);
+            tell(&numbers.create_index(IndexModel::builder().keys(doc! { "a": 1 }).build()).await);
+            tell(&database.list_collection_names().await);
+            tell(&database.run_command(doc! { "noSuchCommand": 1 }).await);
+            let mut session = client.start_session().await.unwrap();
+            session.start_transaction().await.unwrap();
+            tell(&numbers.insert_one(doc! { "_id": 7 }).session(&mut session).await);
+            tell(&numbers.insert_one(doc! { "_id": 7 }).session(&mut session).await);
+            tell(&session.abort_transaction().await);
+            tell(&numbers.find_one(doc! { "_id": 7 }).await);
+            tell(&database.drop().await);
+            told
+        }
     };
 }
 

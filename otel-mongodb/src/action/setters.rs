@@ -10,7 +10,7 @@ use mongodb::change_stream::event::ResumeToken;
 use mongodb::options::*;
 use mongodb::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
 
-use super::Observed;
+use super::{Observed, forward_setters};
 
 forward_setters! { ['a, S, T] Aggregate<'a, S, T> {
     with_options: impl Into<Option<AggregateOptions>>,
@@ -165,7 +165,6 @@ forward_setters! { ['a, T: Send + Sync, S] Find<'a, T, S> {
     sort: Document,
     collation: Collation,
     let_vars: Document,
-    session: impl Into<&'a mut ClientSession>,
 } }
 
 forward_setters! { ['a, T: Send + Sync] FindOne<'a, T> {

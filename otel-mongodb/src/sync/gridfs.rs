@@ -46,8 +46,9 @@ impl Answer for Result<raw::GridFsDownloadStream> {
     type Ours = Result<GridFsDownloadStream>;
 
     fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| {
-            GridFsDownloadStream { raw, reading: Reading::of_file(it.operation) }
+        answered.open(self, |raw, it| GridFsDownloadStream {
+            raw,
+            reading: Reading::of_file(it.operation),
         })
     }
 }
@@ -71,8 +72,9 @@ impl Answer for Result<raw::GridFsUploadStream> {
     type Ours = Result<GridFsUploadStream>;
 
     fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| {
-            GridFsUploadStream { raw, reading: Reading::of_upload(it.operation) }
+        answered.open(self, |raw, it| GridFsUploadStream {
+            raw,
+            reading: Reading::of_upload(it.operation),
         })
     }
 }
