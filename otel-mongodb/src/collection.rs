@@ -4,7 +4,11 @@ use std::borrow::Borrow;
 
 use mongodb::action::{ListNames, Multiple};
 use mongodb::bson::{Document, doc};
-use mongodb::options::{ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
+use mongodb::error::Result;
+use mongodb::options::{
+    InsertOneModel, ReadConcern, ReplaceOneModel, SelectionCriteria, UpdateModifications,
+    WriteConcern,
+};
 use mongodb::{IndexModel, Namespace, SearchIndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +29,22 @@ impl<T: Send + Sync> Collection<T> {
     /// As [`mongodb::Collection::client`].
     pub fn client(&self) -> &Client {
         self.database.client()
+    }
+}
+
+impl<T: Serialize + Send + Sync> Collection<T> {
+    /// As [`mongodb::Collection::insert_one_model`].
+    pub fn insert_one_model(&self, document: impl Borrow<T>) -> Result<InsertOneModel> {
+        self.raw.insert_one_model(document)
+    }
+
+    /// As [`mongodb::Collection::replace_one_model`].
+    pub fn replace_one_model(
+        &self,
+        filter: Document,
+        replacement: impl Borrow<T>,
+    ) -> Result<ReplaceOneModel> {
+        self.raw.replace_one_model(filter, replacement)
     }
 }
 

@@ -38,7 +38,7 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
 /// The public fields of each struct of options, but those of features that this crate leaves alone.
 fn options(sources: &BTreeMap<PathBuf, String>) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut all = BTreeMap::new();
-    for structs in sources.values().flat_map(|text| text.split("\npub struct ").skip(1)) {
+    for structs in sources.values().flat_map(|text| text.split("pub struct ").skip(1)) {
         let Some((name, rest)) = structs.split_once(" {") else { continue };
         if !name.ends_with("Options") {
             continue;

@@ -4,6 +4,7 @@
 
 use std::fmt::Debug;
 
+use mongodb::bson::{Document, doc};
 use otel_testing::{Capture, live};
 
 macro_rules! application {
@@ -28,7 +29,7 @@ macro_rules! application {
             };
 
             #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-            pub struct Book {
+            pub(crate) struct Book {
                 title: String,
                 author: String,
             }
@@ -236,12 +237,14 @@ macro_rules! application {
                     let insert = InsertOneModel::builder().namespace(books.namespace());
                     WriteModel::InsertOne(insert.document(doc! { "title": title }).build())
                 };
+                let whole = Book { title: "d".into(), author: "e".into() };
+                client.bulk_write([books.insert_one_model(whole)?]).await?;
                 client.bulk_write([book("a")]).ordered(false).verbose_results().await?;
                 Ok(client.bulk_write([book("b"), book("c")]).await?.inserted_count)
             }
 
             /// What it comes to is the same with each driver.
-            pub async fn run(client: &Client, name: &str) -> Result<Vec<String>> {
+            pub(crate) async fn run(client: &Client, name: &str) -> Result<Vec<String>> {
                 let database = client.database(name);
                 let books = database.collection::<Book>("books");
                 books.insert_many(self::books()).ordered(true).await?;
@@ -323,7 +326,7 @@ macro_rules! blocking_application {
                 Ok(text)
             }
 
-            pub fn run(client: &Client, name: &str) -> Result<Vec<String>> {
+            pub(crate) fn run(client: &Client, name: &str) -> Result<Vec<String>> {
                 let database = client.database(name);
                 let numbers = database.collection::<Number>("numbers");
                 numbers.insert_many((1..=5).map(|id| Number { id })).run()?;
@@ -395,6 +398,43 @@ fn a_blocking_application_as_it_was() {
         bare_blocking::run(&bare, "user_code_blocking_bare"),
     );
     client.shutdown().immediate(true).run();
+}
+
+/// Each line of the README's table of what is left to `raw()`, but those of encryption.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_to_raw() {
+    async fn migrate(client: &mongodb::Client) -> mongodb::error::Result<u64> {
+        let notes = client.database("user_code_raw").collection::<Document>("notes");
+        notes.insert_one(doc! { "_id": 1 }).await?;
+        count(&notes).await
+    }
+
+    async fn count(notes: &mongodb::Collection<Document>) -> mongodb::error::Result<u64> {
+        notes.count_documents(doc! {}).await
+    }
+
+    let Some(url) = live::address("MONGODB") else { return };
+    let capture = Capture::new();
+    let mut options = mongodb::options::ClientOptions::parse(&url).await.unwrap();
+    let builder = otel_mongodb::builder(&mut options).telemetry(&capture.telemetry());
+    let client = builder.client().unwrap();
+    let database = client.database("user_code_raw");
+    let notes = database.collection::<Document>("notes");
+    assert_eq!(migrate(client.raw()).await.unwrap(), 1);
+    assert_eq!(count(notes.raw()).await.unwrap(), 1);
+    let mut session = client.start_session().await.unwrap();
+    notes.raw().find_one(doc! {}).session(session.raw()).await.unwrap().unwrap();
+    capture.assert_no_spans();
+    let mut drivers = client.raw().start_session().await.unwrap();
+    notes.find_one(doc! {}).session(&mut drivers).await.unwrap().unwrap();
+    let options = mongodb::options::CreateCollectionOptions::builder().build();
+    database.create_collection("a").with_options(options).await.unwrap();
+    let adopted = otel_mongodb::Client::with(client.raw().clone(), &capture.telemetry());
+    adopted.database("user_code_raw").drop().await.unwrap();
+    let names: Vec<_> = capture.spans().iter().map(|span| span.name.to_string()).collect();
+    assert_eq!(names, ["find notes", "create a", "dropDatabase user_code_raw"]);
+    drop((session, drivers));
+    client.shutdown().immediate(true).await;
 }
 
 mod as_the_drivers {
