@@ -28,9 +28,20 @@ const ROUNDS: usize = 9;
 const COUNTED: u32 = 10;
 const DATABASE: &str = "otel_bench";
 
-/// Beside the bare driver: a handler that does nothing; ours without a provider, with spans that are
-/// not sampled, with all; and ours for pools alone.
-const HANDLERS: [&str; 6] = ["bare", "empty", "off", "not sampled", "sampled", "pools alone"];
+/// Beside the bare driver: a handler of commands that does nothing; that of this crate, without a
+/// provider, with spans that are not sampled, with all; that of pools alone; and the handles of this
+/// crate, which have no handler of commands.
+const WAYS: [&str; 9] = [
+    "bare",
+    "empty handler",
+    "hook, off",
+    "hook, not sampled",
+    "hook, sampled",
+    "pools alone",
+    "lean, off",
+    "lean, not sampled",
+    "lean, sampled",
+];
 
 /// What an application makes of a document.
 #[derive(Deserialize)]
@@ -56,30 +67,58 @@ fn person(id: i32) -> Document {
 
 struct Finds {
     runtime: Runtime,
-    collection: Collection<Person>,
+    collection: People,
     rows: usize,
 }
 
+enum People {
+    Drivers(Collection<Person>),
+    Ours(otel_mongodb::Collection<Person>),
+}
+
+macro_rules! find {
+    ($collection:expr, $rows:expr) => {{
+        let size = u32::try_from($rows)?;
+        let mut cursor = $collection.find(doc! {}).batch_size(size + 1).await?;
+        let mut seen = 0;
+        while cursor.advance().await? {
+            let _person: Person = cursor.deserialize_current()?;
+            seen += 1;
+        }
+        anyhow::ensure!(seen == $rows, "{seen} documents");
+    }};
+}
+
 impl Finds {
-    fn new(url: &str, handlers: &str, rows: usize) -> Result<Self> {
+    fn new(url: &str, way: &str, rows: usize) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let collection = runtime.block_on(async {
             let mut options = ClientOptions::parse(url).await?;
             options.server_api = Some(ServerApi::builder().version(ServerApiVersion::V1).build());
-            match handlers {
+            let name = format!("rows{rows}");
+            let state = way.rsplit(", ").next().unwrap_or_default();
+            let telemetry = match state {
+                "off" => Telemetry::builder().build(),
+                state => telemetry(state != "not sampled"),
+            };
+            match way {
                 "bare" => {}
-                "empty" => options.command_event_handler = Some(EventHandler::callback(drop)),
-                "pools alone" => {
-                    otel_mongodb::builder(&mut options)
-                        .telemetry(&telemetry(true))
-                        .commands(false)
-                        .instrument();
+                "empty handler" => {
+                    options.command_event_handler = Some(EventHandler::callback(drop));
                 }
-                "off" => otel_mongodb::with(&mut options, &Telemetry::builder().build()),
-                state => otel_mongodb::with(&mut options, &telemetry(state == "sampled")),
+                "pools alone" => {
+                    let builder = otel_mongodb::builder(&mut options).telemetry(&telemetry);
+                    builder.commands(false).instrument();
+                }
+                hook if hook.starts_with("hook") => otel_mongodb::with(&mut options, &telemetry),
+                _ => {
+                    let builder = otel_mongodb::builder(&mut options).telemetry(&telemetry);
+                    let database = builder.client()?.database(DATABASE);
+                    return anyhow::Ok(People::Ours(database.collection(&name)));
+                }
             }
-            let client = Client::with_options(options)?;
-            anyhow::Ok(client.database(DATABASE).collection(&format!("rows{rows}")))
+            let database = Client::with_options(options)?.database(DATABASE);
+            anyhow::Ok(People::Drivers(database.collection(&name)))
         })?;
         Ok(Self { runtime, collection, rows })
     }
@@ -87,14 +126,10 @@ impl Finds {
     fn run(&self, calls: u32) -> Result<()> {
         self.runtime.block_on(async {
             for _ in 0..calls {
-                let size = u32::try_from(self.rows)?;
-                let mut cursor = self.collection.find(doc! {}).batch_size(size + 1).await?;
-                let mut seen = 0;
-                while cursor.advance().await? {
-                    let _person: Person = cursor.deserialize_current()?;
-                    seen += 1;
+                match &self.collection {
+                    People::Drivers(people) => find!(people, self.rows),
+                    People::Ours(people) => find!(people, self.rows),
                 }
-                anyhow::ensure!(seen == self.rows, "{seen} documents");
             }
             Ok(())
         })
@@ -106,8 +141,8 @@ fn telemetry(sampled: bool) -> Telemetry {
     Telemetry::builder().tracer_provider(tracer).meter_provider(meter).build()
 }
 
-pub(crate) fn child(handlers: &str, rows: usize, calls: u32) -> Result<()> {
-    let finds = Finds::new(&server::start()?, handlers, rows)?;
+pub(crate) fn child(way: &str, rows: usize, calls: u32) -> Result<()> {
+    let finds = Finds::new(&server::start()?, way, rows)?;
     uncounted(|| finds.run(calls)).unwrap_or(Ok(()))
 }
 
@@ -132,10 +167,9 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
     for (rows, calls) in CASES {
         let mut lines = Vec::new();
         let calls = if counted { calls } else { calls.div_ceil(10) };
-        let all: Result<Vec<Finds>> =
-            HANDLERS.iter().map(|handlers| Finds::new(url, handlers, rows)).collect();
+        let all: Result<Vec<Finds>> = WAYS.iter().map(|way| Finds::new(url, way, rows)).collect();
         let all = all?;
-        let mut times = vec![Vec::new(); HANDLERS.len()];
+        let mut times = vec![Vec::new(); WAYS.len()];
         for round in 0..=ROUNDS {
             for (finds, times) in all.iter().zip(&mut times) {
                 let start = Instant::now();
@@ -147,21 +181,21 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
             }
         }
         let bare = times[0].clone();
-        for ((handlers, finds), times) in HANDLERS.iter().zip(&all).zip(times) {
+        for ((way, finds), times) in WAYS.iter().zip(&all).zip(times) {
             let ratios = times.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
-            let mut line = vec![(*handlers).to_owned()];
+            let mut line = vec![(*way).to_owned()];
             line.extend([cell(Some(median(times)), 0), cell(Some(median(ratios)), 2)]);
             if counted {
                 let (made, ran) = allocations(|| finds.run(COUNTED));
                 ran.context("it ran")??;
                 line.push(cell(Some(f64::from(u32::try_from(made)?) / f64::from(COUNTED)), 0));
-                let case = [NAME, handlers, &rows.to_string()];
+                let case = [NAME, way, &rows.to_string()];
                 line.push(cell(instructions(&case, None, COUNTED)?, 0));
             }
             lines.push(line);
         }
         let counts = if counted { " | allocations | instructions" } else { "" };
-        let head = format!("handlers | µs | of bare{counts}");
+        let head = format!("way | µs | of bare{counts}");
         table(&format!("{title}, of {rows} documents"), &head, &lines);
     }
     Ok(())

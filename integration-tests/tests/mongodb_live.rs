@@ -10,6 +10,10 @@ mod errors;
 mod handlers;
 #[path = "mongodb_suite/killed.rs"]
 mod killed;
+#[path = "mongodb_suite/lean.rs"]
+mod lean;
+#[path = "mongodb_suite/lean_failures.rs"]
+mod lean_failures;
 #[path = "mongodb_suite/life.rs"]
 mod life;
 #[path = "mongodb_suite/load.rs"]

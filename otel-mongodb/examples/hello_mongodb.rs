@@ -1,4 +1,4 @@
-//! The hello world of MongoDB's driver with this crate's line in it; it shows its trace on the
+//! The hello world of MongoDB's driver with this crate's name in it; it shows its trace on the
 //! terminal.
 //!
 //! ```sh
@@ -10,8 +10,8 @@
 use std::error::Error;
 
 use futures_util::TryStreamExt as _;
-use mongodb::Collection;
-use mongodb::bson::doc;
+use otel_mongodb::bson::doc;
+use otel_mongodb::{Client, Collection}; // was: use mongodb::{Client, Collection}
 use otel_setup::Exporter;
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let console = otel_setup::builder().default_exporters([Exporter::Console]);
     let _guard = otel_setup::init!(console);
 
-    // was: mongodb::Client::with_uri_str(…)
-    let client = otel_mongodb::connect(otel_testing::live::find("MONGODB")?).await?;
+    let client = Client::with_uri_str(otel_testing::live::find("MONGODB")?).await?;
     let database = client.database("hello");
     let books: Collection<Book> = database.collection("books");
     read_and_write(&books).await?;
@@ -37,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 #[tracing::instrument(skip_all, err)]
-async fn read_and_write(books: &Collection<Book>) -> Result<(), mongodb::error::Error> {
+async fn read_and_write(books: &Collection<Book>) -> Result<(), otel_mongodb::error::Error> {
     let book = |title: &str, author: &str| Book { title: title.into(), author: author.into() };
     books.insert_many([book("1984", "Orwell"), book("Animal Farm", "Orwell")]).await?;
     books.insert_one(book("The Great Gatsby", "Fitzgerald")).await?;

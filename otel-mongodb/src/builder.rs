@@ -1,17 +1,21 @@
 //! How the handlers get into the options of a client, without pushing out the user's own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use mongodb::error::Result;
 use mongodb::event::EventHandler;
-use mongodb::options::ClientOptions;
+use mongodb::event::cmap::CmapEvent;
+use mongodb::options::{ClientOptions, ServerAddress};
 use otel_core::Telemetry;
 
+use crate::client::Client;
+use crate::driver;
 use crate::hook::Hook;
 
 /// Instruments the clients that will be made with these options, with more than
 /// [`with`](crate::with) can tell.
 #[derive(Debug)]
-#[must_use = "nothing is instrumented before `instrument`"]
+#[must_use = "nothing is instrumented before `instrument` or `client`"]
 pub struct Builder<'o> {
     options: &'o mut ClientOptions,
     telemetry: Telemetry,
@@ -37,21 +41,62 @@ impl<'o> Builder<'o> {
     }
 
     /// Sets the handlers of commands and of pools. What was set before is called as ever, after
-    /// ours. Where the client is switched off (`enabled`), nothing is set.
+    /// ours. Where the client is switched off (`enabled`), or the options are instrumented already,
+    /// nothing is set.
     pub fn instrument(self) {
         let Self { options, telemetry, commands } = self;
         let hook = Arc::new(Hook::new(&telemetry));
-        if hook.db.is_disabled() {
+        if hook.db.is_disabled() || !measure_pools(options, &hook) || !commands {
             return;
         }
-        let pools = Arc::clone(&hook);
-        let of_pools = options.cmap_event_handler.take();
-        options.cmap_event_handler = chained(of_pools, move |event| pools.connection(event));
-        if commands {
-            let of_commands = options.command_event_handler.take();
-            options.command_event_handler = chained(of_commands, move |event| hook.command(event));
+        let of_commands = options.command_event_handler.take();
+        options.command_event_handler = chained(of_commands, move |event| hook.command(event));
+    }
+
+    /// A client of these options, of which each call is one operation; `commands` says nothing about
+    /// it. It hears of its pools, and of no commands. Handlers of the user's are called as ever.
+    pub fn client(self) -> Result<Client> {
+        let Self { options, telemetry, .. } = self;
+        let hook = Arc::new(Hook::new(&telemetry));
+        let db = match only_node(options) {
+            Some(node) => hook.db.with_server(driver::node(node)),
+            None => hook.db.clone(),
+        };
+        let mut options = options.clone();
+        if !hook.db.is_disabled() {
+            measure_pools(&mut options, &hook);
+        }
+        Ok(Client { raw: mongodb::Client::with_options(options)?, db })
+    }
+}
+
+/// The node that all calls go to, where that is certain before the first one.
+fn only_node(options: &ClientOptions) -> Option<&ServerAddress> {
+    let is_only = options.direct_connection == Some(true) || options.load_balanced == Some(true);
+    options.hosts.first().filter(|_| is_only && options.hosts.len() == 1)
+}
+
+/// Handlers of ours, to know them again; one that is gone keeps its place until the next comes.
+static OURS: Mutex<Vec<Weak<Handler>>> = Mutex::new(Vec::new());
+
+type Handler = dyn Fn(CmapEvent) + Send + Sync;
+
+/// Whether the handler of pools was set by this: by an earlier call it may be there already.
+fn measure_pools(options: &mut ClientOptions, hook: &Arc<Hook>) -> bool {
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(EventHandler::Callback(set)) = &options.cmap_event_handler {
+        let set = Arc::downgrade(set);
+        if ours.iter().any(|known| known.ptr_eq(&set)) {
+            return false;
         }
     }
+    let (hook, before) = (Arc::clone(hook), options.cmap_event_handler.take());
+    options.cmap_event_handler = chained(before, move |event| hook.connection(event));
+    ours.retain(|known| known.strong_count() > 0);
+    if let Some(EventHandler::Callback(set)) = &options.cmap_event_handler {
+        ours.push(Arc::downgrade(set));
+    }
+    true
 }
 
 /// A handler of ours, then the user's: in the caller's task the one, and the other where it was.

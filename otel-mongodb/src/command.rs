@@ -42,7 +42,7 @@ impl<'a> Command<'a> {
 
     /// Database and collection. A `bulkWrite` is sent to `admin`, and has those that it writes to in
     /// a list.
-    fn target(self) -> (&'a str, Option<&'a str>) {
+    pub(crate) fn target(self) -> (&'a str, Option<&'a str>) {
         if self.name == "bulkWrite" {
             return self.only_namespace().unwrap_or((self.database, None));
         }
@@ -67,7 +67,7 @@ impl<'a> Command<'a> {
     }
 
     /// How many documents it writes, or operations it is made of; 1 where it is no batch.
-    fn operations(self) -> usize {
+    pub(crate) fn operations(self) -> usize {
         let list = match self.name {
             "bulkWrite" => "ops",
             "delete" => "deletes",

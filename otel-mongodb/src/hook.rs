@@ -19,6 +19,7 @@ use otel_core::{Db, DbOperation, Pending, Telemetry};
 
 use crate::command::{Command, Reply};
 use crate::driver::{self, Mongo};
+use crate::polled::{self, Address};
 use crate::pool::Pool;
 
 /// More than the connections of any client: what is beyond would be ended as cancelled.
@@ -40,6 +41,7 @@ pub(crate) struct Hook {
 
 struct Node {
     db: Db<Mongo>,
+    address: Arc<Address>,
     /// One; two while an old one ends, where a node left and came back.
     pools: RwLock<Vec<Arc<Pool>>>,
 }
@@ -79,7 +81,8 @@ impl Hook {
     }
 
     pub(crate) fn started(&self, key: Key<u32>, command: Command<'_>) {
-        if self.db.is_off() {
+        // A call of ours tells itself.
+        if self.db.is_off() || polled::is_call() {
             return;
         }
         let db = &self.node(&key.0).db;
@@ -152,10 +155,15 @@ impl Hook {
                 pool.metrics.created(event.duration);
                 pool.ready(event.connection_id);
             }),
-            CmapEvent::ConnectionCheckedOut(event) => self.in_pool(&event.address, |pool| {
-                pool.metrics.waited(event.duration);
-                pool.checked_out(event.connection_id);
-            }),
+            CmapEvent::ConnectionCheckedOut(event) => {
+                if polled::is_call() {
+                    polled::sent_to(&self.node(&event.address).address);
+                }
+                self.in_pool(&event.address, |pool| {
+                    pool.metrics.waited(event.duration);
+                    pool.checked_out(event.connection_id);
+                });
+            }
             CmapEvent::ConnectionCheckedIn(event) => {
                 self.left(&(event.address.clone(), event.connection_id));
                 self.in_pool(&event.address, |pool| pool.ready(event.connection_id));
@@ -179,7 +187,8 @@ impl Hook {
         known.unwrap_or_else(|| {
             let make = || {
                 let db = self.db.with_server(driver::node(address));
-                Arc::new(Node { db, pools: RwLock::default() })
+                let address = Arc::new(Address::of(address));
+                Arc::new(Node { db, address, pools: RwLock::default() })
             };
             let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(nodes.entry(address.clone()).or_insert_with(make))

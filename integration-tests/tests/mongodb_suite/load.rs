@@ -19,15 +19,15 @@ use tokio::sync::Semaphore;
 
 use crate::suite::Scratch;
 
-const TASKS: u64 = 10_000;
-const AT_ONCE: usize = 48;
-const SEED: u64 = 20_261_129;
+pub(crate) const TASKS: u64 = 10_000;
+pub(crate) const AT_ONCE: usize = 48;
+pub(crate) const SEED: u64 = 20_261_129;
 
 /// The same tasks in each run: `SplitMix64`.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

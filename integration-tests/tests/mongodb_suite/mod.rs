@@ -6,6 +6,7 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use mongodb::{Client, Collection, Database};
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _, Tracer as _};
+use otel_mongodb::Telemetry;
 use otel_mongodb::otel_core::TelemetryBuilder;
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::{Capture, live, span};
@@ -18,6 +19,16 @@ pub(crate) struct Scratch {
     pub(crate) database: Database,
     pub(crate) name: String,
     node: ServerAddress,
+    /// As they were before they were instrumented.
+    options: ClientOptions,
+    telemetry: Telemetry,
+}
+
+/// The handles of a client of this crate's.
+pub(crate) struct Lean {
+    pub(crate) client: otel_mongodb::Client,
+    pub(crate) database: otel_mongodb::Database,
+    pub(crate) numbers: otel_mongodb::Collection<Document>,
 }
 
 impl Scratch {
@@ -45,9 +56,35 @@ impl Scratch {
         options.app_name = Some(name.clone());
         set(&mut options);
         let node = options.hosts[0].clone();
-        otel_mongodb::with(&mut options, &telemetry(capture.telemetry_builder()).build());
+        let telemetry = telemetry(capture.telemetry_builder()).build();
+        let before = options.clone();
+        otel_mongodb::with(&mut options, &telemetry);
         let client = Client::with_options(options).unwrap();
-        Self { database: client.database(&name), capture, client, name, node }
+        let database = client.database(&name);
+        Self { database, capture, client, name, node, options: before, telemetry }
+    }
+
+    /// Another client of the same options, of which each call is one operation.
+    pub(crate) fn lean(&self) -> Lean {
+        let mut options = self.options.clone();
+        let builder = otel_mongodb::builder(&mut options).telemetry(&self.telemetry);
+        let client = builder.client().unwrap();
+        let database = client.database(&self.name);
+        Lean { numbers: database.collection("numbers"), database, client }
+    }
+
+    /// The options of its client, before they were instrumented.
+    pub(crate) fn options(&self) -> ClientOptions {
+        self.options.clone()
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// The driver's own client, as it is.
+    pub(crate) fn bare(&self) -> Client {
+        Client::with_options(self.options.clone()).unwrap()
     }
 
     pub(crate) fn numbers(&self) -> Collection<Document> {
