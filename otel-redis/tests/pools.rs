@@ -53,6 +53,7 @@ macro_rules! of_r2d2 {
         assert_eq!(connection.get::<_, Option<i64>>("pools-none").unwrap(), None);
         // As code has it that was written for the pool alone.
         assert_eq!(redis::cmd("GET").arg("pools-none").query(&mut *connection), Ok(None::<i64>));
+        capture.assert_no_metric("db.client.connection.use_time");
         assert!(pool.get_timeout(SHORT).is_err());
         assert!(pool.try_get().is_none());
         assert_counted(&capture, $name, 1, 0);
@@ -124,6 +125,8 @@ async fn of_bb8_waits_and_uses_are_timed() {
     let pool = bb8::Pool::builder().max_size(1).build(client.raw().clone()).await.unwrap();
     let pool = client.pool("bb8-timed", pool);
     let connection = pool.get_owned().await.unwrap();
+    // As long as it is in use.
+    capture.assert_no_metric("db.client.connection.use_time");
     // One that is given up on while it waits is neither got nor timed out.
     tokio::time::timeout(SHORT, pool.get()).await.unwrap_err();
     drop(connection);
@@ -190,6 +193,7 @@ async fn deadpool_with_connections_of_the_driver() {
     assert_eq!(get.query_async(&mut *connection).await, Ok(None::<i64>));
     assert_eq!(names(&capture), ["GET", "GET"]);
     assert_counted(&capture, "deadpool", 1, 0);
+    capture.assert_no_metric("db.client.connection.use_time");
     // At once or not at all.
     let timeouts = managed::Timeouts { wait: Some(Duration::ZERO), ..managed::Timeouts::new() };
     assert!(pool.timeout_get(&timeouts).await.is_err());
