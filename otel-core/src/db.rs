@@ -362,7 +362,8 @@ pub struct TextWanted {
 
 impl TextWanted {
     /// What is wanted where the user says nothing.
-    pub const DEFAULT: Self = Self { asked: false, verbatim: false, keys: true, longest: DEFAULT_MAX_LENGTH };
+    pub const DEFAULT: Self =
+        Self { asked: false, verbatim: false, keys: true, longest: DEFAULT_MAX_LENGTH };
 }
 
 fn span_id(context: &Context) -> SpanId {
