@@ -218,11 +218,9 @@ impl scenario::Messaging for OnStream {
             it.attribute("messaging.batch.message_count", i64::try_from(size).unwrap())
         };
         match step {
-            Step::Create(_) => expected.producer(),
             Step::Send => peer(expected).producer().any_attribute(id),
-            Step::Hang => expected.producer(),
+            Step::Create(_) | Step::Hang => expected.producer(),
             Step::Fail => peer(expected).producer().attribute("error.type", "ERR").error(""),
-            Step::Receive => group(peer(expected)).client().any_attribute(id),
             Step::Process => group(expected).consumer().any_attribute(id),
             Step::ReceiveBatch(count) => size(group(peer(expected)).client(), count),
             Step::SendBatch(count, failing) if failing > 0 => {

@@ -59,8 +59,16 @@ fn handles_are_what_the_driver_s_are() {
         otel_redis::Client,
         otel_redis::aio::MultiplexedConnection,
         otel_redis::aio::ConnectionManager,
-        otel_redis::cluster::ClusterClient
+        otel_redis::cluster::ClusterClient,
+        otel_redis::Msg,
+        otel_redis::Received,
+        otel_redis::aio::PubSubSink
     );
+    is_send::<otel_redis::PubSub<'_>>();
+    is_send::<otel_redis::aio::PubSub>();
+    is_send::<otel_redis::aio::PubSubStream>();
+    is_sync::<otel_redis::aio::PubSubStream>();
+    is_unpin::<otel_redis::aio::PubSubStream>();
     is_send::<otel_redis::cluster_async::ClusterConnection>();
     is_sync::<otel_redis::cluster_async::ClusterConnection>();
     is_unpin::<otel_redis::cluster_async::ClusterConnection>();
@@ -68,6 +76,8 @@ fn handles_are_what_the_driver_s_are() {
     fn future_is_send<F: Future + Send>(_: F) {}
     fn is_used(mut connection: otel_redis::aio::MultiplexedConnection) {
         use redis::AsyncCommands as _;
+        let received = connection.received("stream", "5-1");
+        future_is_send(async move { received.process(async || Ok::<_, ()>(())).await });
         future_is_send(async move { connection.get::<_, i64>("key").await });
     }
     let _ = is_used;
