@@ -1,4 +1,4 @@
-//! The measurement `mongodb`: what handlers of the driver's events add to a find. The server is a stub
+//! The measurement `mongodb`: what handlers of the driver's events, and handles of our own, add to a find. The server is a stub
 //! that answers at once, since a real one takes longer than all of this; with `OTEL_TEST_MONGODB`
 //! that one is asked as well.
 

@@ -100,9 +100,11 @@ impl<C, P: Page> Operation<C, P> {
     /// Runs a piece of the call's own code in its context: one poll of it, for a future or a stream
     /// that ends its operation itself. Never across an await. A panic in it is told as one.
     pub fn step<T>(&mut self, piece: impl FnOnce() -> T) -> T {
+        // What a panic leaves behind it may take a piece to drop.
+        let outer = self.is_inside();
         self.set_inside(true);
         let output = within(self, piece);
-        self.set_inside(false);
+        self.set_inside(outer);
         output
     }
 

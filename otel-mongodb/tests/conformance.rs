@@ -116,7 +116,8 @@ impl Database for Handles {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mute = format!("mongodb://{}/?directConnection=true", listener.local_addr().unwrap());
         let [(numbers, node), (mute, silent)] = [url, mute].map(|url| {
-            let mut options = ClientOptions::parse(url).now_or_never().unwrap().unwrap();
+            let mut options =
+                ClientOptions::parse(url).into_future().now_or_never().unwrap().unwrap();
             let node = options.hosts[0].clone();
             let builder = otel_mongodb::builder(&mut options).telemetry(telemetry);
             let database = builder.client().unwrap().database(DATABASE);
