@@ -35,8 +35,10 @@ impl Driver {
                 self.used.insert(event.connection_id);
             }
             CmapEvent::ConnectionCheckedIn(event) => {
-                timed("use_time");
-                self.used.remove(&event.connection_id);
+                // One for which nobody waits any more is handed back without having been used.
+                if self.used.remove(&event.connection_id) {
+                    timed("use_time");
+                }
             }
             CmapEvent::ConnectionClosed(event) => {
                 self.ready.remove(&event.connection_id);
