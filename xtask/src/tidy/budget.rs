@@ -6,12 +6,12 @@ use super::files::{Files, Source};
 use crate::workspace::Workspace;
 
 const FILE: usize = 400;
-const CORE: usize = 3_900;
+const CORE: usize = 3_980;
 const MESSAGING: usize = 1_850;
 const ADAPTER: usize = 600;
 /// Adapters of drivers whose surface is wider; the reason stands in the crate's RATIONALE.md.
-const WIDER: [(&str, usize); 3] =
-    [("otel-kafka", 1_550), ("otel-redis", 1_500), ("otel-sqlx", 1_100)];
+const WIDER: [(&str, usize); 4] =
+    [("otel-kafka", 1_550), ("otel-mongodb", 2_470), ("otel-redis", 1_500), ("otel-sqlx", 1_100)];
 // A third of it is tidy itself; the servers, with Docker and without, and the tests with what comes
 // of them, are a quarter each.
 const XTASK: usize = 2_360;
