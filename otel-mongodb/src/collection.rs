@@ -1,5 +1,5 @@
 //! A collection of an instrumented database.
-#![expect(clippy::wildcard_imports, reason = "each of them is named below")]
+#![allow(clippy::wildcard_imports, reason = "each of them is named below")]
 
 use std::borrow::Borrow;
 

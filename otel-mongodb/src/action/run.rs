@@ -1,6 +1,6 @@
 //! `run` of the blocking clients, which the driver has for each action that can be awaited.
 #![cfg(feature = "sync")]
-#![expect(clippy::wildcard_imports, reason = "each of them is named below")]
+#![allow(clippy::wildcard_imports, reason = "each of them is named below")]
 
 use mongodb::action::*;
 use mongodb::bson::{Bson, Document};
