@@ -346,6 +346,19 @@ impl<C, P: Page> Operation<C, P> {
         }
     }
 
+    /// Notes that the server has answered: unless it [waits](Self::waits) again, that is how long it
+    /// lasted, for a cursor whose documents are read later.
+    pub fn answered(&mut self) {
+        self.ended_at(Instant::now());
+    }
+
+    /// Notes that another answer is waited for.
+    pub fn waits(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.rare().over = None;
+        }
+    }
+
     /// Notes when the call was over, where its end is told later than it was.
     pub fn ended_at(&mut self, moment: Instant) {
         if let Some(live) = &mut self.live {

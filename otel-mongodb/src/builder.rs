@@ -50,7 +50,8 @@ impl<'o> Builder<'o> {
             return;
         }
         let of_commands = options.command_event_handler.take();
-        options.command_event_handler = chained(of_commands, move |event| hook.command(event));
+        let chained = chained(of_commands, move |event| hook.command(event));
+        options.command_event_handler = Some(chained);
     }
 
     /// A client of these options, of which each call is one operation; `commands` says nothing about
@@ -91,11 +92,12 @@ fn measure_pools(options: &mut ClientOptions, hook: &Arc<Hook>) -> bool {
         }
     }
     let (hook, before) = (Arc::clone(hook), options.cmap_event_handler.take());
-    options.cmap_event_handler = chained(before, move |event| hook.connection(event));
+    let chained = chained(before, move |event| hook.connection(event));
     ours.retain(|known| known.strong_count() > 0);
-    if let Some(EventHandler::Callback(set)) = &options.cmap_event_handler {
+    if let EventHandler::Callback(set) = &chained {
         ours.push(Arc::downgrade(set));
     }
+    options.cmap_event_handler = Some(chained);
     true
 }
 
@@ -103,8 +105,8 @@ fn measure_pools(options: &mut ClientOptions, hook: &Arc<Hook>) -> bool {
 fn chained<T: Send + Sync + 'static>(
     users: Option<EventHandler<T>>,
     ours: impl Fn(&T) + Send + Sync + 'static,
-) -> Option<EventHandler<T>> {
-    Some(match users {
+) -> EventHandler<T> {
+    match users {
         None => EventHandler::callback(move |event| ours(&event)),
         Some(EventHandler::Callback(users)) => EventHandler::callback(move |event| {
             ours(&event);
@@ -123,5 +125,5 @@ fn chained<T: Send + Sync + 'static>(
         }),
         // Of a later version of the driver, and better than to push it out.
         Some(users) => users,
-    })
+    }
 }

@@ -1,4 +1,5 @@
 //! A collection of an instrumented database.
+#![allow(clippy::wildcard_imports, reason = "each of them is named below")]
 
 use std::borrow::Borrow;
 

@@ -124,8 +124,12 @@ impl Hook {
             }
             _ => {}
         }
-        rows.into_iter().for_each(|rows| operation.rows(rows as u64));
-        failure.into_iter().for_each(|failure| operation.failed(failure));
+        if let Some(rows) = rows {
+            operation.rows(rows as u64);
+        }
+        if let Some(failure) = failure {
+            operation.failed(failure);
+        }
         operation.lasted(took);
         operation.finish();
     }

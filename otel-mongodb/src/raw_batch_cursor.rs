@@ -81,6 +81,7 @@ impl Stream for SessionRawBatchCursorStream<'_, '_> {
     }
 }
 
+#[expect(clippy::ref_option, reason = "what a stream gives, as it is")]
 fn came(item: &Option<Result<RawBatch>>) -> Came {
     match item {
         Some(Ok(batch)) => Came::Rows(

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::mem;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Instant;
 
 use mongodb::error::Result;
 use otel_core::{Classify as _, DbOperation, Failure};
@@ -20,7 +19,6 @@ pub(crate) struct Reading {
     operation: Option<DbOperation<Mongo>>,
     /// None of what is no document.
     rows: Option<u64>,
-    answered: Instant,
     /// Whether an answer is waited for, or something went wrong meanwhile.
     waits: bool,
     /// Whether to drop it is to give it up.
@@ -54,8 +52,9 @@ impl Reading {
     }
 
     fn new(operation: DbOperation<Mongo>, rows: Option<u64>, unfinished: bool) -> Self {
-        let operation = Some(operation).filter(|operation| !operation.is_empty());
-        Self { operation, rows, answered: Instant::now(), waits: false, unfinished }
+        let mut operation = Some(operation).filter(|operation| !operation.is_empty());
+        operation.iter_mut().for_each(DbOperation::answered);
+        Self { operation, rows, waits: false, unfinished }
     }
 
     /// A piece of the reading, such as the next document of a blocking cursor.
@@ -69,16 +68,17 @@ impl Reading {
         let (output, sent) = polled::step(operation, piece);
         let came = came(&output);
         if matches!(came, Came::Waits) {
+            operation.waits();
             return output;
         }
         self.waits = false;
         if waited || sent {
-            self.answered = Instant::now();
+            operation.answered();
         }
         match came {
             Came::Rows(rows) => self.rows.iter_mut().for_each(|sum| *sum += rows),
             Came::Bytes | Came::Waits => {}
-            Came::End => self.end(),
+            Came::End => self.close(),
             Came::Failed(failure) => {
                 if let Some(operation) = self.operation.take() {
                     operation.fail_with(failure);
@@ -109,10 +109,9 @@ impl Reading {
         poll_fn(|task| self.poll(|| advance.as_mut().poll(task), advanced)).await
     }
 
-    pub(crate) fn end(&mut self) {
+    fn close(&mut self) {
         if let Some(mut operation) = self.operation.take() {
             self.rows.into_iter().for_each(|rows| operation.rows(rows));
-            operation.ended_at(self.answered);
             operation.finish();
         }
     }
@@ -122,7 +121,7 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         if !self.waits && !self.unfinished {
-            self.end();
+            self.close();
         }
     }
 }
@@ -135,6 +134,7 @@ pub(crate) fn advanced(result: &Result<bool>) -> Came {
     }
 }
 
+#[expect(clippy::ref_option, reason = "what a stream gives, as it is")]
 pub(crate) fn next<T>(item: &Option<Result<T>>) -> Came {
     match item {
         Some(Ok(_)) => Came::Rows(1),

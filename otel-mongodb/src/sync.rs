@@ -1,4 +1,5 @@
 //! The blocking clients; as [`mongodb::sync`].
+#![allow(clippy::wildcard_imports, reason = "each of them is named below")]
 
 mod cursor;
 pub mod gridfs;

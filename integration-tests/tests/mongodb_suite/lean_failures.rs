@@ -116,6 +116,8 @@ async fn the_wait_for_a_connection_is_part_of_the_call() {
     let Some(scratch) = scratch else { return };
     drop(scratch.filled([1]).await);
     let Lean { client, numbers, .. } = scratch.lean();
+    // Who asks first has the one connection, if it is there.
+    numbers.find_one(doc! {}).await.unwrap();
     let slow = doc! { "blockConnection": true, "blockTimeMS": 300 };
     let guard = scratch.fail_next("find", slow).await;
     let first = numbers.find_one(doc! {}).into_future();

@@ -34,9 +34,9 @@ impl Driver {
                 timed("wait_time");
                 self.used.insert(event.connection_id);
             }
-            CmapEvent::ConnectionCheckedIn(event) => {
+            // One for which nobody waits any more is handed back without having been used.
+            CmapEvent::ConnectionCheckedIn(event) if self.used.remove(&event.connection_id) => {
                 timed("use_time");
-                self.used.remove(&event.connection_id);
             }
             CmapEvent::ConnectionClosed(event) => {
                 self.ready.remove(&event.connection_id);

@@ -1,5 +1,6 @@
 //! `run` of the blocking clients, which the driver has for each action that can be awaited.
 #![cfg(feature = "sync")]
+#![allow(clippy::wildcard_imports, reason = "each of them is named below")]
 
 use mongodb::action::*;
 use mongodb::bson::{Bson, Document};

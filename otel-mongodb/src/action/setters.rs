@@ -1,5 +1,6 @@
 //! The setters of the driver's actions, each forwarded. `tests/surface.rs` compares them with the
 //! driver's source, and writes what is missing.
+#![allow(clippy::wildcard_imports, reason = "each of them is named below")]
 
 use std::time::Duration;
 

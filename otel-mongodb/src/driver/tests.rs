@@ -24,6 +24,7 @@ fn concern_error(code: i32) -> WriteConcernError {
     read(json!({ "code": code, "errmsg": "secret" }))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `json!` makes")]
 fn insert_many(write_errors: serde_json::Value, concern: serde_json::Value) -> InsertManyError {
     read(json!({ "writeErrors": write_errors, "writeConcernError": concern }))
 }
