@@ -142,6 +142,7 @@ macro_rules! client_methods {
         }
     };
 }
+#[cfg(feature = "sync")]
 pub(crate) use client_methods;
 
 impl Client {

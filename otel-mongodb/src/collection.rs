@@ -322,6 +322,7 @@ macro_rules! collection_methods {
         }
     };
 }
+#[cfg(feature = "sync")]
 pub(crate) use collection_methods;
 
 collection_methods!(mongodb);

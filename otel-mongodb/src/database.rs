@@ -150,6 +150,7 @@ macro_rules! database_methods {
         }
     };
 }
+#[cfg(feature = "sync")]
 pub(crate) use database_methods;
 
 impl Database {

@@ -140,6 +140,7 @@ macro_rules! bucket_methods {
         }
     };
 }
+#[cfg(feature = "sync")]
 pub(crate) use bucket_methods;
 
 impl GridFsBucket {
