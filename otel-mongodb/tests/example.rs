@@ -44,7 +44,7 @@ fn without_a_server_it_says_how_to_start_one() {
 #[test]
 fn what_is_told_of_a_command_can_be_asked_for() {
     let analyze = |lines: &str| {
-        let mut tool = live::example("analyze");
+        let mut tool = live::example("analyze_mongodb");
         let tool = tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut tool = tool.spawn().unwrap();
         tool.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();

@@ -41,7 +41,7 @@ fn without_a_server_it_says_how_to_start_one() {
 #[test]
 fn what_is_told_of_a_command_can_be_asked_for() {
     let input = "[\"SET\",\"key\",\"s3cr3t\"]\n\n[\"fcall\",\"check\",\"0\"]\n[]\n\"GET key\"\n";
-    let mut tool = live::example("analyze");
+    let mut tool = live::example("analyze_redis");
     let tool = tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut tool = tool.spawn().unwrap();
     tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();

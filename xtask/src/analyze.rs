@@ -102,14 +102,15 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
             let Address { system, address, port, namespace, .. } = Address::parse(url);
             serde_json::to_string(&Url { system, address, port, namespace })
         }),
-        Task::Mongodb => driver("otel-mongodb"),
-        Task::Redis => driver("otel-redis"),
+        Task::Mongodb => driver("mongodb"),
+        Task::Redis => driver("redis"),
     }
 }
 
 /// What needs a driver is an example of its adapter, so that this program is built without.
-fn driver(adapter: &str) -> Result<ExitCode> {
-    let line = ["run", "--quiet", "--package", adapter, "--example", "analyze"];
+fn driver(driver: &str) -> Result<ExitCode> {
+    let (adapter, example) = (format!("otel-{driver}"), format!("analyze_{driver}"));
+    let line = ["run", "--quiet", "--package", &adapter, "--example", &example];
     let status = cmd("cargo", line).dir(Workspace::find()?.root).unchecked().run()?.status;
     Ok(status
         .code()

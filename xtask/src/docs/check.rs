@@ -96,7 +96,11 @@ impl<'a> Rules<'a> {
         let when = &self.facts.when;
         let mut needed = requirements.clone();
         // Where the adapter says when one is there, it need not be there always.
-        needed.retain(|name, it| it.level != Level::Required || !when.contains_key(*name));
+        needed.retain(|name, it| {
+            let is_needed = it.level == Level::Required
+                || matches!(it.condition, Some(Condition::OneDestination));
+            !is_needed || !when.contains_key(*name)
+        });
         conditions(&span.attributes, &needed, Some(failed), &mut faults);
         let code = span.attributes.get("db.response.status_code");
         if code.is_some_and(|code| span.attributes.get(ERROR).is_some_and(|error| error != code)) {
