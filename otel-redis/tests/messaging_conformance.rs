@@ -123,7 +123,7 @@ impl scenario::Messaging for OnStream {
         let connecting = client.get_multiplexed_async_connection_with_config(&settings);
         let connection = connecting.await.unwrap();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let stream = format!("conformance_stream_{}_{number}", std::process::id());
+        let stream = format!("conformance_{:08x}{number:04x}", std::process::id());
         let mut bare = connection.raw().clone();
         let () = bare.xgroup_create_mkstream(&stream, GROUP, 0).await.unwrap();
         let () = bare.expire(&stream, 600).await.unwrap();
