@@ -46,6 +46,7 @@ impl Editable for Cmd {
 }
 
 /// The driver's pipelines, whose settings stay.
+#[cfg(any(feature = "aio", feature = "cluster"))]
 macro_rules! pipelines {
     ($($pipeline:ty),*) => {$(
         impl Editable for $pipeline {

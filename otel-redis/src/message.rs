@@ -3,7 +3,6 @@
 
 use std::cell::LazyCell;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use otel_core::messaging::{
