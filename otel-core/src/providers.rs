@@ -75,18 +75,18 @@ impl Providers {
     }
 
     pub(crate) fn extract(&self, carrier: &dyn Extractor) -> Context {
-        let (root, carrier) = (Context::new(), Read::new(carrier));
+        let read = |propagator: &dyn TextMapPropagator| {
+            propagator.extract_with_context(&Context::new(), &Read::new(carrier))
+        };
         contain(|| match &self.propagator {
-            Some(propagator) => propagator.extract_with_context(&root, &carrier),
+            Some(propagator) => Some(read(&**propagator)),
+            // The no-op propagator answers the ambient context, which the message did not carry.
             None => global::get_text_map_propagator(|propagator| {
-                // The no-op propagator answers the ambient context, which the message did not carry.
-                match propagator.fields().next() {
-                    Some(_) => propagator.extract_with_context(&root, &carrier),
-                    None => root.clone(),
-                }
+                propagator.fields().next().map(|_| read(propagator))
             }),
         })
-        .unwrap_or(root)
+        .flatten()
+        .unwrap_or_default()
     }
 
     /// Whether what is injected carries a span: a propagator of baggage alone does not, nor does the
