@@ -1,8 +1,9 @@
-//! Layer `messaging`: what a client tells of itself now and then, as gauges.
+//! Layer `messaging`: what a client tells of itself now and then, as gauges, and what happens to it,
+//! as counters.
 //!
 //! The conventions have none of these. Names, units and labels are those that OpenTelemetry's
 //! instrumentation for Java gives to the same facts, so that one dashboard shows both; what Java's
-//! clients do not count is named after the library that does.
+//! clients do not count is named after the library that does, and of NATS as its client for .NET has it.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +21,10 @@ pub struct Statistic {
     unit: &'static str,
     description: &'static str,
 }
+
+/// Something that happens to a client, and is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event(Statistic);
 
 /// What a [`Statistic`] is of, beside the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,19 @@ statistics! {
         "Size of the messages of the partition that wait for the application";
 }
 
+/// The connection to the broker is there again.
+pub const NATS_RECONNECT: Event = Event(Statistic {
+    name: "nats.client.reconnects",
+    unit: "{event}",
+    description: "Connections that were made again",
+});
+/// The client threw away a message that came faster than it was taken.
+pub const NATS_MESSAGE_DROPPED: Event = Event(Statistic {
+    name: "nats.client.messages.dropped",
+    unit: "{message}",
+    description: "Messages that were dropped because a subscription was full",
+});
+
 /// Made when they are first used: most clients tell nothing of the kind.
 pub(super) struct Gauges {
     meter: Meter,
@@ -106,11 +124,24 @@ impl fmt::Debug for Statistics<'_> {
 impl Statistics<'_> {
     /// Tells one number.
     pub fn record(&self, statistic: Statistic, value: f64, labels: &[(Label, &str)]) {
-        let client = self.client.map(|client| KeyValue::new(CLIENT, client.clone()));
         let labels = labels
             .iter()
             .map(|(Label(name), value)| KeyValue::new(*name, shared((*value).to_owned())));
-        let all: Vec<_> = client.into_iter().chain(labels).collect();
+        let all: Vec<_> = self.of_client().chain(labels).collect();
         contain(|| self.gauges.get(statistic).record(value, &all));
+    }
+
+    /// Tells that something happened.
+    pub fn count(&self, Event(event): Event) {
+        let all: Vec<_> = self.of_client().collect();
+        contain(|| {
+            let counter = self.gauges.meter.u64_counter(event.name).with_unit(event.unit);
+            // The SDK knows the one that it made before.
+            counter.with_description(event.description).build().add(1, &all);
+        });
+    }
+
+    fn of_client(&self) -> impl Iterator<Item = KeyValue> + use<> {
+        self.client.map(|client| KeyValue::new(CLIENT, client.clone())).into_iter()
     }
 }
