@@ -10,7 +10,7 @@ const AROUND: usize = b"NATS/1.0\r\n\r\n".len();
 /// The shortest header that carries a trace: `traceparent` and its value.
 const SHORTEST: usize = line_length("traceparent".len(), 55);
 
-const fn line_length(name: usize, value: usize) -> usize {
+pub(crate) const fn line_length(name: usize, value: usize) -> usize {
     name + b": ".len() + value + b"\r\n".len()
 }
 

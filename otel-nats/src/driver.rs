@@ -25,7 +25,11 @@ const SYSTEM: &str = "nats";
 const INBOX: &str = "_INBOX";
 /// What a message of JetStream is acknowledged by: a subject for each delivery.
 const ACK: &str = "$JS.ACK";
-/// What a service answers that failed; see ADR-32 of NATS.
+/// What a service answers that failed.
+///
+/// Source: <https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-32.md>.
+#[cfg(feature = "service")]
+const SERVICE_ERROR: &str = "Nats-Service-Error";
 const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
 
 /// Names this crate as the source of what it emits.
@@ -221,6 +225,37 @@ impl<'r> Stored<'r> {
     }
 }
 
+/// What async-nats's own `Message::info` reads of a reply, which is for its own messages only.
+#[cfg(feature = "jetstream")]
+pub(crate) fn info(
+    reply: &str,
+) -> Result<async_nats::jetstream::message::Info<'_>, async_nats::Error> {
+    use async_nats::jetstream::message::Info;
+    let wrong = |what: &str| async_nats::Error::from(io::Error::other(what));
+    let tokens = reply.strip_prefix(ACK).and_then(|rest| rest.strip_prefix('.'));
+    let tokens = tokens.ok_or_else(|| wrong("did not found proper prefix"))?;
+    let is_new = match tokens.split('.').count() {
+        7 => false,
+        9.. => true,
+        _ => return Err(wrong("bad token number")),
+    };
+    let mut tokens = tokens.split('.');
+    let (domain, acc_hash) = if is_new { (tokens.next(), tokens.next()) } else { (None, None) };
+    let mut next = || tokens.next().ok_or_else(|| wrong("too few tokens"));
+    Ok(Info {
+        domain: domain.filter(|domain| *domain != "_"),
+        acc_hash,
+        stream: next()?,
+        consumer: next()?,
+        delivered: next()?.parse()?,
+        stream_sequence: next()?.parse()?,
+        consumer_sequence: next()?.parse()?,
+        published: async_nats::datetime::from_nanos(next()?.parse()?)?,
+        pending: next()?.parse()?,
+        token: tokens.next(),
+    })
+}
+
 /// Tells what an answer says: the inbox that it came to, and whether it is a service's word for a
 /// failure.
 pub(crate) fn answered(operation: &mut MessagingOperation<Nats>, answer: &Message) {
@@ -235,6 +270,14 @@ pub(crate) fn answered(operation: &mut MessagingOperation<Nats>, answer: &Messag
 pub(crate) fn service_error(code: &str) -> Failure {
     let is_code = (1..=5).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit());
     if is_code { Failure::new(code.to_owned()) } else { Failure::default() }
+}
+
+/// The bytes of the headers that async-nats tells a service's failure by.
+#[cfg(feature = "service")]
+pub(crate) fn service_headers(status: &str, code: usize) -> usize {
+    let code = code.checked_ilog10().map_or(1, |digits| digits as usize + 1);
+    carrier::line_length(SERVICE_ERROR.len(), status.len())
+        + carrier::line_length(SERVICE_ERROR_CODE.len(), code)
 }
 
 /// What the connection is asked before a message goes out. It has a client of its own, since that of

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
-use otel_core::messaging::{Delivery, Destination, MessageFacts, MessagingCall, Poll, fact};
+#[cfg(feature = "jetstream")]
+use otel_core::messaging::MessageFacts;
+use otel_core::messaging::{Delivery, Destination, MessagingCall, Poll, fact};
 use otel_core::propagation::ByteCarrier;
 use otel_core::{Messaging, MessagingOperation};
 
@@ -60,7 +62,13 @@ impl<'m> From<&'m Message> for View<'m> {
     }
 }
 
-impl View<'_> {
+impl<'m> View<'m> {
+    /// Of which no more is known.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn of(subject: &'m str) -> Self {
+        Self { subject, reply: None, headers: None, payload: 0 }
+    }
+
     /// The id of a message: the application's, or where the stream has it.
     fn id(self) -> Option<String> {
         let stored = || Some(crate::driver::Stored::read(self.reply?)?.id());
@@ -71,6 +79,7 @@ impl View<'_> {
         size(wire_length(self.headers) + self.payload)
     }
 
+    #[cfg(feature = "jetstream")]
     pub(crate) fn facts(self) -> MessageFacts {
         let facts = MessageFacts::new()
             .with(fact::DESTINATION_NAME, self.subject.to_owned())
