@@ -1,6 +1,9 @@
 //! The only file that knows the vocabulary of NATS and of async-nats: subjects, headers, what a
 //! connection tells, and errors.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};

@@ -102,6 +102,8 @@ impl<T> Stream<T> {
         async fn get_last_raw_message_by_subject[](&self, stream_subject: &str) -> Result<StreamMessage, LastRawMessageError>;
         async fn delete_message[](&self, sequence: u64) -> Result<bool, DeleteMessageError>;
         fn purge[](&self) -> Purge<No, No>;
+        #[deprecated = "`purge().filter(subject)` does the same, as async-nats says"]
+        #[expect(deprecated, reason = "as async-nats's")]
         async fn purge_subject[S: Into<String>](&self, subject: S) -> Result<PurgeResponse, PurgeError>;
         async fn consumer_info[S: AsRef<str>](&self, name: S) -> Result<ConsumerInfo, ConsumerInfoError>;
         async fn delete_consumer[](&self, name: &str) -> Result<DeleteStatus, ConsumerError>;

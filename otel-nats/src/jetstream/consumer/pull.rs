@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_nats::Subject;
 use async_nats::jetstream::consumer::{StreamError, pull as raw};
-use futures_core::Stream as _;
 use otel_core::messaging;
 
 pub use async_nats::jetstream::consumer::pull::*;

@@ -1,0 +1,50 @@
+//! Nobody listens: what is allocated is the driver's own.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as such")]
+
+mod support;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use otel_nats::Telemetry;
+use otel_testing::live;
+use support::{connect, unique_name};
+
+/// The room of a block of tokio's channels: each is one allocation.
+const BLOCK: usize = 32;
+
+fn allocated(mut call: impl FnMut()) -> u64 {
+    // What a thread needs is made at its first calls, and blocks begin anew.
+    (0..BLOCK).for_each(|_| call());
+    allocation_counter::measure(|| (0..BLOCK).for_each(|_| call())).count_total
+}
+
+/// One thread, so that the connection is not at work meanwhile.
+#[tokio::test]
+async fn publish_receive_process_and_ack() {
+    let Some(url) = live::address("NATS") else { return };
+    let off = Telemetry::builder().enabled(false).build();
+    let subject: &'static str = unique_name().leak();
+    let ours = connect(&url, &off).await;
+    let bare = connect(&url, &off).await.into_inner();
+    ours.flush().await.unwrap();
+    bare.flush().await.unwrap();
+    let publish = || bare.publish(subject, "{}".into()).now_or_never().unwrap().unwrap();
+    let expected = allocated(publish);
+    let publish = || ours.publish(subject, "{}".into()).now_or_never().unwrap().unwrap();
+    assert_eq!(allocated(publish), expected);
+
+    let mut bare_messages = bare.subscribe(subject).await.unwrap();
+    let mut messages = ours.subscribe(subject).await.unwrap();
+    bare.flush().await.unwrap();
+    ours.flush().await.unwrap();
+    for _ in 0..2 * BLOCK {
+        ours.publish(subject, "{}".into()).await.unwrap();
+    }
+    ours.flush().await.unwrap();
+    bare.flush().await.unwrap();
+    let expected = allocated(|| drop(bare_messages.next().now_or_never().unwrap().unwrap()));
+    let receive = || {
+        let message = messages.next().now_or_never().unwrap().unwrap();
+        message.process(async |_| Ok::<_, ()>(())).now_or_never().unwrap().unwrap();
+    };
+    assert_eq!(allocated(receive), expected);
+}
