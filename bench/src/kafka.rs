@@ -42,7 +42,7 @@ const KEY: &str = "customer-4711";
 const PARTITION: i32 = 3;
 const OFFSET: i64 = 815;
 
-const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
+pub(crate) const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
 const BAGGAGE: &str = "process baggage";
 const STEPS: [&str; 4] = ["send", "receive", "process", BAGGAGE];
 const HEADERS: [usize; 3] = [0, 10, 100];
@@ -59,6 +59,17 @@ async fn stub() -> Result<(), Infallible> {
 fn propagator() -> TextMapCompositePropagator {
     let trace: Box<dyn TextMapPropagator + Send + Sync> = Box::new(TraceContextPropagator::new());
     TextMapCompositePropagator::new(vec![trace, Box::new(BaggagePropagator::new())])
+}
+
+/// Where a driver's own measurement reports to.
+#[cfg(any(feature = "kafka", feature = "nats"))]
+pub(crate) fn telemetry(state: &str) -> Telemetry {
+    let builder = Telemetry::builder();
+    if state == "off" {
+        return builder.build();
+    }
+    let (tracer, meter) = providers::new(state != "not sampled");
+    builder.tracer_provider(tracer).meter_provider(meter).propagator(propagator()).build()
 }
 
 fn headers(number: usize) -> Headers {

@@ -1,7 +1,9 @@
-//! The measurements `stub`, `sql`, `kafka` and `setup`.
+//! The measurements `stub`, `sql`, `kafka`, `nats` and `setup`.
 
 mod bare;
 mod kafka;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "setup")]
 mod setup;
 mod sql;
@@ -33,6 +35,10 @@ fn main() -> Result<()> {
             }
             if bench::wanted(kafka::NAME, &arguments)? {
                 kafka::measure()?;
+            }
+            #[cfg(feature = "nats")]
+            if bench::wanted(nats::NAME, &arguments)? {
+                nats::measure()?;
             }
             #[cfg(feature = "setup")]
             if bench::wanted(setup::NAME, &arguments)? {

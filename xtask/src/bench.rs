@@ -23,6 +23,8 @@ enum Measurement {
     Sql,
     /// A step of a message whose driver does nothing, beside the bare SDK
     Kafka,
+    /// Messages a second through async-nats on a real server, beside the bare driver
+    Nats,
     /// What `otel_setup::init!` adds to a process, and what leaves it
     Setup,
     /// A query on SQLite, beside sqlx-otel
@@ -35,6 +37,7 @@ impl Measurement {
             Self::Stub => "stub",
             Self::Sql => "sql",
             Self::Kafka => "kafka",
+            Self::Nats => "nats",
             Self::Setup => "setup",
             Self::Sqlite => "sqlite",
         }

@@ -8,25 +8,13 @@
     reason = "as in async-nats's examples"
 )]
 
+mod bare;
 mod generic;
+mod ours;
 
 use std::any::type_name;
 
 use otel_testing::live;
-
-mod bare {
-    pub(crate) use async_nats as driver;
-
-    #[path = "../examples.rs"]
-    pub(crate) mod examples;
-}
-
-mod ours {
-    pub(crate) use otel_nats as driver;
-
-    #[path = "../examples.rs"]
-    pub(crate) mod examples;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_do_the_same_by_both_names() {
@@ -80,5 +68,5 @@ fn types_are_as_the_drivers() {
         futures_are_send(context.publish("a", "b".into()));
         futures_are_send(async move { context.publish("a", "b".into()).await?.await });
     };
-    drop(compiled);
+    let _ = compiled;
 }

@@ -320,7 +320,7 @@ async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
     let consumer: PullConsumer = jetstream
         .create_stream(stream(name))
         .await?
-        .create_consumer(jetstream::consumer::pull::Config {
+        .create_consumer(pull::Config {
             durable_name: Some("consumer".into()),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
@@ -331,14 +331,16 @@ async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
         jetstream.publish(format!("{name}.{i}"), "data".into()).await?.await?;
     }
     let mut seen = Vec::new();
-    let mut messages = consumer.messages().await?.take(2);
+    let stream = jetstream.get_stream(name).await?;
+    // What it fetched and nobody took would be delivered to others in half a minute.
+    let reader: PullConsumer = stream.create_consumer(pull::Config::default()).await?;
+    let mut messages = reader.messages().await?.take(10);
     while let Some(message) = messages.next().await {
         let message = message?;
         seen.push(format!("got message on subject {}", message.subject));
         message.ack().await?;
     }
     drop(messages);
-    let stream = jetstream.get_stream(name).await?;
     let consumer: PullConsumer = stream.get_consumer("consumer").await?;
     let mut messages =
         consumer.fetch().max_messages(3).expires(Duration::from_secs(20)).messages().await?;
@@ -368,7 +370,7 @@ async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
     let batch: Vec<jetstream::Message> = batch.try_collect().await?;
     batch[0].ack_with(AckKind::Nak(None)).await?;
     seen.push(format!("{} {:?}", batch[0].subject, batch[0].payload));
-    let plain: async_nats::Message = batch[0].clone().into();
+    let plain: Message = batch[0].clone().into();
     seen.push(format!("{}", plain.subject));
     let mut ordered: OrderedPullConsumer =
         stream.create_consumer(pull::OrderedConfig::default()).await?;
@@ -404,7 +406,7 @@ async fn push_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
     let jetstream = jetstream::new(client.clone());
     let stream = jetstream.get_or_create_stream(stream(name)).await?;
     let consumer: PushConsumer = stream
-        .create_consumer(jetstream::consumer::push::Config {
+        .create_consumer(consumer::push::Config {
             deliver_subject: client.new_inbox(),
             inactive_threshold: Duration::from_secs(60),
             ..Default::default()
