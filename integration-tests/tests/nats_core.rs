@@ -148,9 +148,11 @@ async fn ordinary_life() {
 async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
     let Some(url) = live::address("NATS") else { return };
     const MESSAGES: usize = 1000;
-    for (parent, below) in
-        [(ProcessParent::Ambient, true), (ProcessParent::Message, true), (ProcessParent::Link, false)]
-    {
+    for (parent, below) in [
+        (ProcessParent::Ambient, true),
+        (ProcessParent::Message, true),
+        (ProcessParent::Link, false),
+    ] {
         let (from, producer) = captured(&url).await;
         let to = Capture::new();
         let telemetry = to.telemetry_builder().process_parent(parent).build();
@@ -160,7 +162,8 @@ async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
         consumer.flush().await.unwrap();
         let sending = async {
             for number in 0..MESSAGES {
-                let context = Context::new().with_baggage([KeyValue::new("order", number.to_string())]);
+                let context =
+                    Context::new().with_baggage([KeyValue::new("order", number.to_string())]);
                 let subject = format!("{subject}.{number}");
                 let publishing = producer.publish(subject, number.to_string().into());
                 publishing.with_context(context).await.unwrap();
@@ -194,7 +197,12 @@ async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
             assert!(seen.insert(link.span_id()), "each once");
             assert_eq!(process.span_context.trace_id() == link.trace_id(), below, "{parent:?}");
             let to_name = |span: &otel_testing::opentelemetry_sdk::trace::SpanData| {
-                span.attributes.iter().find(|it| it.key.as_str() == "messaging.destination.name").unwrap().value.clone()
+                span.attributes
+                    .iter()
+                    .find(|it| it.key.as_str() == "messaging.destination.name")
+                    .unwrap()
+                    .value
+                    .clone()
             };
             assert_eq!(to_name(process), to_name(send));
         }
@@ -231,7 +239,8 @@ async fn question_and_answer_are_one_conversation() {
     answering(service, subject.clone(), 1).await;
     let tracer = tracer(&asks);
     let asking = async |cx: Context| {
-        let answer = client.request(subject.clone(), "price".into()).with_context(cx).await.unwrap();
+        let answer =
+            client.request(subject.clone(), "price".into()).with_context(cx).await.unwrap();
         assert_eq!(answer.payload, "price");
         answer
     };
@@ -243,10 +252,7 @@ async fn question_and_answer_are_one_conversation() {
     };
     let request = conversation(about(&url, "request", "send", &subject)).producer();
     let checkout = identity(&asks, "checkout");
-    asks.assert_spans([
-        request.child_of(checkout.clone()),
-        otel_testing::assert::span("checkout"),
-    ]);
+    asks.assert_spans([request.child_of(checkout.clone()), otel_testing::assert::span("checkout")]);
     let asked = identity(&asks, &format!("request {subject}"));
 
     eventually("it is told", async || answers.spans().len() == 3).await;
@@ -338,14 +344,17 @@ async fn no_series_grows_with_inboxes() {
     answering(service, subject.clone(), 40).await;
     let mut inboxes = BTreeSet::new();
     for _ in 0..20 {
-        inboxes.insert(client.request(subject.clone(), "price".into()).await.unwrap().subject.to_string());
+        inboxes.insert(
+            client.request(subject.clone(), "price".into()).await.unwrap().subject.to_string(),
+        );
         let answer = own.request(subject.clone(), "price".into()).await.unwrap();
         assert!(answer.subject.starts_with("shop.inbox."));
         inboxes.insert(answer.subject.to_string());
         answer.process(async |_| Ok::<_, Infallible>(())).await.unwrap();
     }
     assert_eq!(inboxes.len(), 40);
-    eventually("all are told", async || capture.spans_named("publish shop.inbox").len() == 20).await;
+    eventually("all are told", async || capture.spans_named("publish shop.inbox").len() == 20)
+        .await;
     assert_eq!(capture.spans_named("publish _INBOX").len(), 20);
     assert_eq!(others.spans_named("process shop.inbox").len(), 20);
     // publish to each prefix, request, receive, process: whatever the number of inboxes.

@@ -95,12 +95,13 @@ async fn slow_consumers_are_counted() {
     let capture = Capture::new();
     let heard = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let listener = std::sync::Arc::clone(&heard);
-    let options = options(&url).name("live").subscription_capacity(5).event_callback(move |event| {
-        if let Event::SlowConsumer(_) = event {
-            listener.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-        async {}
-    });
+    let options =
+        options(&url).name("live").subscription_capacity(5).event_callback(move |event| {
+            if let Event::SlowConsumer(_) = event {
+                listener.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            async {}
+        });
     let client = options.telemetry(&capture.telemetry()).connect(&url).await.unwrap();
     let subject = unique_name();
     let messages = client.subscribe(subject.clone()).await.unwrap();
@@ -157,7 +158,9 @@ async fn each_span_is_below_its_tasks_own() {
                 match number % 3 {
                     0 => drop(client.request(subject, number.to_string().into()).await.unwrap()),
                     1 => client.publish(subject, number.to_string().into()).await.unwrap_or(()),
-                    _ => drop(context.publish(stored, number.to_string().into()).await.unwrap().await),
+                    _ => drop(
+                        context.publish(stored, number.to_string().into()).await.unwrap().await,
+                    ),
                 }
             };
             if number % 2 == 0 {
@@ -169,7 +172,8 @@ async fn each_span_is_below_its_tasks_own() {
         };
         tasks.spawn(work.with_context(task));
     }
-    soon("all are done", async { while tasks.join_next().await.transpose().unwrap().is_some() {} }).await;
+    soon("all are done", async { while tasks.join_next().await.transpose().unwrap().is_some() {} })
+        .await;
     let mut calls = 0;
     for span in capture.spans() {
         if span.name.starts_with("task ") {

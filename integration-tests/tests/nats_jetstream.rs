@@ -92,7 +92,8 @@ async fn a_message_is_sent_once_it_is_stored() {
     for duplicate in [false, true] {
         shop.capture.clear();
         let message = PublishMessage::build().payload("order".into()).message_id("order-7");
-        let stored = shop.context.send_publish(shop.subject(), message).await.unwrap().await.unwrap();
+        let stored =
+            shop.context.send_publish(shop.subject(), message).await.unwrap().await.unwrap();
         assert_eq!((stored.sequence, stored.duplicate), (2, duplicate));
         shop.capture.assert_spans([publish().attribute(ID, "order-7")]);
     }
@@ -184,9 +185,11 @@ async fn a_consumer_that_asks_by_itself() {
     let sent = shop.store(1).await;
     let link = sent[0].clone();
     let message = next(&mut consumer.messages().await.unwrap()).await.unwrap();
-    shop.capture.assert_spans([
-        shop.by_worker("receive", "receive", 1).client().root().link(link.clone())
-    ]);
+    shop.capture.assert_spans([shop
+        .by_worker("receive", "receive", 1)
+        .client()
+        .root()
+        .link(link.clone())]);
     assert_eq!(total(&shop.capture, CONSUMED), 1);
     assert_eq!(count(&shop.capture, DURATION), 0, "to wait for a message is nobody's work");
 
@@ -271,8 +274,7 @@ async fn a_fetch_is_one_call_with_a_link_to_each() {
         let link = &sent[number as usize - 6..][..1];
         let settle = shop.by_worker("double_ack", "settle", number).client();
         let expected = fetch(1).attribute("messaging.destination.name", shop.subject());
-        shop.capture
-            .assert_spans([settle.link(link[0].clone()), linked(expected, link, number)]);
+        shop.capture.assert_spans([settle.link(link[0].clone()), linked(expected, link, number)]);
     }
     drop(sequence);
 
@@ -303,9 +305,8 @@ async fn each_way_to_settle() {
         shop.capture.clear();
         message
     };
-    let settled = |operation| {
-        shop.by_worker(operation, "settle", 1).client().root().link(sent[0].clone())
-    };
+    let settled =
+        |operation| shop.by_worker(operation, "settle", 1).client().root().link(sent[0].clone());
     let message = fetch().await;
     // Work goes on, which settles nothing.
     message.ack_with(AckKind::Progress).await.unwrap();
@@ -343,7 +344,10 @@ async fn each_way_to_settle() {
     let nothing = Acker::new(shop.context.clone(), None);
     let server: otel_nats::ServerAddr = shop.url.parse().unwrap();
     let name = format!("ack {}:{}", server.host(), server.port());
-    assert_eq!(nothing.ack().await.unwrap_err().to_string(), "No reply subject, not a JetStream message");
+    assert_eq!(
+        nothing.ack().await.unwrap_err().to_string(),
+        "No reply subject, not a JetStream message"
+    );
     let failed = call(&shop.url, name, "ack", "settle").client().error("");
     shop.capture.assert_spans([failed.attribute("error.type", "_OTHER")]);
 }
@@ -359,9 +363,8 @@ async fn acknowledged_by_hand() {
     let reply = message.reply.clone().unwrap();
     shop.client.publish(reply.clone(), "+ACK".into()).await.unwrap();
     let expected = of_many(&shop.url, "publish", "send", ("$JS.ACK", &reply));
-    shop.capture.assert_spans([
-        expected.attribute("messaging.destination.temporary", true).producer()
-    ]);
+    shop.capture
+        .assert_spans([expected.attribute("messaging.destination.temporary", true).producer()]);
     let told = format!("{:?}", shop.capture.metrics());
     assert!(!told.contains(reply.as_str()), "{told}");
     eventually("the trace in it hurts nothing", async || {
@@ -375,9 +378,9 @@ async fn consumers_that_are_sent_to_and_ordered_ones() {
     let Some(shop) = Shop::open().await else { return };
     let sent = shop.store(2).await;
     let check = |expected: &dyn Fn(u64) -> ExpectedSpan| {
-        let spans = (1..).zip(&sent).map(|(number, link)| {
-            expected(number).client().root().link(link.clone())
-        });
+        let spans = (1..)
+            .zip(&sent)
+            .map(|(number, link)| expected(number).client().root().link(link.clone()));
         shop.capture.assert_spans(spans);
         shop.capture.clear();
     };

@@ -74,7 +74,8 @@ async fn a_message_of_the_greatest_size_is_sent_without_a_trace() {
 
     // What has no room alone is left out alone.
     capture.clear();
-    let baggage = Context::new().with_baggage([otel_testing::opentelemetry::KeyValue::new("a", "b".repeat(100))]);
+    let baggage = Context::new()
+        .with_baggage([otel_testing::opentelemetry::KeyValue::new("a", "b".repeat(100))]);
     let payload = vec![b' '; most - TRACE - 50].into();
     client.publish(subject.clone(), payload).with_context(baggage).await.unwrap();
     assert_eq!(names(&next(&mut messages).await), ["traceparent"]);
@@ -83,7 +84,8 @@ async fn a_message_of_the_greatest_size_is_sent_without_a_trace() {
     for headers in [HeaderMap::new(), own] {
         let payload = vec![b' '; most + 1];
         let (subject, raw) = (subject.clone(), client.raw());
-        let bare = raw.publish_with_headers(subject.clone(), headers.clone(), payload.clone().into());
+        let bare =
+            raw.publish_with_headers(subject.clone(), headers.clone(), payload.clone().into());
         let bare = bare.await.unwrap_err();
         let ours = client.publish_with_headers(subject, headers, payload.into()).await.unwrap_err();
         assert_eq!((ours.kind(), ours.to_string()), (bare.kind(), bare.to_string()));
@@ -188,7 +190,11 @@ async fn hostile_names_and_headers() {
     for number in 0..2000 {
         headers.append(HeaderName::try_from(format!("h{number}")).unwrap(), HeaderValue::new());
     }
-    client.raw().publish_with_headers(subject.clone(), headers.clone(), "secret".into()).await.unwrap();
+    client
+        .raw()
+        .publish_with_headers(subject.clone(), headers.clone(), "secret".into())
+        .await
+        .unwrap();
     let message = next(&mut messages).await;
     assert_eq!(message.headers, Some(headers));
     assert!(message.delivery().span_context().is_none());
@@ -199,9 +205,13 @@ async fn hostile_names_and_headers() {
     for odd in ["", " ", "a b", "\r\n", "\u{1}", "naïve.*", "..", &large] {
         let bare = client.raw().publish(odd.to_owned(), "secret".into()).await;
         let ours = client.publish(odd.to_owned(), "secret".into()).await;
-        let told = |result: Result<(), otel_nats::PublishError>| result.map_err(|it| it.to_string());
+        let told =
+            |result: Result<(), otel_nats::PublishError>| result.map_err(|it| it.to_string());
         assert_eq!(told(ours), told(bare), "{odd:.20}");
-        assert!(client.subscribe(odd.to_owned()).await.is_ok() == client.raw().subscribe(odd.to_owned()).await.is_ok());
+        assert!(
+            client.subscribe(odd.to_owned()).await.is_ok()
+                == client.raw().subscribe(odd.to_owned()).await.is_ok()
+        );
     }
     assert_nowhere(&capture, "secret");
 }

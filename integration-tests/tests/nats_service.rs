@@ -117,9 +117,10 @@ async fn the_handlers_own_error_goes_before_its_answer() {
         told.find(|it| it.key.as_str() == "error.type").map(|it| it.value.to_string())
     });
     assert_eq!(errors.collect::<Vec<_>>(), [Some("core::fmt::Error".to_owned()), None]);
-    let group = answers.spans_named(&format!("receive {subject}"))[0].attributes.iter().any(|it| {
-        it.key.as_str() == "messaging.consumer.group.name" && it.value.as_str() == "q"
-    });
+    let group = answers.spans_named(&format!("receive {subject}"))[0]
+        .attributes
+        .iter()
+        .any(|it| it.key.as_str() == "messaging.consumer.group.name" && it.value.as_str() == "q");
     assert!(group, "the driver's own default");
     endpoint.stop().await.unwrap();
     service.stop().await.unwrap();

@@ -59,7 +59,9 @@ impl ByteHeadersMut for Outgoing<'_> {
         let Some(room) = self.room.checked_sub(length) else { return };
         let Ok(name) = HeaderName::from_str(name) else { return };
         let value = String::from_utf8(value).ok();
-        let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) else { return };
+        let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) else {
+            return;
+        };
         self.room = room;
         self.headers.get_or_insert_default().append(name, value);
     }
@@ -145,7 +147,8 @@ mod tests {
     /// What is removed makes room.
     #[test]
     fn replaced_in_any_case() {
-        let mut own = Some(headers(&[("Traceparent", "old"), ("TRACEPARENT", "older"), ("own", "")]));
+        let mut own =
+            Some(headers(&[("Traceparent", "old"), ("TRACEPARENT", "older"), ("own", "")]));
         let most = wire_length(own.as_ref()) + line_length(11, 55);
         let mut outgoing = Outgoing::new(&mut own, 0, most).unwrap();
         let before = outgoing.room;

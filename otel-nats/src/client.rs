@@ -84,8 +84,13 @@ impl Client {
         subject: S,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        self.send(OutboundMessage { subject: subject.to_subject(), payload, reply: None, headers: None })
-            .await
+        self.send(OutboundMessage {
+            subject: subject.to_subject(),
+            payload,
+            reply: None,
+            headers: None,
+        })
+        .await
     }
 
     /// As async-nats's `Client::publish_with_headers`.

@@ -112,7 +112,11 @@ impl Instrumentation {
     }
 
     /// What ties a question and its answers together: the subject that they go to.
-    pub(crate) fn conversation<'a>(&self, subject: &'a str, reply: Option<&'a str>) -> Option<&'a str> {
+    pub(crate) fn conversation<'a>(
+        &self,
+        subject: &'a str,
+        reply: Option<&'a str>,
+    ) -> Option<&'a str> {
         let reply = reply.filter(|reply| !is_below(reply, ACK));
         reply.or_else(|| self.inbox_of(subject).map(|_| subject))
     }

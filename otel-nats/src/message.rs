@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_nats::{HeaderMap, StatusCode, Subject};
 use bytes::Bytes;
-use otel_core::{MessagingOperation, Telemetry};
 use otel_core::messaging::Delivery;
 use otel_core::opentelemetry::Context;
+use otel_core::{MessagingOperation, Telemetry};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use async_nats::message::*;

@@ -27,7 +27,10 @@ pub(crate) struct Reception {
 
 impl fmt::Debug for Reception {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Reception").field("patterns", &self.patterns).finish_non_exhaustive()
+        formatter
+            .debug_struct("Reception")
+            .field("patterns", &self.patterns)
+            .finish_non_exhaustive()
     }
 }
 

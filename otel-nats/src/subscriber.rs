@@ -36,10 +36,7 @@ impl Subscriber {
 impl Stream for Subscriber {
     type Item = Message;
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        task: &mut task::Context<'_>,
-    ) -> Poll<Option<Message>> {
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Message>> {
         let polled = Pin::new(&mut self.raw).poll_next(task);
         let receive = |raw| self.reception.received(self.reception.messaging().arrival(), raw);
         polled.map(|message| message.map(receive))

@@ -25,8 +25,10 @@ impl Counted for Stored {
     type Error = RequestError;
 
     async fn counted(&mut self) -> Result<Vec<Count>, RequestError> {
-        let subjects: Vec<(String, usize)> = self.0.info_with_subjects(">").await?.try_collect().await?;
-        let count = |(subject, times)| Count::new(subject, u64::try_from(times).unwrap_or(u64::MAX));
+        let subjects: Vec<(String, usize)> =
+            self.0.info_with_subjects(">").await?.try_collect().await?;
+        let count =
+            |(subject, times)| Count::new(subject, u64::try_from(times).unwrap_or(u64::MAX));
         Ok(subjects.into_iter().map(count).collect())
     }
 

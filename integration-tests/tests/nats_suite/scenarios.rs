@@ -131,7 +131,10 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     headers.append("own", "");
     for (place, payload) in [("a", &b"body"[..]), ("b", b""), ("c", &[0, 0xff]), ("d", &large)] {
         let payload = bytes(payload);
-        client.publish_with_headers(format!("{name}.{place}"), headers.clone(), payload).await.unwrap();
+        client
+            .publish_with_headers(format!("{name}.{place}"), headers.clone(), payload)
+            .await
+            .unwrap();
         let message = soon("a message is there", all.next()).await.unwrap();
         let sizes = (message.payload.len(), message.status, message.reply);
         let own: Vec<_> = message.headers.as_ref().unwrap().get_all("Own").cloned().collect();
@@ -141,7 +144,8 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     for subject in ["", "a b", "a\r\nb"] {
         let error = client.publish(subject.to_owned(), "".into()).await.unwrap_err();
         seen.push(format!("{subject:?}: {error}"));
-        let error = client.publish_with_reply("a", subject.to_owned(), "".into()).await.unwrap_err();
+        let error =
+            client.publish_with_reply("a", subject.to_owned(), "".into()).await.unwrap_err();
         seen.push(format!("{subject:?}: {error}"));
         let error = client.subscribe(subject.to_owned()).await.map(|_| ()).unwrap_err();
         seen.push(format!("{subject:?}: {error}"));
@@ -163,10 +167,8 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     let stream = stored(&few, &format!("{name}_s")).await;
     let publish = async || few.publish(format!("{name}_s.a"), "order".into()).await;
     let held = (publish().await.unwrap(), publish().await.unwrap());
-    soon("they are stored", async {
-        while stream.get_info().await.unwrap().state.messages < 2 {}
-    })
-    .await;
+    soon("they are stored", async { while stream.get_info().await.unwrap().state.messages < 2 {} })
+        .await;
     seen.push(format!("{:?}", publish().await.unwrap_err().kind()));
     // One that nobody waits for frees its place with the answer.
     drop(held.0.into_future());

@@ -77,7 +77,12 @@ pub fn call(
 }
 
 /// A call about a subject of few.
-pub fn about(url: &str, operation: &'static str, step: &'static str, subject: &str) -> ExpectedSpan {
+pub fn about(
+    url: &str,
+    operation: &'static str,
+    step: &'static str,
+    subject: &str,
+) -> ExpectedSpan {
     call(url, format!("{operation} {subject}"), operation, step)
         .attribute("messaging.destination.name", subject.to_owned())
 }

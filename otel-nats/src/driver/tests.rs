@@ -27,7 +27,9 @@ fn of_the_client() {
 #[test]
 fn of_jetstream() {
     use async_nats::jetstream::consumer::StreamErrorKind;
-    use async_nats::jetstream::consumer::pull::{BatchErrorKind, MessagesErrorKind, OrderedErrorKind};
+    use async_nats::jetstream::consumer::pull::{
+        BatchErrorKind, MessagesErrorKind, OrderedErrorKind,
+    };
     use async_nats::jetstream::consumer::push;
     use async_nats::jetstream::context::PublishErrorKind;
     kinds! {
@@ -57,7 +59,8 @@ fn from_server(error: &str) -> async_nats::jetstream::Error {
 #[test]
 fn by_the_servers_number() {
     use async_nats::jetstream::context::{PublishError, PublishErrorKind};
-    let of = |kind, error: &str| Nats::classify(&PublishError::with_source(kind, from_server(error)));
+    let of =
+        |kind, error: &str| Nats::classify(&PublishError::with_source(kind, from_server(error)));
     let full = r#"{"code": 503, "err_code": 10077, "description": "secret"}"#;
     assert_eq!(of(PublishErrorKind::Other, full), named("10077"));
     assert_eq!(of(PublishErrorKind::WrongLastSequence, full), named("WrongLastSequence"));
@@ -122,7 +125,9 @@ fn stored_by_both_forms() {
     assert_eq!(id(&format!("$JS.ACK.events.durable.3.100.7.{time}.42")), known);
     assert_eq!(id(&format!("$JS.ACK._.hash.events.durable.3.100.7.{time}.42")), known);
     assert_eq!(id(&format!("$JS.ACK.hub.hash.events.durable.3.100.7.{time}.42.token.more")), known);
-    for other in ["$JS.ACK.events.durable.3.100.7.1", "$JS.ACK", "$JS.FC.a.b.c.d.e.f.g", "_INBOX.a.b"] {
+    for other in
+        ["$JS.ACK.events.durable.3.100.7.1", "$JS.ACK", "$JS.FC.a.b.c.d.e.f.g", "_INBOX.a.b"]
+    {
         assert_eq!(id(other), None, "{other}");
     }
 }

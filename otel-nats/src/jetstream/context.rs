@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 
 pub use async_nats::jetstream::context::*;
 
-pub use super::publish_ack::PublishAckFuture;
 use super::consumer::Consumer;
+pub use super::publish_ack::PublishAckFuture;
 use super::stream::Stream;
 use crate::client::{Client, Link};
 use crate::driver::{Nats, Sent};
@@ -85,7 +85,8 @@ impl Context {
     async fn hand_over(
         &self,
         mut message: OutboundMessage,
-    ) -> Result<(raw::context::PublishAckFuture, MessagingOperation<Nats>, bool), PublishError> {
+    ) -> Result<(raw::context::PublishAckFuture, MessagingOperation<Nats>, bool), PublishError>
+    {
         let OutboundMessage { subject, payload, headers } = &mut message;
         let operation = self.link.start(Sent::publish(subject, None, payload.len()), headers);
         let has_id = crate::driver::message_id(headers.as_ref()).is_some();
@@ -95,7 +96,10 @@ impl Context {
     }
 
     /// As async-nats's `Context::create_stream`.
-    pub async fn create_stream<S>(&self, stream_config: S) -> Result<Stream<Info>, CreateStreamError>
+    pub async fn create_stream<S>(
+        &self,
+        stream_config: S,
+    ) -> Result<Stream<Info>, CreateStreamError>
     where
         Config: From<S>,
     {
@@ -116,7 +120,10 @@ impl Context {
     }
 
     /// As async-nats's `Context::get_or_create_stream`.
-    pub async fn get_or_create_stream<S>(&self, stream_config: S) -> Result<Stream, CreateStreamError>
+    pub async fn get_or_create_stream<S>(
+        &self,
+        stream_config: S,
+    ) -> Result<Stream, CreateStreamError>
     where
         S: Into<Config>,
     {
@@ -134,7 +141,11 @@ impl Context {
         S: AsRef<str>,
         C: AsRef<str>,
     {
-        Ok(Consumer::linked(self.raw.get_consumer_from_stream(consumer, stream).await?, &self.link, &[]))
+        Ok(Consumer::linked(
+            self.raw.get_consumer_from_stream(consumer, stream).await?,
+            &self.link,
+            &[],
+        ))
     }
 
     /// As async-nats's `Context::create_consumer_on_stream`.
@@ -147,7 +158,11 @@ impl Context {
         C: IntoConsumerConfig + FromConsumer,
         S: AsRef<str>,
     {
-        Ok(Consumer::linked(self.raw.create_consumer_on_stream(config, stream).await?, &self.link, &[]))
+        Ok(Consumer::linked(
+            self.raw.create_consumer_on_stream(config, stream).await?,
+            &self.link,
+            &[],
+        ))
     }
 
     /// As async-nats's `Context::update_consumer_on_stream`.
@@ -160,7 +175,11 @@ impl Context {
         C: IntoConsumerConfig + FromConsumer,
         S: AsRef<str>,
     {
-        Ok(Consumer::linked(self.raw.update_consumer_on_stream(config, stream).await?, &self.link, &[]))
+        Ok(Consumer::linked(
+            self.raw.update_consumer_on_stream(config, stream).await?,
+            &self.link,
+            &[],
+        ))
     }
 
     /// As async-nats's `Context::create_consumer_strict_on_stream`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::datetime::DateTime;
-use async_nats::jetstream::consumer::{FromConsumer, IntoConsumerConfig, Info as ConsumerInfo};
+use async_nats::jetstream::consumer::{FromConsumer, Info as ConsumerInfo, IntoConsumerConfig};
 use async_nats::jetstream::context::ConsumerInfoError;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream as raw;

@@ -165,8 +165,7 @@ async fn request_reply(client: &Client, subject: &str) -> Result<Seen, Error> {
     });
     let mut headers = HeaderMap::new();
     headers.insert("X-Request-ID", "123");
-    let response =
-        client.request_with_headers(subject.to_string(), headers, "data".into()).await?;
+    let response = client.request_with_headers(subject.to_string(), headers, "data".into()).await?;
     let id = response.headers.as_ref().and_then(|h| h.get("X-Response-ID"));
     let mut seen = vec![format!("{:?} {id:?}", response.payload)];
     let response = client.request(subject.to_string(), "again".into()).await?;
@@ -214,7 +213,9 @@ async fn services(client: &Client, subject: &str) -> Result<Seen, Error> {
         .service_builder()
         .description("some service")
         .metadata(HashMap::from([("team".to_string(), "orders".to_string())]))
-        .stats_handler(|endpoint, stats| serde_json::json!({ "endpoint": endpoint, "n": stats.requests }))
+        .stats_handler(
+            |endpoint, stats| serde_json::json!({ "endpoint": endpoint, "n": stats.requests }),
+        )
         .queue_group("workers")
         .start("generator", "1.0.0")
         .await?;
@@ -292,9 +293,10 @@ async fn publishing(client: &Client, name: &str) -> Result<Seen, Error> {
     }
     js.publish(format!("{name}.created"), "nobody waits".into()).await?;
     js.wait_for_acks().await;
-    let futures = futures_util::future::join_all(
-        (0..3).map(|_| async { js.publish(format!("{name}.a"), "b".into()).await?.into_future().await }),
-    );
+    let futures =
+        futures_util::future::join_all((0..3).map(|_| async {
+            js.publish(format!("{name}.a"), "b".into()).await?.into_future().await
+        }));
     let stored: Vec<_> = futures.await.into_iter().collect::<Result<_, _>>()?;
     seen.push(format!("{}", stored.len()));
     let wrong = PublishMessage::build().expected_last_sequence(1);
@@ -366,7 +368,8 @@ async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
             message.ack().await?;
         }
     }
-    let batch = consumer.batch().max_messages(1).expires(Duration::from_secs(20)).messages().await?;
+    let batch =
+        consumer.batch().max_messages(1).expires(Duration::from_secs(20)).messages().await?;
     let batch: Vec<jetstream::Message> = batch.try_collect().await?;
     batch[0].ack_with(AckKind::Nak(None)).await?;
     seen.push(format!("{} {:?}", batch[0].subject, batch[0].payload));
@@ -379,11 +382,14 @@ async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
     let all: Vec<_> = ordered.take(10).try_collect().await?;
     seen.push(format!("{}", all.len()));
     let mut named = stream
-        .get_or_create_consumer("other", pull::Config {
-            durable_name: Some("other".to_string()),
-            filter_subject: format!("{name}.3"),
-            ..Default::default()
-        })
+        .get_or_create_consumer(
+            "other",
+            pull::Config {
+                durable_name: Some("other".to_string()),
+                filter_subject: format!("{name}.3"),
+                ..Default::default()
+            },
+        )
         .await?;
     let mut messages = named
         .stream()
