@@ -3,7 +3,7 @@
 
 mod nats_support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
@@ -13,19 +13,24 @@ use integration_tests::{assert_nowhere, count, eventually, soon, total, unique_n
 use otel_nats::client::{Request, RequestErrorKind};
 use otel_nats::message::OutboundMessage;
 use otel_nats::{Client, HeaderMap, Message};
+use otel_testing::assert::{ExpectedPoint, ExpectedSpan};
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
-use otel_testing::opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
+use otel_testing::opentelemetry::trace::{
+    FutureExt as _, SpanContext, TraceContextExt as _, Tracer as _,
+};
+use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::opentelemetry::{Context, KeyValue};
-use otel_testing::{Capture, ProcessParent, live, metric, point};
+use otel_nats::otel_core::ProcessParent;
+use otel_testing::{Capture, live, metric, point};
 
-use crate::nats_support::{about, captured, connect, next, of_many, options, tracer};
+use crate::nats_support::{about, captured, connect, next, of_many, options, sent, tracer};
 
 const DURATION: &str = "messaging.client.operation.duration";
 const SENT: &str = "messaging.client.sent.messages";
 const CONSUMED: &str = "messaging.client.consumed.messages";
 
 /// The identity of the one span with this name.
-fn identity(capture: &Capture, name: &str) -> otel_testing::opentelemetry::trace::SpanContext {
+fn identity(capture: &Capture, name: &str) -> SpanContext {
     let spans = capture.spans_named(name);
     let [span] = &spans[..] else { panic!("not one {name}: {spans:#?}") };
     span.span_context.clone()
@@ -44,8 +49,8 @@ async fn ordinary_life() {
     client.publish(subject.clone(), "order".into()).await.unwrap();
     let publish = about(&url, "publish", "send", &subject);
     capture.assert_spans([publish.clone().producer().root()]);
-    let sent = identity(&capture, &format!("publish {subject}"));
-    let attributes = |point: otel_testing::ExpectedPoint| {
+    let sent = sent(&capture, &format!("publish {subject}"));
+    let attributes = |point: ExpectedPoint| {
         let server: otel_nats::ServerAddr = url.parse().unwrap();
         point
             .attribute("messaging.system", "nats")
@@ -85,7 +90,7 @@ async fn ordinary_life() {
 
     capture.clear();
     let message = next(&mut group).await;
-    let in_group = |span: otel_testing::assert::ExpectedSpan| {
+    let in_group = |span: ExpectedSpan| {
         span.attribute("messaging.consumer.group.name", "workers")
     };
     let receive = in_group(about(&url, "receive", "receive", &subject).client());
@@ -106,7 +111,7 @@ async fn ordinary_life() {
     capture.clear();
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     headers.insert("traceparent", parent);
-    let replied = |span: otel_testing::assert::ExpectedSpan| {
+    let replied = |span: ExpectedSpan| {
         span.attribute("messaging.message.conversation_id", "answers")
     };
     client
@@ -130,7 +135,7 @@ async fn ordinary_life() {
     };
     client.clone().send(message).await.unwrap();
     capture.assert_spans([publish.producer()]);
-    let ids: BTreeSet<_> = [next(&mut all).await, next(&mut all).await, next(&mut all).await]
+    let ids: HashSet<_> = [next(&mut all).await, next(&mut all).await, next(&mut all).await]
         .iter()
         .map(|message| message.delivery().span_context().unwrap().trace_id())
         .collect();
@@ -183,20 +188,20 @@ async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
         });
         let both = async { tokio::join!(sending, handling) };
         soon("all are handled", both).await;
-        let sends: std::collections::HashMap<_, _> =
+        let sends: HashMap<_, _> =
             from.spans().into_iter().map(|span| (span.span_context.span_id(), span)).collect();
         assert_eq!(sends.len(), MESSAGES);
         let name = format!("process {subject}.*");
         let processed = to.spans_named(&name);
         assert_eq!(processed.len(), MESSAGES);
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         for process in &processed {
             let link = &process.links[0].span_context;
             let send = &sends[&link.span_id()];
             assert_eq!(send.span_context.trace_id(), link.trace_id());
             assert!(seen.insert(link.span_id()), "each once");
             assert_eq!(process.span_context.trace_id() == link.trace_id(), below, "{parent:?}");
-            let to_name = |span: &otel_testing::opentelemetry_sdk::trace::SpanData| {
+            let to_name = |span: &SpanData| {
                 span.attributes
                     .iter()
                     .find(|it| it.key.as_str() == "messaging.destination.name")
@@ -247,13 +252,13 @@ async fn question_and_answer_are_one_conversation() {
     let span = tracer.start("checkout");
     let answer = asking(Context::current_with_span(span)).await;
     let inbox = answer.subject.to_string();
-    let conversation = |span: otel_testing::assert::ExpectedSpan| {
+    let conversation = |span: ExpectedSpan| {
         span.attribute("messaging.message.conversation_id", inbox.clone())
     };
     let request = conversation(about(&url, "request", "send", &subject)).producer();
     let checkout = identity(&asks, "checkout");
     asks.assert_spans([request.child_of(checkout.clone()), otel_testing::assert::span("checkout")]);
-    let asked = identity(&asks, &format!("request {subject}"));
+    let asked = sent(&asks, &format!("request {subject}"));
 
     eventually("it is told", async || answers.spans().len() == 3).await;
     let reply = conversation(of_many(&url, "publish", "send", ("_INBOX", &inbox)));
@@ -266,7 +271,7 @@ async fn question_and_answer_are_one_conversation() {
         process.child_of(asked.clone()).link(asked.clone()),
         reply.child_of(processed),
     ]);
-    let replied = identity(&answers, "publish _INBOX");
+    let replied = sent(&answers, "publish _INBOX");
     assert_eq!(replied.trace_id(), checkout.trace_id(), "one trace");
 
     // What becomes of the answer, in the trace of the question.
@@ -289,7 +294,7 @@ async fn who_answers_may_only_link_to_the_question() {
     let subject = unique_name();
     answering(service, subject.clone(), 1).await;
     client.request(subject.clone(), "price".into()).await.unwrap();
-    let asked = identity(&asks, &format!("request {subject}"));
+    let asked = sent(&asks, &format!("request {subject}"));
     eventually("it is told", async || answers.spans().len() == 3).await;
     let process = &answers.spans_named(&format!("process {subject}"))[0];
     assert_eq!(process.links[0].span_context.span_id(), asked.span_id());
@@ -383,10 +388,10 @@ async fn scatter_and_gather() {
     for _ in 0..2 {
         next(&mut answers).await;
     }
-    let conversation = |span: otel_testing::assert::ExpectedSpan| {
+    let conversation = |span: ExpectedSpan| {
         span.attribute("messaging.message.conversation_id", inbox.clone())
     };
-    let asked = identity(&capture, &format!("publish {subject}"));
+    let asked = sent(&capture, &format!("publish {subject}"));
     let receives = capture.spans_named("receive _INBOX");
     let links: Vec<_> = receives.iter().map(|it| it.links[0].span_context.clone()).collect();
     assert!(links.iter().all(|link| link.trace_id() == asked.trace_id()));

@@ -14,7 +14,7 @@ use otel_nats::{HeaderMap, PublishError};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::live;
 
-use crate::nats_support::{about, captured, of_many};
+use crate::nats_support::{about, captured, carried, of_many};
 
 /// Knows one product, and fails at another.
 async fn answer(request: &Request) -> Result<(), PublishError> {
@@ -51,7 +51,7 @@ async fn requests_and_answers() {
             Some(error) => span.error("").attribute("error.type", error),
             None => span,
         };
-        let asked = asks.spans()[0].span_context.clone();
+        let asked = carried(&asks.spans()[0].span_context);
         let request = conversation(about(&url, "request", "send", &subject)).producer();
         asks.assert_spans([failed(request)]);
         eventually("it is told", async || answers.spans().len() == 3).await;

@@ -43,6 +43,15 @@ macro_rules! forward {
         }
         forward!($of $($rest)*);
     };
+    // What it answers is made one of ours, by a method of the handle.
+    ($of:literal $(#[$meta:meta])* async fn $name:ident [$($generics:tt)*] (&$this:ident $(, $argument:ident: $type:ty)*) -> $output:ty => $made:ident; $($rest:tt)*) => {
+        #[doc = concat!("As async-nats's `", $of, "::", stringify!($name), "`.")]
+        $(#[$meta])*
+        pub async fn $name<$($generics)*>(&$this $(, $argument: $type)*) -> $output {
+            Ok($this.$made($this.raw.$name($($argument),*).await?))
+        }
+        forward!($of $($rest)*);
+    };
     // What a builder answers is itself.
     ($of:literal $(#[$meta:meta])* set $name:ident [$($generics:tt)*] ($($argument:ident: $type:ty),*); $($rest:tt)*) => {
         #[doc = concat!("As async-nats's `", $of, "::", stringify!($name), "`.")]

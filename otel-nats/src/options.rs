@@ -61,6 +61,16 @@ impl Default for ConnectOptions {
     }
 }
 
+/// Makes ours of what async-nats's constructor of the same name makes.
+macro_rules! forward_constructors {
+    ($($name:ident[$($generics:tt)*]($($argument:ident: $type:ty),*);)*) => {$(
+        #[doc = concat!("As async-nats's `ConnectOptions::", stringify!($name), "`.")]
+        pub fn $name<$($generics)*>($($argument: $type),*) -> Self {
+            Self::of(async_nats::ConnectOptions::$name($($argument),*))
+        }
+    )*};
+}
+
 impl ConnectOptions {
     fn of(raw: async_nats::ConnectOptions) -> Self {
         Self { raw, facts: Facts::default(), telemetry: Telemetry::global(), listener: None }
@@ -71,23 +81,13 @@ impl ConnectOptions {
         Self::default()
     }
 
-    /// As async-nats's `ConnectOptions::with_token`.
-    pub fn with_token(token: String) -> Self {
-        Self::of(async_nats::ConnectOptions::with_token(token))
-    }
-
-    /// As async-nats's `ConnectOptions::with_user_and_password`.
-    pub fn with_user_and_password(user: String, pass: String) -> Self {
-        Self::of(async_nats::ConnectOptions::with_user_and_password(user, pass))
-    }
-
-    /// As async-nats's `ConnectOptions::with_auth_callback`.
-    pub fn with_auth_callback<F, Fut>(callback: F) -> Self
-    where
-        F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Auth, AuthError>> + 'static + Send + Sync,
-    {
-        Self::of(async_nats::ConnectOptions::with_auth_callback(callback))
+    forward_constructors! {
+        with_token[](token: String);
+        with_user_and_password[](user: String, pass: String);
+        with_auth_callback[
+            F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<Auth, AuthError>> + 'static + Send + Sync
+        ](callback: F);
     }
 
     /// Default: [`Telemetry::global`]. Where the client's telemetry goes.
@@ -166,18 +166,12 @@ mod nkeys {
     use super::{AuthError, ConnectOptions, Future, forward};
 
     impl ConnectOptions {
-        /// As async-nats's `ConnectOptions::with_nkey`.
-        pub fn with_nkey(seed: String) -> Self {
-            Self::of(async_nats::ConnectOptions::with_nkey(seed))
-        }
-
-        /// As async-nats's `ConnectOptions::with_jwt`.
-        pub fn with_jwt<F, Fut>(jwt: String, sign_cb: F) -> Self
-        where
-            F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = Result<Vec<u8>, AuthError>> + 'static + Send + Sync,
-        {
-            Self::of(async_nats::ConnectOptions::with_jwt(jwt, sign_cb))
+        forward_constructors! {
+            with_nkey[](seed: String);
+            with_jwt[
+                F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+                Fut: Future<Output = Result<Vec<u8>, AuthError>> + 'static + Send + Sync
+            ](jwt: String, sign_cb: F);
         }
 
         /// As async-nats's `ConnectOptions::with_credentials_file`.

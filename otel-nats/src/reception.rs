@@ -43,27 +43,23 @@ pub(crate) struct View<'m> {
     pub(crate) payload: usize,
 }
 
-impl<'m> From<&'m async_nats::Message> for View<'m> {
-    fn from(message: &'m async_nats::Message) -> Self {
-        Self {
-            subject: &message.subject,
-            reply: message.reply.as_deref(),
-            headers: message.headers.as_ref(),
-            payload: message.payload.len(),
+macro_rules! view {
+    ($message:ty) => {
+        impl<'m> From<&'m $message> for View<'m> {
+            fn from(message: &'m $message) -> Self {
+                Self {
+                    subject: &message.subject,
+                    reply: message.reply.as_deref(),
+                    headers: message.headers.as_ref(),
+                    payload: message.payload.len(),
+                }
+            }
         }
-    }
+    };
 }
 
-impl<'m> From<&'m Message> for View<'m> {
-    fn from(message: &'m Message) -> Self {
-        Self {
-            subject: &message.subject,
-            reply: message.reply.as_deref(),
-            headers: message.headers.as_ref(),
-            payload: message.payload.len(),
-        }
-    }
-}
+view!(async_nats::Message);
+view!(Message);
 
 impl<'m> View<'m> {
     /// Of which no more is known.
@@ -168,6 +164,9 @@ impl Reception {
             _ => Destination::none(),
         };
         let mut call = MessagingCall::new(operation, place);
+        if let Some(group) = &self.group {
+            call = call.consumer_group(group.to_string());
+        }
         if let Some(subscription) = &self.subscription {
             call = call.subscription(subscription.to_string());
         }

@@ -10,6 +10,7 @@ use otel_nats::jetstream::consumer::{PullConsumer, pull};
 use otel_nats::jetstream::{self, stream};
 use otel_nats::{Client, ConnectOptions, ServerAddr, Telemetry};
 use otel_testing::assert::{ExpectedSpan, span};
+use otel_testing::opentelemetry::trace::SpanContext;
 use otel_testing::{Capture, CaptureTracer};
 
 pub use integration_tests::PATIENCE;
@@ -101,4 +102,17 @@ pub fn of_many(
 
 pub fn tracer(capture: &Capture) -> CaptureTracer {
     capture.tracer("application")
+}
+
+/// A span as it comes out of a message.
+pub fn carried(span: &SpanContext) -> SpanContext {
+    let state = span.trace_state().clone();
+    SpanContext::new(span.trace_id(), span.span_id(), span.trace_flags(), true, state)
+}
+
+/// The one span with this name, as it comes out of a message.
+pub fn sent(capture: &Capture, name: &str) -> SpanContext {
+    let spans = capture.spans_named(name);
+    let [span] = &spans[..] else { panic!("not one {name}: {spans:#?}") };
+    carried(&span.span_context)
 }

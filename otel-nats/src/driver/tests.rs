@@ -1,3 +1,5 @@
+//! Errors by their names, patterns, inboxes, and what replies say.
+
 use super::*;
 
 fn named(name: &'static str) -> Failure {

@@ -95,105 +95,34 @@ impl Context {
         Ok((raw, operation, has_id))
     }
 
+    fn stream<T>(&self, raw: raw::stream::Stream<T>) -> Stream<T> {
+        Stream::new(raw, &self.link)
+    }
+
+    fn informed(&self, raw: raw::stream::Stream) -> Stream {
+        Stream::informed(raw, &self.link)
+    }
+
+    fn consumer<T: IntoConsumerConfig>(&self, raw: raw::consumer::Consumer<T>) -> Consumer<T> {
+        Consumer::linked(raw, &self.link, &[])
+    }
+
     /// As async-nats's `Context::create_stream`.
-    pub async fn create_stream<S>(
-        &self,
-        stream_config: S,
-    ) -> Result<Stream<Info>, CreateStreamError>
+    pub async fn create_stream<S>(&self, stream_config: S) -> Result<Stream<Info>, CreateStreamError>
     where
         Config: From<S>,
     {
-        Ok(Stream::informed(self.raw.create_stream(stream_config).await?, &self.link))
+        Ok(self.informed(self.raw.create_stream(stream_config).await?))
     }
 
-    /// As async-nats's `Context::get_stream_no_info`.
-    pub async fn get_stream_no_info<T: AsRef<str>>(
-        &self,
-        stream: T,
-    ) -> Result<Stream<()>, GetStreamError> {
-        Ok(Stream::new(self.raw.get_stream_no_info(stream).await?, &self.link))
-    }
-
-    /// As async-nats's `Context::get_stream`.
-    pub async fn get_stream<T: AsRef<str>>(&self, stream: T) -> Result<Stream, GetStreamError> {
-        Ok(Stream::informed(self.raw.get_stream(stream).await?, &self.link))
-    }
-
-    /// As async-nats's `Context::get_or_create_stream`.
-    pub async fn get_or_create_stream<S>(
-        &self,
-        stream_config: S,
-    ) -> Result<Stream, CreateStreamError>
-    where
-        S: Into<Config>,
-    {
-        Ok(Stream::informed(self.raw.get_or_create_stream(stream_config).await?, &self.link))
-    }
-
-    /// As async-nats's `Context::get_consumer_from_stream`.
-    pub async fn get_consumer_from_stream<T, C, S>(
-        &self,
-        consumer: C,
-        stream: S,
-    ) -> Result<Consumer<T>, ConsumerError>
-    where
-        T: FromConsumer + IntoConsumerConfig,
-        S: AsRef<str>,
-        C: AsRef<str>,
-    {
-        Ok(Consumer::linked(
-            self.raw.get_consumer_from_stream(consumer, stream).await?,
-            &self.link,
-            &[],
-        ))
-    }
-
-    /// As async-nats's `Context::create_consumer_on_stream`.
-    pub async fn create_consumer_on_stream<C, S>(
-        &self,
-        config: C,
-        stream: S,
-    ) -> Result<Consumer<C>, ConsumerError>
-    where
-        C: IntoConsumerConfig + FromConsumer,
-        S: AsRef<str>,
-    {
-        Ok(Consumer::linked(
-            self.raw.create_consumer_on_stream(config, stream).await?,
-            &self.link,
-            &[],
-        ))
-    }
-
-    /// As async-nats's `Context::update_consumer_on_stream`.
-    pub async fn update_consumer_on_stream<C, S>(
-        &self,
-        config: C,
-        stream: S,
-    ) -> Result<Consumer<C>, ConsumerUpdateError>
-    where
-        C: IntoConsumerConfig + FromConsumer,
-        S: AsRef<str>,
-    {
-        Ok(Consumer::linked(
-            self.raw.update_consumer_on_stream(config, stream).await?,
-            &self.link,
-            &[],
-        ))
-    }
-
-    /// As async-nats's `Context::create_consumer_strict_on_stream`.
-    pub async fn create_consumer_strict_on_stream<C, S>(
-        &self,
-        config: C,
-        stream: S,
-    ) -> Result<Consumer<C>, ConsumerCreateStrictError>
-    where
-        C: IntoConsumerConfig + FromConsumer,
-        S: AsRef<str>,
-    {
-        let raw = self.raw.create_consumer_strict_on_stream(config, stream).await?;
-        Ok(Consumer::linked(raw, &self.link, &[]))
+    forward! { "Context"
+        async fn get_stream_no_info[T: AsRef<str>](&self, stream: T) -> Result<Stream<()>, GetStreamError> => stream;
+        async fn get_stream[T: AsRef<str>](&self, stream: T) -> Result<Stream, GetStreamError> => informed;
+        async fn get_or_create_stream[S: Into<Config>](&self, stream_config: S) -> Result<Stream, CreateStreamError> => informed;
+        async fn get_consumer_from_stream[T: FromConsumer + IntoConsumerConfig, C: AsRef<str>, S: AsRef<str>](&self, consumer: C, stream: S) -> Result<Consumer<T>, ConsumerError> => consumer;
+        async fn create_consumer_on_stream[C: IntoConsumerConfig + FromConsumer, S: AsRef<str>](&self, config: C, stream: S) -> Result<Consumer<C>, ConsumerError> => consumer;
+        async fn update_consumer_on_stream[C: IntoConsumerConfig + FromConsumer, S: AsRef<str>](&self, config: C, stream: S) -> Result<Consumer<C>, ConsumerUpdateError> => consumer;
+        async fn create_consumer_strict_on_stream[C: IntoConsumerConfig + FromConsumer, S: AsRef<str>](&self, config: C, stream: S) -> Result<Consumer<C>, ConsumerCreateStrictError> => consumer;
     }
 
     forward! { "Context"

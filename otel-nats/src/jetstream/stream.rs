@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_nats::datetime::DateTime;
-use async_nats::jetstream::consumer::{FromConsumer, Info as ConsumerInfo, IntoConsumerConfig};
+use async_nats::jetstream::consumer::{
+    self, FromConsumer, Info as ConsumerInfo, IntoConsumerConfig,
+};
 use async_nats::jetstream::context::ConsumerInfoError;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream as raw;
@@ -43,47 +45,16 @@ impl<T> Stream<T> {
         Self { raw, link: link.clone(), subjects: Arc::default() }
     }
 
-    /// As async-nats's `Stream::create_consumer`.
-    pub async fn create_consumer<C: IntoConsumerConfig + FromConsumer>(
-        &self,
-        config: C,
-    ) -> Result<Consumer<C>, ConsumerError> {
-        Ok(Consumer::linked(self.raw.create_consumer(config).await?, &self.link, &self.subjects))
+    fn consumer<C: IntoConsumerConfig>(&self, raw: consumer::Consumer<C>) -> Consumer<C> {
+        Consumer::linked(raw, &self.link, &self.subjects)
     }
 
-    /// As async-nats's `Stream::update_consumer`.
-    pub async fn update_consumer<C: IntoConsumerConfig + FromConsumer>(
-        &self,
-        config: C,
-    ) -> Result<Consumer<C>, ConsumerUpdateError> {
-        Ok(Consumer::linked(self.raw.update_consumer(config).await?, &self.link, &self.subjects))
-    }
-
-    /// As async-nats's `Stream::create_consumer_strict`.
-    pub async fn create_consumer_strict<C: IntoConsumerConfig + FromConsumer>(
-        &self,
-        config: C,
-    ) -> Result<Consumer<C>, ConsumerCreateStrictError> {
-        let raw = self.raw.create_consumer_strict(config).await?;
-        Ok(Consumer::linked(raw, &self.link, &self.subjects))
-    }
-
-    /// As async-nats's `Stream::get_consumer`.
-    pub async fn get_consumer<C: FromConsumer + IntoConsumerConfig>(
-        &self,
-        name: &str,
-    ) -> Result<Consumer<C>, async_nats::Error> {
-        Ok(Consumer::linked(self.raw.get_consumer(name).await?, &self.link, &self.subjects))
-    }
-
-    /// As async-nats's `Stream::get_or_create_consumer`.
-    pub async fn get_or_create_consumer<C: FromConsumer + IntoConsumerConfig>(
-        &self,
-        name: &str,
-        config: C,
-    ) -> Result<Consumer<C>, ConsumerError> {
-        let raw = self.raw.get_or_create_consumer(name, config).await?;
-        Ok(Consumer::linked(raw, &self.link, &self.subjects))
+    forward! { "Stream"
+        async fn create_consumer[C: IntoConsumerConfig + FromConsumer](&self, config: C) -> Result<Consumer<C>, ConsumerError> => consumer;
+        async fn update_consumer[C: IntoConsumerConfig + FromConsumer](&self, config: C) -> Result<Consumer<C>, ConsumerUpdateError> => consumer;
+        async fn create_consumer_strict[C: IntoConsumerConfig + FromConsumer](&self, config: C) -> Result<Consumer<C>, ConsumerCreateStrictError> => consumer;
+        async fn get_consumer[C: FromConsumer + IntoConsumerConfig](&self, name: &str) -> Result<Consumer<C>, async_nats::Error> => consumer;
+        async fn get_or_create_consumer[C: FromConsumer + IntoConsumerConfig](&self, name: &str, config: C) -> Result<Consumer<C>, ConsumerError> => consumer;
     }
 
     forward! { "Stream"

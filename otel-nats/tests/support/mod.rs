@@ -8,7 +8,8 @@ use otel_testing::assert::{ExpectedSpan, span};
 
 /// A name that no other test has, and no earlier run had.
 pub(crate) fn unique_name() -> String {
-    format!("test_{:016x}", RandomState::new().hash_one(()))
+    // As `integration_tests::unique_name`, which the pages of what is emitted know.
+    format!("live_{:016x}", RandomState::new().hash_one(()))
 }
 
 pub(crate) fn options(url: &str) -> ConnectOptions {

@@ -9,6 +9,8 @@ use async_nats::{HeaderMap, Request};
 use futures_util::{SinkExt as _, StreamExt as _};
 use otel_testing::{Capture, live};
 
+use crate::support::{connect, unique_name};
+
 async fn announce(publisher: &impl core::Publisher, subject: String) {
     let message = OutboundMessage {
         subject: subject.into(),
@@ -42,9 +44,8 @@ async fn account<C: stored::Requester + stored::TimeoutProvider>(context: &C) ->
 async fn traits_of_the_driver_are_implemented() {
     let Some(url) = live::address("NATS") else { return };
     let capture = Capture::new();
-    let options = otel_nats::ConnectOptions::with_user_and_password("otel".into(), "otel".into());
-    let client = options.telemetry(&capture.telemetry()).connect(url).await.unwrap();
-    let subject = client.new_inbox().replace("_INBOX", "generic");
+    let client = connect(&url, &capture.telemetry()).await;
+    let subject = unique_name();
     let mut subscriber = client.subscribe(subject.clone()).await.unwrap();
 
     announce(&client, subject.clone()).await;
@@ -75,7 +76,7 @@ async fn traits_of_the_driver_are_implemented() {
     assert_eq!(capture.spans_named(&format!("request {subject}")).len(), 2);
     assert_eq!(patience(&client), Some(Duration::from_secs(10)));
 
-    let name = subject.replace('.', "_");
+    let name = unique_name();
     let config = async_nats::jetstream::stream::Config {
         name: name.clone(),
         subjects: vec![name.clone()],

@@ -11,6 +11,8 @@
 mod bare;
 mod generic;
 mod ours;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::any::type_name;
 
