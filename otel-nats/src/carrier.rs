@@ -57,7 +57,9 @@ impl ByteHeadersMut for Outgoing<'_> {
     fn append(&mut self, name: &str, value: Vec<u8>) {
         let length = line_length(name.len(), value.len());
         let Some(room) = self.room.checked_sub(length) else { return };
-        let Ok(name) = HeaderName::from_str(name) else { return };
+        // async-nats takes a name without letters.
+        let name = Some(name).filter(|name| !name.is_empty());
+        let Some(Ok(name)) = name.map(HeaderName::from_str) else { return };
         let value = String::from_utf8(value).ok();
         let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) else {
             return;

@@ -4,7 +4,6 @@
 
 mod support;
 
-use async_nats::client::traits::Subscriber as _;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::context::traits::ClientProvider;
 use async_nats::jetstream::{self, stream};
@@ -65,7 +64,6 @@ async fn each_line_of_the_table() {
     let stream = context.create_stream(config).await.unwrap();
     let consumer = stream.create_consumer(pull::Config::default()).await.unwrap();
     let mut messages = listen(client.raw(), subject.clone()).await;
-    client.raw().subscribe("elsewhere").await.unwrap().unsubscribe().await.unwrap();
 
     announce(client.raw().clone(), subject.clone()).await;
     store(context.raw().clone(), subject.clone()).await;

@@ -96,7 +96,7 @@ impl scenario::Messaging for Core {
 }
 
 /// Headers that are text, by their last value.
-pub(crate) fn texts(headers: Option<&otel_nats::HeaderMap>) -> std::collections::HashMap<String, String> {
+pub(crate) fn texts(headers: Option<&otel_nats::HeaderMap>) -> HashMap<String, String> {
     let headers = headers.into_iter().flat_map(|headers| headers.iter());
     let last = |values: &[otel_nats::HeaderValue]| values.last().unwrap().to_string();
     headers.map(|(name, values)| (name.to_string(), last(values))).collect()

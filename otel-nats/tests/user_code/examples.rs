@@ -319,7 +319,7 @@ async fn publishing(client: &Client, name: &str) -> Result<Seen, Error> {
 /// `jetstream_pull.rs`, `docs_learn_jetstream_{your_first_consumer,pull_consumers,acknowledgment}_*.rs`.
 async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
     let jetstream = jetstream::new(client.clone());
-    let consumer: PullConsumer = jetstream
+    let made: PullConsumer = jetstream
         .create_stream(stream(name))
         .await?
         .create_consumer(pull::Config {
@@ -333,6 +333,7 @@ async fn pull_consumers(client: &Client, name: &str) -> Result<Seen, Error> {
         jetstream.publish(format!("{name}.{i}"), "data".into()).await?.await?;
     }
     let mut seen = Vec::new();
+    assert_eq!(made.cached_info().name, "consumer");
     let stream = jetstream.get_stream(name).await?;
     // What it fetched and nobody took would be delivered to others in half a minute.
     let reader: PullConsumer = stream.create_consumer(pull::Config::default()).await?;
