@@ -23,7 +23,7 @@ use otel_testing::opentelemetry::{Context, KeyValue};
 use otel_nats::otel_core::ProcessParent;
 use otel_testing::{Capture, live, metric, point};
 
-use crate::nats_support::{about, captured, connect, next, of_many, options, sent, tracer};
+use crate::nats_support::{about, captured, connect, heard, next, of_many, options, sent, tracer};
 
 const DURATION: &str = "messaging.client.operation.duration";
 const SENT: &str = "messaging.client.sent.messages";
@@ -164,7 +164,7 @@ async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
         let consumer = connect(&url, &telemetry).await;
         let subject = unique_name();
         let messages = consumer.subscribe(format!("{subject}.*")).await.unwrap();
-        consumer.flush().await.unwrap();
+        heard(&consumer).await;
         let sending = async {
             for number in 0..MESSAGES {
                 let context =
@@ -220,9 +220,10 @@ async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
 }
 
 /// Answers each request, in the trace that it carries.
-async fn answering(client: Client, subject: String, requests: usize) {
+async fn answering(client: &Client, subject: &str, requests: usize) {
+    let (client, subject) = (client.clone(), subject.to_owned());
     let messages = client.subscribe(subject).await.unwrap();
-    client.flush().await.unwrap();
+    heard(&client).await;
     tokio::spawn(messages.take(requests).for_each(move |message| {
         let client = client.clone();
         async move {
@@ -241,7 +242,7 @@ async fn question_and_answer_are_one_conversation() {
     let (asks, client) = captured(&url).await;
     let (answers, service) = captured(&url).await;
     let subject = unique_name();
-    answering(service, subject.clone(), 1).await;
+    answering(&service, &subject, 1).await;
     let tracer = tracer(&asks);
     let asking = async |cx: Context| {
         let answer =
@@ -292,7 +293,7 @@ async fn who_answers_may_only_link_to_the_question() {
     let telemetry = answers.telemetry_builder().process_parent(ProcessParent::Link).build();
     let service = connect(&url, &telemetry).await;
     let subject = unique_name();
-    answering(service, subject.clone(), 1).await;
+    answering(&service, &subject, 1).await;
     client.request(subject.clone(), "price".into()).await.unwrap();
     let asked = sent(&asks, &format!("request {subject}"));
     eventually("it is told", async || answers.spans().len() == 3).await;
@@ -346,7 +347,7 @@ async fn no_series_grows_with_inboxes() {
     // Who answers is told of the other's prefix.
     let service = options(&url).name("live").inbox_prefix("shop.inbox");
     let service = service.telemetry(&capture.telemetry()).connect(&url).await.unwrap();
-    answering(service, subject.clone(), 40).await;
+    answering(&service, &subject, 40).await;
     let mut inboxes = BTreeSet::new();
     for _ in 0..20 {
         inboxes.insert(
@@ -380,7 +381,7 @@ async fn scatter_and_gather() {
     let (_, service) = captured(&url).await;
     let subject = unique_name();
     for _ in 0..2 {
-        answering(service.clone(), subject.clone(), 1).await;
+        answering(&service, &subject, 1).await;
     }
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.unwrap();

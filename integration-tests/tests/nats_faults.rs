@@ -19,7 +19,7 @@ use otel_testing::{Capture, live};
 use tokio::task::{JoinSet, block_in_place};
 
 use crate::nats_suite::{bare, ours};
-use crate::nats_support::{about, captured, connect, jetstream, next, options, stream, tracer};
+use crate::nats_support::{about, captured, heard, jetstream, next, options, stream, tracer};
 
 const RECONNECTS: &str = "nats.client.reconnects";
 const DROPPED: &str = "nats.client.messages.dropped";
@@ -131,7 +131,7 @@ async fn each_span_is_below_its_tasks_own() {
     let (_, service) = captured(&url).await;
     let subject = unique_name();
     let requests = service.subscribe(subject.clone()).await.unwrap();
-    service.flush().await.unwrap();
+    heard(&service).await;
     let answering = tokio::spawn(requests.for_each_concurrent(64, move |request| {
         let service = service.clone();
         async move { service.publish(request.reply.unwrap(), request.payload).await.unwrap() }
@@ -198,6 +198,38 @@ async fn each_span_is_below_its_tasks_own() {
     capture.check();
 }
 
+/// A server that takes nothing fills the client's queue: who gives up waiting for room has sent nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_that_is_dropped_while_the_queue_is_full_is_cancelled() {
+    let server = block_in_place(|| private(Server::nats(), Extra::new()));
+    let Some(mut server) = server else { return };
+    let capture = Capture::new();
+    let options = options(server.url()).name("live").client_capacity(1);
+    let client = options.telemetry(&capture.telemetry()).connect(server.url()).await.unwrap();
+    server.pause().unwrap();
+    let large = vec![b' '; 1_000_000];
+    let mut sent = 0;
+    let filling = async {
+        loop {
+            let publish = client.publish("orders", large.clone().into());
+            match tokio::time::timeout(Duration::from_millis(100), publish).await {
+                Ok(done) => done.unwrap(),
+                Err(_) => break,
+            }
+            sent += 1;
+        }
+    };
+    soon("the queue is full", filling).await;
+    let spans = capture.spans();
+    assert_eq!(spans.len(), sent + 1);
+    let expected = about(server.url(), "publish", "send", "orders").producer();
+    let cancelled = expected.clone().error("").attribute("error.type", "cancelled");
+    let sent_ones = std::iter::repeat_n(expected, sent);
+    capture.assert_spans(sent_ones.chain([cancelled]));
+    server.resume().unwrap();
+    soon("it goes on", client.flush()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_dropped_is_cancelled() {
     let Some(url) = live::address("NATS") else { return };
@@ -218,5 +250,4 @@ async fn a_call_that_is_dropped_is_cancelled() {
     // What came of it is as ever.
     let error = client.request(unique_name(), "order".into()).await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::NoResponders);
-    let _ = connect;
 }

@@ -5,7 +5,6 @@ mod nats_support;
 
 use std::convert::Infallible;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use integration_tests::{eventually, unique_name};
 use otel_nats::service::error::Error as ServiceError;
@@ -14,15 +13,15 @@ use otel_nats::{HeaderMap, PublishError};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::live;
 
-use crate::nats_support::{about, captured, carried, of_many};
+use crate::nats_support::{about, captured, carried, heard, of_many};
 
 /// Knows one product, and fails at another.
 async fn answer(request: &Request) -> Result<(), PublishError> {
     let missing = ServiceError { code: 404, status: "no such product: secret".to_owned() };
     match request.message.payload.as_ref() {
-        b"7" => request.respond(Ok(Bytes::from("seven"))).await,
+        b"7" => request.respond(Ok("seven".into())).await,
         b"none" => request.respond(Err(missing)).await,
-        _ => request.respond_with_headers(Ok(Bytes::new()), HeaderMap::new()).await,
+        _ => request.respond_with_headers(Ok("".into()), HeaderMap::new()).await,
     }
 }
 
@@ -36,7 +35,7 @@ async fn requests_and_answers() {
     let group = service.group(name.clone());
     let builder = group.endpoint_builder().queue_group("shop");
     let endpoint = builder.add("get.*").await.unwrap();
-    service_client.flush().await.unwrap();
+    heard(&service_client).await;
     tokio::spawn(endpoint.for_each(async |request| request.process(answer).await.unwrap()));
     let (subject, pattern) = (format!("{name}.get.product"), format!("{name}.get.*"));
     answers.assert_silent();
@@ -92,7 +91,7 @@ async fn the_handlers_own_error_goes_before_its_answer() {
     let service = service_client.service_builder().start("products", "1.0.0").await.unwrap();
     let subject = unique_name();
     let mut endpoint = service.endpoint(subject.clone()).await.unwrap();
-    service_client.flush().await.unwrap();
+    heard(&service_client).await;
     let asking = tokio::spawn({
         let subject = subject.clone();
         async move {

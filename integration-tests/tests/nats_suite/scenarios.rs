@@ -30,7 +30,7 @@ fn impatient() -> Request {
     Request::new().payload("order".into()).timeout(Some(Duration::from_millis(100)))
 }
 
-async fn stored(context: &jetstream::Context, name: &str) -> jetstream::stream::Stream {
+async fn stored(context: &jetstream::Context, name: &str) -> stream::Stream {
     let subjects = vec![format!("{name}.>")];
     let config = stream::Config { name: name.to_owned(), subjects, ..Default::default() };
     context.create_stream(config).await.unwrap()

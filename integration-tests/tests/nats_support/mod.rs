@@ -37,6 +37,15 @@ pub async fn captured(url: &str) -> (Capture, Client) {
     (capture, client)
 }
 
+/// Returns once the server has heard of all that this client subscribed to: what it flushes is sent, and
+/// not answered.
+pub async fn heard(client: &Client) {
+    let (client, inbox) = (client.raw(), client.new_inbox());
+    let mut echo = client.subscribe(inbox.clone()).await.unwrap();
+    client.publish(inbox, "".into()).await.unwrap();
+    next(&mut echo).await;
+}
+
 pub fn jetstream(client: Client) -> jetstream::Context {
     let mut context = jetstream::new(client);
     context.set_timeout(PATIENCE);
