@@ -74,6 +74,7 @@ impl Client {
         Self { raw, link: Link { reception, connection } }
     }
 
+    #[cfg(feature = "jetstream")]
     pub(crate) fn linked(raw: async_nats::Client, link: Link) -> Self {
         Self { raw, link }
     }
