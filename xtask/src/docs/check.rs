@@ -144,7 +144,8 @@ impl<'a> Rules<'a> {
                 });
                 continue;
             };
-            if !requirements.contains_key(known) {
+            let is_added = self.facts.added.attributes.contains_key(name);
+            if !requirements.contains_key(known) && !is_added {
                 faults.push(format!("has {name}, which is no attribute of {of}"));
             }
             let template = attribute.r#type.strip_prefix("template[");

@@ -56,6 +56,9 @@ pub(crate) fn faults(rules: Rules, emitted: &Emitted, summary: &Summary) -> Faul
     for name in facts.added.metrics.keys() {
         keep("[added.metrics]", name, summary.metrics.contains_key(&**name));
     }
+    for name in facts.added.attributes.keys() {
+        keep("[added.attributes]", name, attributes().any(|it| it.contains_key(name)));
+    }
     for (name, value) in
         facts.added.values.iter().flat_map(|(it, all)| all.iter().map(move |one| (it, one)))
     {
