@@ -12,15 +12,15 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use integration_tests::{assert_nowhere, count, eventually, soon, total, unique_name};
 use otel_nats::client::{Request, RequestErrorKind};
 use otel_nats::message::OutboundMessage;
+use otel_nats::otel_core::ProcessParent;
 use otel_nats::{Client, HeaderMap, Message};
 use otel_testing::assert::{ExpectedPoint, ExpectedSpan};
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::trace::{
     FutureExt as _, SpanContext, TraceContextExt as _, Tracer as _,
 };
-use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::opentelemetry::{Context, KeyValue};
-use otel_nats::otel_core::ProcessParent;
+use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, live, metric, point};
 
 use crate::nats_support::{about, captured, connect, heard, next, of_many, options, sent, tracer};
@@ -90,9 +90,7 @@ async fn ordinary_life() {
 
     capture.clear();
     let message = next(&mut group).await;
-    let in_group = |span: ExpectedSpan| {
-        span.attribute("messaging.consumer.group.name", "workers")
-    };
+    let in_group = |span: ExpectedSpan| span.attribute("messaging.consumer.group.name", "workers");
     let receive = in_group(about(&url, "receive", "receive", &subject).client());
     capture.assert_spans([receive.root().link(sent.clone())]);
     capture.clear();
@@ -111,9 +109,8 @@ async fn ordinary_life() {
     capture.clear();
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     headers.insert("traceparent", parent);
-    let replied = |span: ExpectedSpan| {
-        span.attribute("messaging.message.conversation_id", "answers")
-    };
+    let replied =
+        |span: ExpectedSpan| span.attribute("messaging.message.conversation_id", "answers");
     client
         .publish_with_reply_and_headers(subject.clone(), "answers", headers, "order".into())
         .await
@@ -253,9 +250,8 @@ async fn question_and_answer_are_one_conversation() {
     let span = tracer.start("checkout");
     let answer = asking(Context::current_with_span(span)).await;
     let inbox = answer.subject.to_string();
-    let conversation = |span: ExpectedSpan| {
-        span.attribute("messaging.message.conversation_id", inbox.clone())
-    };
+    let conversation =
+        |span: ExpectedSpan| span.attribute("messaging.message.conversation_id", inbox.clone());
     let request = conversation(about(&url, "request", "send", &subject)).producer();
     let checkout = identity(&asks, "checkout");
     asks.assert_spans([request.child_of(checkout.clone()), otel_testing::assert::span("checkout")]);
@@ -389,9 +385,8 @@ async fn scatter_and_gather() {
     for _ in 0..2 {
         next(&mut answers).await;
     }
-    let conversation = |span: ExpectedSpan| {
-        span.attribute("messaging.message.conversation_id", inbox.clone())
-    };
+    let conversation =
+        |span: ExpectedSpan| span.attribute("messaging.message.conversation_id", inbox.clone());
     let asked = sent(&capture, &format!("publish {subject}"));
     let receives = capture.spans_named("receive _INBOX");
     let links: Vec<_> = receives.iter().map(|it| it.links[0].span_context.clone()).collect();

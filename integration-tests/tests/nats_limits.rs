@@ -267,7 +267,7 @@ async fn a_sampled_trace_is_followed_by_the_server() {
     let account = "accounts { shop { jetstream: enabled, users: [{user: otel, password: otel}], \
                    msg_trace: {dest: \"traces\", sampling: 100} } }";
     let Some((_file, server)) = configured(account) else { return };
-    let (capture, client) = captured(server.url()).await;
+    let (_capture, client) = captured(server.url()).await;
     let mut traces = client.subscribe("traces").await.unwrap();
     let subject = unique_name();
     let mut messages = client.subscribe(subject.clone()).await.unwrap();

@@ -33,7 +33,6 @@ mod jetstream {
     use crate::adapter::{own, texts};
     use crate::support::{call, connect, unique_name};
 
-
     struct Stored {
         url: String,
         name: String,

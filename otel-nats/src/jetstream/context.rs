@@ -108,7 +108,10 @@ impl Context {
     }
 
     /// As async-nats's `Context::create_stream`.
-    pub async fn create_stream<S>(&self, stream_config: S) -> Result<Stream<Info>, CreateStreamError>
+    pub async fn create_stream<S>(
+        &self,
+        stream_config: S,
+    ) -> Result<Stream<Info>, CreateStreamError>
     where
         Config: From<S>,
     {
