@@ -78,7 +78,9 @@ impl ByteHeadersMut for Outgoing<'_> {
         let before = wire_length(Some(headers));
         let mut rest = HeaderMap::new();
         for (known, values) in headers.iter().filter(|(known, _)| !is_named(known)) {
-            values.iter().for_each(|value| rest.append(known.clone(), value.clone()));
+            for value in values {
+                rest.append(known.clone(), value.clone());
+            }
         }
         self.room += before - wire_length(Some(&rest)).max(AROUND);
         *self.headers = Some(rest);
@@ -114,7 +116,9 @@ mod tests {
 
     fn headers(all: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        all.iter().for_each(|(name, value)| headers.append(*name, *value));
+        for (name, value) in all {
+            headers.append(*name, *value);
+        }
         headers
     }
 

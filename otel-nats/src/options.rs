@@ -112,6 +112,7 @@ impl ConnectOptions {
     }
 
     /// As async-nats's `ConnectOptions::name`.
+    #[expect(clippy::needless_pass_by_value, reason = "as async-nats's")]
     pub fn name<T: ToString>(mut self, name: T) -> Self {
         let name = name.to_string();
         self.facts.name = Some(name.clone());

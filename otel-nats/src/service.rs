@@ -1,6 +1,7 @@
 //! Services: async-nats's module of this name, with the instrumented types in place of its own.
 //!
 //! What a service answers to `$SRV.PING` and its like is async-nats's own, and has no spans.
+#![expect(clippy::needless_pass_by_value, reason = "as async-nats's")]
 
 use std::any::type_name;
 use std::collections::HashMap;
@@ -126,7 +127,7 @@ impl Service {
     ) -> Group {
         let (prefix, group) = (prefix.to_string(), queue_group.to_string());
         let raw = self.raw.group_with_queue_group(&prefix, &group);
-        Group { raw, link: self.link.clone(), prefix, group }
+        Group { raw, link: self.link.clone(), prefix, queue_group: group }
     }
 
     /// As async-nats's `Service::endpoint_builder`.
@@ -152,7 +153,7 @@ pub struct Group {
     raw: raw::Group,
     link: Link,
     prefix: String,
-    group: String,
+    queue_group: String,
 }
 
 debug!([] Group Group, prefix);
@@ -160,7 +161,7 @@ debug!([] Group Group, prefix);
 impl Group {
     /// As async-nats's `Group::group`.
     pub fn group<S: ToString>(&self, prefix: S) -> Self {
-        self.group_with_queue_group(prefix, self.group.clone())
+        self.group_with_queue_group(prefix, self.queue_group.clone())
     }
 
     /// As async-nats's `Group::group_with_queue_group`.
@@ -172,7 +173,7 @@ impl Group {
         let (prefix, group) = (prefix.to_string(), queue_group.to_string());
         let raw = self.raw.group_with_queue_group(&prefix, &group);
         let prefix = format!("{}.{prefix}", self.prefix);
-        Self { raw, link: self.link.clone(), prefix, group }
+        Self { raw, link: self.link.clone(), prefix, queue_group: group }
     }
 
     /// As async-nats's `Group::endpoint`.
@@ -183,7 +184,12 @@ impl Group {
     /// As async-nats's `Group::endpoint_builder`.
     pub fn endpoint_builder(&self) -> EndpointBuilder {
         let (raw, link) = (self.raw.endpoint_builder(), self.link.clone());
-        EndpointBuilder { raw, link, prefix: Some(self.prefix.clone()), group: self.group.clone() }
+        EndpointBuilder {
+            raw,
+            link,
+            prefix: Some(self.prefix.clone()),
+            group: self.queue_group.clone(),
+        }
     }
 }
 

@@ -139,16 +139,11 @@ impl Acker {
 
     fn settle(&self, operation: &'static str) -> MessagingOperation<Nats> {
         let reply = self.reply.as_deref();
-        match &self.known {
-            Some((Received { delivery, reception }, subject)) => {
-                reception.settle(operation, delivery, View { reply, ..View::of(subject) })
-            }
-            None => {
-                let reception: &Reception = &self.context.link.reception;
-                let message = View { reply, ..View::of("") };
-                reception.settle(operation, &<_>::default(), message)
-            }
+        if let Some((Received { delivery, reception }, subject)) = &self.known {
+            return reception.settle(operation, delivery, View { reply, ..View::of(subject) });
         }
+        let reception: &Reception = &self.context.link.reception;
+        reception.settle(operation, &<_>::default(), View { reply, ..View::of("") })
     }
 }
 

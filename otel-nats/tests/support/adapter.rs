@@ -104,6 +104,8 @@ pub(crate) fn texts(headers: Option<&otel_nats::HeaderMap>) -> HashMap<String, S
 
 pub(crate) fn own(headers: &[(&str, &str)]) -> otel_nats::HeaderMap {
     let mut own = otel_nats::HeaderMap::new();
-    headers.iter().for_each(|(name, value)| own.append(*name, *value));
+    for (name, value) in headers {
+        own.append(*name, *value);
+    }
     own
 }
