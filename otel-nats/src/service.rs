@@ -127,7 +127,7 @@ impl Service {
     ) -> Group {
         let (prefix, group) = (prefix.to_string(), queue_group.to_string());
         let raw = self.raw.group_with_queue_group(&prefix, &group);
-        Group { raw, link: self.link.clone(), prefix, queue_group: group }
+        Group { raw, link: self.link.clone(), prefix, members: group }
     }
 
     /// As async-nats's `Service::endpoint_builder`.
@@ -153,7 +153,8 @@ pub struct Group {
     raw: raw::Group,
     link: Link,
     prefix: String,
-    queue_group: String,
+    /// The queue group.
+    members: String,
 }
 
 debug!([] Group Group, prefix);
@@ -161,7 +162,7 @@ debug!([] Group Group, prefix);
 impl Group {
     /// As async-nats's `Group::group`.
     pub fn group<S: ToString>(&self, prefix: S) -> Self {
-        self.group_with_queue_group(prefix, self.queue_group.clone())
+        self.group_with_queue_group(prefix, self.members.clone())
     }
 
     /// As async-nats's `Group::group_with_queue_group`.
@@ -173,7 +174,7 @@ impl Group {
         let (prefix, group) = (prefix.to_string(), queue_group.to_string());
         let raw = self.raw.group_with_queue_group(&prefix, &group);
         let prefix = format!("{}.{prefix}", self.prefix);
-        Self { raw, link: self.link.clone(), prefix, queue_group: group }
+        Self { raw, link: self.link.clone(), prefix, members: group }
     }
 
     /// As async-nats's `Group::endpoint`.
@@ -188,7 +189,7 @@ impl Group {
             raw,
             link,
             prefix: Some(self.prefix.clone()),
-            group: self.queue_group.clone(),
+            group: self.members.clone(),
         }
     }
 }
