@@ -61,13 +61,15 @@ macro_rules! view {
 view!(async_nats::Message);
 view!(Message);
 
+#[cfg(feature = "jetstream")]
 impl<'m> View<'m> {
     /// Of which no more is known.
-    #[cfg(feature = "jetstream")]
     pub(crate) fn of(subject: &'m str) -> Self {
         Self { subject, reply: None, headers: None, payload: 0 }
     }
+}
 
+impl View<'_> {
     /// The id of a message: the application's, or where the stream has it.
     fn id(self) -> Option<String> {
         let stored = || Some(crate::driver::Stored::read(self.reply?)?.id());
