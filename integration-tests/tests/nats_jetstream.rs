@@ -275,16 +275,15 @@ async fn one_batch_after_another() {
     let consumer = worker(&shop.stream).await;
     let sent = shop.store(2).await;
     let mut sequence = consumer.sequence(1).unwrap();
-    for number in [1, 2] {
+    for (number, link) in (1..).zip(&sent) {
         shop.capture.clear();
         let mut batch = next(&mut sequence).await.unwrap();
         next(&mut batch).await.unwrap().double_ack().await.unwrap();
         assert!(soon("it is over", batch.next()).await.is_none());
-        let link = &sent[number as usize - 1..][..1];
         let settle = shop.by_worker("double_ack", "settle", number).client();
         let expected = shop.fetched(1).attribute("messaging.destination.name", shop.subject());
-        shop.capture
-            .assert_spans([settle.link(link[0].clone()), shop.linked(expected, link, number)]);
+        let fetched = shop.linked(expected, std::slice::from_ref(link), number);
+        shop.capture.assert_spans([settle.link(link.clone()), fetched]);
     }
     drop(sequence);
 

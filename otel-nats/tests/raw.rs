@@ -22,7 +22,7 @@ async fn store(context: jetstream::Context, subject: String) {
 }
 
 fn length(message: async_nats::Message) -> usize {
-    message.payload.len()
+    message.payload.into_iter().count()
 }
 
 async fn settle(message: jetstream::Message) {
