@@ -13,11 +13,11 @@ use native::{Extra, Private, Server};
 use otel_nats::client::{PublishErrorKind, Request, RequestErrorKind};
 use otel_nats::service::ServiceExt as _;
 use otel_nats::{HeaderMap, HeaderName, HeaderValue, Message, ServerAddr, service};
-use otel_testing::opentelemetry::Context;
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::propagation::text_map_propagator::FieldIter;
 use otel_testing::opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use otel_testing::opentelemetry::trace::{FutureExt as _, SpanKind};
+use otel_testing::opentelemetry::{Context, KeyValue};
 use otel_testing::{Capture, live};
 use tempfile::NamedTempFile;
 use tokio::task::block_in_place;
@@ -78,8 +78,7 @@ async fn a_message_of_the_greatest_size_is_sent_without_a_trace() {
 
     // What has no room alone is left out alone.
     capture.clear();
-    let baggage = Context::new()
-        .with_baggage([otel_testing::opentelemetry::KeyValue::new("a", "b".repeat(100))]);
+    let baggage = Context::new().with_baggage([KeyValue::new("a", "b".repeat(100))]);
     let payload = vec![b' '; most - TRACE - 50].into();
     client.publish(subject.clone(), payload).with_context(baggage).await.unwrap();
     assert_eq!(names(&next(&mut messages).await), ["traceparent"]);
