@@ -122,11 +122,12 @@ async fn slow_consumers_are_counted() {
     eventually("it is there", async || client.connection_state() == State::Connected).await;
 }
 
+const TASKS: usize = 10_000;
+
 /// Ten thousand tasks, each with a span of its own, some of which are dropped at some point.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_span_is_below_its_tasks_own() {
     let Some(url) = live::address("NATS") else { return };
-    const TASKS: usize = 10_000;
     let (capture, client) = captured(&url).await;
     let (_, service) = captured(&url).await;
     let subject = unique_name();

@@ -291,6 +291,8 @@ async fn one_batch_after_another() {
     shop.capture.clear();
     let mut batch =
         consumer.batch().max_messages(5).expires(Duration::from_secs(30)).messages().await.unwrap();
+    eventually("it is waited for", async || consumer.get_info().await.unwrap().num_waiting == 1)
+        .await;
     shop.stream.delete_consumer("worker").await.unwrap();
     soon("it is told", batch.next()).await.unwrap().unwrap_err();
     let failed = shop.fetched(0).error("").attribute("error.type", "409");

@@ -32,7 +32,9 @@ fn of_jetstream() {
     use async_nats::jetstream::consumer::pull::{
         BatchErrorKind, MessagesErrorKind, OrderedErrorKind,
     };
-    use async_nats::jetstream::consumer::push;
+    use async_nats::jetstream::consumer::push::{
+        MessagesErrorKind as Pushed, OrderedErrorKind as Ordered,
+    };
     use async_nats::jetstream::context::PublishErrorKind;
     kinds! {
         PublishErrorKind: StreamNotFound, WrongLastMessageId, WrongLastSequence, TimedOut,
@@ -44,7 +46,6 @@ fn of_jetstream() {
             NoResponders, RequestLimitExceeded, Other;
         StreamErrorKind: TimedOut, Other;
     }
-    use push::{MessagesErrorKind as Pushed, OrderedErrorKind as Ordered};
     kinds! {
         Pushed: MissingHeartbeat, ConsumerDeleted, PullBasedConsumer, Other;
         Ordered: MissingHeartbeat, ConsumerDeleted, PullBasedConsumer, Recreate, Other;

@@ -5,6 +5,11 @@
     clippy::unwrap_used,
     clippy::uninlined_format_args,
     clippy::duplicate_mod,
+    clippy::items_after_statements,
+    clippy::large_futures,
+    clippy::match_bool,
+    clippy::print_stdout,
+    clippy::similar_names,
     reason = "as in async-nats's examples"
 )]
 
