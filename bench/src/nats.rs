@@ -59,8 +59,8 @@ pub(crate) fn measure() -> Result<()> {
     let mut rows = Vec::new();
     for call in CALLS {
         for state in STATES {
-            let compared = compare(server.url(), &telemetry(state), call);
-            let (ours, bare, ratio) = runtime.block_on(compared)?;
+            let telemetry = telemetry(state);
+            let (ours, bare, ratio) = runtime.block_on(compare(server.url(), &telemetry, call))?;
             rows.push(vec![
                 call.to_owned(),
                 state.to_owned(),
