@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 /// First argument of a program of this folder that runs as a child of itself.
 pub const CHILD: &str = "child";
 /// The names of all measurements: each program knows the others' and leaves them to them.
-const NAMES: [&str; 5] = ["stub", "sql", "kafka", "setup", "sqlite"];
+const NAMES: [&str; 7] = ["stub", "sql", "kafka", "mongodb", "redis", "setup", "sqlite"];
 /// How many threads call at once where that is measured.
 pub const THREADS: u32 = 8;
 

@@ -1,9 +1,13 @@
-//! The measurements `stub`, `sql`, `kafka`, `nats` and `setup`.
+//! The measurements `stub`, `sql`, `kafka`, `mongodb`, `nats`, `redis` and `setup`.
 
 mod bare;
 mod kafka;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "setup")]
 mod setup;
 mod sql;
@@ -22,6 +26,14 @@ fn main() -> Result<()> {
         [CHILD, kafka::NAME, who, ref case @ .., calls] => {
             kafka::child(who, case, calls.parse()?)?;
         }
+        #[cfg(feature = "mongodb")]
+        [CHILD, mongodb::NAME, who, rows, calls] => {
+            mongodb::child(who, rows.parse()?, calls.parse()?)?;
+        }
+        #[cfg(feature = "redis")]
+        [CHILD, redis::NAME, who, state, call, calls] => {
+            redis::child(who, state, call, calls.parse()?);
+        }
         #[cfg(feature = "setup")]
         [CHILD, setup::NAME, "burst", rate] => setup::child(Some(rate))?,
         #[cfg(feature = "setup")]
@@ -36,9 +48,17 @@ fn main() -> Result<()> {
             if bench::wanted(kafka::NAME, &arguments)? {
                 kafka::measure()?;
             }
+            #[cfg(feature = "mongodb")]
+            if bench::wanted(mongodb::NAME, &arguments)? {
+                mongodb::measure()?;
+            }
             #[cfg(feature = "nats")]
             if bench::wanted(nats::NAME, &arguments)? {
                 nats::measure()?;
+            }
+            #[cfg(feature = "redis")]
+            if bench::wanted(redis::NAME, &arguments)? {
+                redis::measure()?;
             }
             #[cfg(feature = "setup")]
             if bench::wanted(setup::NAME, &arguments)? {

@@ -47,7 +47,7 @@ async fn stub() -> Result<(), Infallible> {
     Ok(())
 }
 
-const STATES: [&str; 4] = ["off", "not sampled", "sampled", "suppressed"];
+pub(crate) const STATES: [&str; 4] = ["off", "not sampled", "sampled", "suppressed"];
 
 bench::providers!(providers, opentelemetry, opentelemetry_sdk);
 
@@ -106,7 +106,7 @@ impl bench::Pair for Pair {
 }
 
 /// What the state wants of the thread that calls.
-fn enter(state: &str) -> Option<ContextGuard> {
+pub(crate) fn enter(state: &str) -> Option<ContextGuard> {
     (state == "suppressed").then(|| Context::current().with_telemetry_suppressed().attach())
 }
 

@@ -8,6 +8,8 @@ pub mod mariadb;
 pub mod nats;
 #[cfg(feature = "sqlx")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -7,6 +7,8 @@ pub mod foreign;
 pub mod ledger;
 pub mod otlp;
 pub mod received;
+#[cfg(feature = "redis")]
+pub mod redis_commands;
 pub mod told;
 
 use std::collections::BTreeMap;

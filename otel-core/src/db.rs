@@ -39,6 +39,7 @@ use crate::failure::Classify;
 use crate::operation::{Clock, Live};
 use crate::options::{Options, QueryText};
 use crate::page::Site;
+use crate::sql::DEFAULT_MAX_LENGTH;
 use crate::telemetry::Telemetry;
 
 /// An instrumented database client: makes the operations of one handle, which has one server and
@@ -95,6 +96,31 @@ impl<C: Client> Db<C> {
     /// handed out as it is.
     pub fn is_off(&self) -> bool {
         self.shared.site.is_off()
+    }
+
+    /// Whether the user switched this client off, by code or by its variable: a driver's hook that
+    /// costs something by being there is not to be installed then.
+    pub fn is_disabled(&self) -> bool {
+        !self.options().enabled_for(C::NAME)
+    }
+
+    /// What of a text is wanted, for an adapter that makes it itself (see
+    /// [`DbCall::sanitized_text`]); none where no text is shown, or nobody takes spans.
+    pub fn text_wanted(&self) -> Option<TextWanted> {
+        let &Options { query_text, query_text_max_length: longest, keys, .. } = self.options();
+        let shown = query_text != QueryText::Off && self.shared.site.known().tracer.is_some();
+        shown.then_some(TextWanted {
+            asked: query_text != QueryText::Auto,
+            verbatim: query_text == QueryText::Verbatim,
+            keys,
+            longest,
+        })
+    }
+
+    /// The name that the span of such a call has. For tools that show it.
+    #[doc(hidden)]
+    pub fn span_name(&self, call: &DbCall<'_>) -> Cow<'static, str> {
+        Shape::new(&call.kind, &self.shared.server, self.options()).name
     }
 
     /// Starts an operation in the current context, for blocking calls and callbacks. `describe` is
@@ -317,6 +343,27 @@ impl<C: Client> Db<C> {
             _ => current,
         }
     }
+}
+
+/// What of a text is wanted: see [`Db::text_wanted`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TextWanted {
+    /// Whether the user asked for texts, where a system's page has none unless asked for.
+    pub asked: bool,
+    /// Whether the user wants it with the data in it; never with what logs somebody in.
+    pub verbatim: bool,
+    /// Whether names are shown that may be those of persons, as keys are: option
+    /// [`keys`](crate::TelemetryBuilder::keys).
+    pub keys: bool,
+    /// How many bytes of it are shown; more is cut off.
+    pub longest: usize,
+}
+
+impl TextWanted {
+    /// What is wanted where the user says nothing.
+    pub const DEFAULT: Self =
+        Self { asked: false, verbatim: false, keys: true, longest: DEFAULT_MAX_LENGTH };
 }
 
 fn span_id(context: &Context) -> SpanId {

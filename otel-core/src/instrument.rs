@@ -97,6 +97,17 @@ impl<C, P: Page> Operation<C, P> {
         Run { future: Some(future), ending: Some((self, ending)) }
     }
 
+    /// Runs a piece of the call's own code in its context: one poll of it, for a future or a stream
+    /// that ends its operation itself. Never across an await. A panic in it is told as one.
+    pub fn step<T>(&mut self, piece: impl FnOnce() -> T) -> T {
+        // What a panic leaves behind it may take a piece to drop.
+        let outer = self.is_inside();
+        self.set_inside(true);
+        let output = within(self, piece);
+        self.set_inside(outer);
+        output
+    }
+
     /// Runs a blocking call: the operation's context is current meanwhile, and the operation ends
     /// with its result.
     pub fn call<T, E>(self, blocking: impl FnOnce() -> Result<T, E>) -> Result<T, E>

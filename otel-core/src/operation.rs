@@ -182,6 +182,26 @@ impl<P: Page> Live<P> {
         over.saturating_duration_since(self.clock.steady)
     }
 
+    /// Apart from the drop of an operation, most of which are empty by then.
+    #[inline(never)]
+    fn dropped(mut self) {
+        let elapsed = self.elapsed();
+        let failure = if self.inside.unwrap_or_else(std::thread::panicking) {
+            self.give_up();
+            Some(Failure::panicked())
+        } else if self.handed_over {
+            self.failure()
+        } else if self.cancelled_is_error {
+            self.give_up();
+            Some(Failure::cancelled())
+        } else {
+            // What was told before stays true.
+            self.page.iter_mut().for_each(Page::cut_short);
+            self.failure()
+        };
+        self.end(failure, elapsed);
+    }
+
     /// Ends the span and records the measurement, with one duration and one failure for both.
     fn end(mut self, mut failure: Option<Failure>, elapsed: Duration) {
         contain(|| {
@@ -326,10 +346,30 @@ impl<C, P: Page> Operation<C, P> {
         }
     }
 
+    /// Notes that the server has answered: unless it [waits](Self::waits) again, that is how long it
+    /// lasted, for a cursor whose documents are read later.
+    pub fn answered(&mut self) {
+        self.ended_at(Instant::now());
+    }
+
+    /// Notes that another answer is waited for.
+    pub fn waits(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.rare().over = None;
+        }
+    }
+
     /// Notes when the call was over, where its end is told later than it was.
     pub fn ended_at(&mut self, moment: Instant) {
         if let Some(live) = &mut self.live {
             live.rare().over = Some(moment);
+        }
+    }
+
+    /// Notes how long the call lasted, where a driver says so when it tells of the end.
+    pub fn lasted(&mut self, elapsed: Duration) {
+        if let Some(live) = &mut self.live {
+            live.rare().over = live.clock.steady.checked_add(elapsed);
         }
     }
 
@@ -402,23 +442,10 @@ impl<C, P: Page> Operation<C, P> {
 /// Ends what was neither finished nor failed: as cancelled, or as panicked when the call's own code
 /// was left by a panic.
 impl<C, P: Page> Drop for Operation<C, P> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(mut live) = self.live.take() {
-            let elapsed = live.elapsed();
-            let failure = if live.inside.unwrap_or_else(std::thread::panicking) {
-                live.give_up();
-                Some(Failure::panicked())
-            } else if live.handed_over {
-                live.failure()
-            } else if live.cancelled_is_error {
-                live.give_up();
-                Some(Failure::cancelled())
-            } else {
-                // What was told before stays true.
-                live.page.iter_mut().for_each(Page::cut_short);
-                live.failure()
-            };
-            live.end(failure, elapsed);
+        if let Some(live) = self.live.take() {
+            live.dropped();
         }
     }
 }

@@ -197,7 +197,7 @@ impl<H> ByteCarrier<H> {
 
 impl<H: ByteHeadersMut> Injector for ByteCarrier<&mut H> {
     fn set(&mut self, name: &str, value: String) {
-        self.joined = Default::default();
+        self.joined.iter_mut().for_each(|joined| drop(joined.take()));
         self.headers.remove(name);
         if !value.is_empty() {
             self.headers.append(name, value.into_bytes());
@@ -230,9 +230,12 @@ extractor!(ByteCarrier over ByteHeaders, ByteHeadersMut:
 );
 
 fn readable<'h, H: ByteHeaders>(headers: &'h H, name: &str) -> impl Iterator<Item = &'h str> {
-    let of_name = headers.entries().take(MOST_HEADERS).filter(move |(known, value)| {
-        known.eq_ignore_ascii_case(name) && value.len() <= LONGEST_VALUE
-    });
+    // Most are written alike, which is cheaper to find out.
+    let is_same = move |known: &str| known == name || known.eq_ignore_ascii_case(name);
+    let of_name = headers
+        .entries()
+        .take(MOST_HEADERS)
+        .filter(move |(known, value)| is_same(known) && value.len() <= LONGEST_VALUE);
     of_name.filter_map(|(_, value)| std::str::from_utf8(value).ok())
 }
 

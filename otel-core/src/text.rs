@@ -17,7 +17,13 @@ pub(crate) fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
 
 /// A fact, unless it is empty or blank: then it is none.
 pub(crate) fn told<'a>(text: impl Into<Cow<'a, str>>) -> Option<Cow<'a, str>> {
-    Some(text.into()).filter(|text| !text.trim().is_empty())
+    Some(text.into()).filter(|text| !is_blank(text))
+}
+
+/// Whether there is nothing in it but white space. Most texts show with their first character that
+/// there is more.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
 }
 
 /// Names of spans that are kept for good, at most: a quarter of a megabyte at their longest.

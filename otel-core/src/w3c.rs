@@ -102,9 +102,9 @@ fn is_parent(header: &str) -> bool {
     let Some((known, more)) = trimmed(header.as_bytes()).split_first_chunk::<55>() else {
         return false;
     };
-    let is_digit = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    // All but the dashes.
-    known.iter().filter(is_digit).count() == 2 + 32 + 16 + 2
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    // All but the dashes. Of bytes, so that many are counted at once.
+    known.iter().map(|byte| u8::from(is_digit(byte))).sum::<u8>() == 2 + 32 + 16 + 2
         && [known[2], known[35], known[52]] == *b"---"
         && known[3..35] != [b'0'; 32]
         && known[36..52] != [b'0'; 16]
@@ -144,14 +144,13 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
 fn equals_in_values(baggage: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
     let (mut in_value, mut in_properties) = (false, false);
     baggage.bytes().enumerate().filter(move |(_, byte)| {
-        let was_in_value = in_value && !in_properties;
         match byte {
             b',' => (in_value, in_properties) = (false, false),
             b';' => in_properties = true,
-            b'=' => in_value = true,
+            b'=' => return std::mem::replace(&mut in_value, true) && !in_properties,
             _ => {}
         }
-        was_in_value && *byte == b'='
+        false
     })
 }
 

@@ -13,7 +13,7 @@ use support::Stub;
 const BLANKS: [&str; 4] = ["", " ", "\t", " \u{a0}\n"];
 
 fn db(telemetry: &Telemetry) -> Db<Stub> {
-    Db::new(telemetry, DbServer::new("redis").address("cache.example", Some(6380)))
+    Db::new(telemetry, DbServer::new("mongodb").address("cache.example", Some(6380)))
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_call_of_a_database_without_names_is_named_after_the_server() {
         let db = db(&capture.telemetry());
         let call = || DbCall::new().operation(blank).collection(blank).namespace(blank);
         db.start(|| call().stored_procedure(blank).summary(blank)).finish();
-        let facts = [("db.system.name", "redis"), ("server.address", "cache.example")];
+        let facts = [("db.system.name", "mongodb"), ("server.address", "cache.example")];
         let name = "cache.example:6380";
         let port = ("server.port", 6380);
         let expected = span(name).client().attributes(facts).attribute(port.0, port.1);

@@ -28,7 +28,7 @@ fn a_server_as_it_is_configured() {
         let capture = Capture::new();
         let joined =
             if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-        let server = DbServer::new("redis").address(source, Some(6380));
+        let server = DbServer::new("mongodb").address(source, Some(6380));
         assert_eq!(server.clone().namespace("7").pool_name(), format!("{joined}:6380/7"));
         let db = Db::<Stub>::new(&capture.telemetry(), server);
         db.start(|| DbCall::new().operation("GET")).finish();

@@ -8,11 +8,11 @@
 mod support;
 
 use opentelemetry::Value;
-use otel_core::Failure;
-use otel_core::messaging::{Destination, MessageFacts, MessagingCall, fact};
+use otel_core::messaging::{Delivery, Destination, MessageFacts, MessagingCall, fact};
 use otel_core::propagation::NoHeaders;
+use otel_core::{DbServer, Failure, Messaging, MessagingServer};
 use otel_testing::assert::ExpectedPoint;
-use otel_testing::{Capture, metric, point};
+use otel_testing::{Capture, metric, point, span};
 use support::broker::{SERVER, messaging, orders};
 
 /// The values of an attribute on the only span.
@@ -129,4 +129,49 @@ fn codes_of_errors_are_not_told_of_messages() {
     let operation = messaging.send(&mut NoHeaders, || orders("send"));
     operation.fail_with(Failure::code("42"));
     assert_eq!(told(&capture, "db.response.status_code"), []);
+}
+
+/// A system that is both is told alike by both pages; nobody is contacted to handle a message.
+#[test]
+fn a_database_may_be_a_broker() {
+    let capture = Capture::new();
+    let server = DbServer::new("redis").address("cache", Some(6379)).peer("::1", Some(6380));
+    assert_eq!(server.server(), Some(("cache", Some(6379))));
+    assert_eq!(server.contacted(), Some(("::1", Some(6380))));
+    let server = MessagingServer::new("redis").address("cache", Some(6379));
+    let server = server.peer("[::1]", Some(6380));
+    let telemetry = capture.telemetry_builder().keys(false).build();
+    let messaging = Messaging::<support::Stub>::new(&telemetry, server);
+    assert!(!messaging.tells_keys());
+    messaging.send(&mut NoHeaders, || orders("send")).finish();
+    let delivery = messaging.delivery(&NoHeaders);
+    assert!(!delivery.is_empty(), "it is to be counted");
+    messaging.process(&delivery, || orders("process")).finish();
+    let all = [
+        ("messaging.system", Value::from("redis")),
+        ("messaging.destination.name", "orders".into()),
+        ("server.address", "cache".into()),
+        ("server.port", 6379.into()),
+    ];
+    let step = |name: &'static str, step: &'static str| {
+        let span = span(format!("{name} orders")).attributes(all.clone());
+        let span = span.attribute("messaging.operation.name", name);
+        span.attribute("messaging.operation.type", step)
+    };
+    let send = step("send", "send").attribute("network.peer.address", "::1");
+    capture.assert_spans([
+        send.attribute("network.peer.port", 6380).client(),
+        step("process", "process").consumer(),
+    ]);
+    let misread = DbServer::new("redis").address("p@ss", Some(1)).peer("p", Some(1));
+    assert_eq!((misread.server(), misread.contacted()), (None, None));
+}
+
+/// While nobody listens, there is nothing to keep of what carries nothing.
+#[test]
+fn a_delivery_without_anything_is_empty() {
+    let telemetry = otel_core::Telemetry::builder().build();
+    let messaging = messaging(&telemetry);
+    assert!(messaging.delivery(&NoHeaders).is_empty());
+    assert!(Delivery::default().is_empty());
 }

@@ -74,6 +74,32 @@ fn gauges_follow_the_pool_and_end_with_it() {
     capture.assert_no_metric("db.client.connection.pending_requests");
 }
 
+/// Of requests that are given up it hears nothing: a number would be wrong soon.
+struct Unaware;
+
+impl PoolState for Unaware {
+    fn size(&self) -> u64 {
+        1
+    }
+
+    fn idle(&self) -> u64 {
+        1
+    }
+
+    fn tells_pending(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_pool_that_does_not_know_who_waits_does_not_say() {
+    let capture = Capture::new();
+    let state = Arc::new(Unaware);
+    let _pool = db(&capture.telemetry()).pool("orders", &state);
+    counts(&capture, 1, 0);
+    capture.assert_no_metric("db.client.connection.pending_requests");
+}
+
 fn pending(capture: &Capture) -> f64 {
     capture.assert_metric("db.client.connection.pending_requests").points[0].sum()
 }

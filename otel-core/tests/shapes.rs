@@ -13,7 +13,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, Tracer as _};
 use otel_core::db::fact;
 use otel_core::db::pool::PoolState;
-use otel_core::{Db, DbCall, DbOperation, DbServer, Failure, Pending, Telemetry};
+use otel_core::{Db, DbCall, DbOperation, DbServer, Failure, Pending, QueryText, Telemetry};
 use otel_testing::{Capture, metric, point, span};
 use support::{Stub, StubError};
 
@@ -525,4 +525,97 @@ fn commands_that_nobody_waits_for() {
     let parents: Vec<_> =
         capture.spans_named("killCursors shop").iter().map(|span| span.parent_span_id).collect();
     assert_eq!(parents, [SpanId::INVALID, caller, caller, caller]);
+}
+
+/// A system whose texts the adapter makes, whose spans are named by commands alone, and whose node is
+/// known from the start.
+#[test]
+fn a_command_with_a_text_of_its_own() {
+    let capture = Capture::new();
+    let server = DbServer::new("redis").namespace("0").address("127.0.0.1", Some(6380));
+    let server = server.peer("127.0.0.1", Some(6380));
+    let start = |telemetry: &Telemetry, operation: &'static str| {
+        let db = Db::<Stub>::new(telemetry, server.clone());
+        assert!(!db.is_off());
+        let mut call = DbCall::new().operation(operation).namespace("3");
+        if operation == "FCALL" {
+            call = call.stored_procedure("check");
+        }
+        let wanted = db.text_wanted();
+        if let Some(wanted) = wanted {
+            assert!(wanted.longest > 0);
+            call = call.sanitized_text(if wanted.keys { "GET key" } else { "GET ?" });
+        }
+        let mut operation = db.start(|| call);
+        // The node that was configured stays.
+        operation.peer("127.0.0.2", Some(1));
+        operation.finish();
+        wanted.map(|wanted| wanted.verbatim)
+    };
+    let options = || capture.telemetry_builder();
+    assert_eq!(start(&options().build(), "GET"), Some(false));
+    assert_eq!(start(&options().keys(false).build(), "FCALL"), Some(false));
+    assert_eq!(start(&options().query_text(QueryText::Off).build(), "GET"), None);
+    assert_eq!(start(&options().query_text(QueryText::Verbatim).build(), "GET"), Some(true));
+    let facts = |operation: &'static str| {
+        let texts = [
+            ("db.system.name", "redis"),
+            ("db.namespace", "3"),
+            ("db.operation.name", operation),
+            ("server.address", "127.0.0.1"),
+            ("network.peer.address", "127.0.0.1"),
+        ];
+        let span = span(if operation == "FCALL" { "FCALL check" } else { operation });
+        let span = span.client().attributes(texts);
+        span.attribute("server.port", 6380).attribute("network.peer.port", 6380)
+    };
+    let procedure = facts("FCALL").attribute("db.stored_procedure.name", "check");
+    capture.assert_spans([
+        facts("GET").attribute("db.query.text", "GET key"),
+        procedure.attribute("db.query.text", "GET ?"),
+        facts("GET"),
+        facts("GET").attribute("db.query.text", "GET key"),
+    ]);
+}
+
+/// A driver of documents: an operation that is itself the word for several, and texts that the
+/// adapter makes where the user asks for them.
+#[test]
+fn a_batch_by_itself_and_a_text_where_one_is_wanted() {
+    let capture = Capture::new();
+    for (wanted, asked) in
+        [(QueryText::Auto, Some(false)), (QueryText::Off, None), (QueryText::Sanitized, Some(true))]
+    {
+        let telemetry = capture.telemetry_builder().query_text(wanted).query_text_max_length(7);
+        let db = Db::<Stub>::new(&telemetry.build(), DbServer::new("mongodb"));
+        let told = db.text_wanted();
+        assert!(told.is_none_or(|told| told.longest == 7));
+        assert_eq!(told.map(|told| told.asked), asked, "{wanted:?}");
+    }
+    let db = Db::<Stub>::new(&capture.telemetry(), DbServer::new("mongodb"));
+    let call = |size| DbCall::new().operation("insert").collection("users").batch_by_itself(size);
+    assert_eq!(db.span_name(&call(3)), "insert users");
+    for size in [0, 1, 3] {
+        db.start(|| call(size)).finish();
+    }
+    let expected = || {
+        span("insert users")
+            .client()
+            .attribute("db.system.name", "mongodb")
+            .attribute("db.operation.name", "insert")
+            .attribute("db.collection.name", "users")
+    };
+    let sized = |size: i64| expected().attribute("db.operation.batch.size", size);
+    capture.assert_spans([sized(0), expected(), sized(3)]);
+}
+
+/// A hook that costs something by being there is not installed.
+#[test]
+fn a_client_that_is_switched_off_says_so() {
+    let capture = Capture::new();
+    for enabled in [true, false] {
+        let telemetry = capture.telemetry_builder().enabled(enabled).build();
+        assert_eq!(support::db(&telemetry).is_disabled(), !enabled);
+    }
+    assert!(!support::db(&Telemetry::builder().build()).is_disabled());
 }

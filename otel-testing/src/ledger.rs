@@ -65,6 +65,9 @@ pub enum Unit {
     /// A call without a text is one statement, whose text is its operation and its target: `BEGIN`, or
     /// `find orders`.
     Statements(Dialect),
+    /// Commands of Redis, whose texts are their names: `GET`. A transaction is its commands, a `MULTI`
+    /// and an `EXEC`.
+    Commands,
     /// Messages that were sent. The text of one is its destination and, where somebody knows, which it
     /// is: `orders[0]@17` by partition and offset, or `orders[…]` by its id. Its kind is the
     /// destination.
@@ -226,6 +229,7 @@ impl fmt::Display for Balance {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.unit {
             Unit::Statements(_) => "statements",
+            Unit::Commands => "commands",
             Unit::Sent => "sent messages",
             Unit::Received => "received messages",
         };

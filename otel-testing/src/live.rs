@@ -61,13 +61,13 @@ pub fn find(name: &str) -> Result<String, String> {
 ///
 /// # Panics
 ///
-/// If the example was not built.
+/// If the example was not built, or its sources were changed since.
 pub fn example(name: &str) -> Command {
     let test = env::current_exe().unwrap_or_default();
     // The test is `{profile}/deps/{test}-{hash}`.
     let profile = test.ancestors().nth(2).unwrap_or(&test);
     let program = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "build it: cargo build --all-features --example {name}");
+    assert!(is_fresh(&program), "build it: cargo build --all-features --example {name}");
     let mut command = Command::new(program);
     let says_where = |(name, _): &(OsString, OsString)| {
         let name = name.to_string_lossy();
@@ -75,6 +75,17 @@ pub fn example(name: &str) -> Command {
     };
     command.env_clear().envs(env::vars_os().filter(says_where));
     command
+}
+
+/// Whether a program is there, and not older than one of the sources that Cargo notes beside it.
+fn is_fresh(program: &Path) -> bool {
+    let changed = |file: &Path| file.metadata()?.modified();
+    let Ok(built) = changed(program) else { return false };
+    // `{program}: {source} {source}`, with `\\ ` for a blank in a name.
+    let noted = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let noted = noted.replace("\\ ", "\0");
+    let mut sources = noted.split_ascii_whitespace().skip(1).map(|name| name.replace('\0', " "));
+    sources.all(|source| changed(Path::new(&source)).map_or(true, |source| source <= built))
 }
 
 fn look(name: &str) -> Result<Look, String> {

@@ -7,9 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
+use duct::cmd;
 use otel_core::address::Address;
 use otel_core::sql::{Analysis, Analyzer, DEFAULT_MAX_LENGTH, Dialect, Literals, Syntax};
 use serde::Serialize;
+
+use crate::workspace::Workspace;
 
 const INPUT: &str = "\
 Standard input is one JSON string a line, such as \"SELECT 1\" with its quotes; standard output is one
@@ -23,6 +26,11 @@ pub(crate) enum Task {
     /// Connection URLs: system, address, port, namespace
     #[command(after_help = INPUT)]
     Url,
+    /// Commands of MongoDB, as extended JSON, one a line: their text without values, and the name of
+    /// their span
+    Mongodb,
+    /// Commands of Redis, one JSON array of strings a line: their text, and the name of their span
+    Redis,
 }
 
 /// How statements are read, and what of them is shown.
@@ -94,7 +102,20 @@ pub(crate) fn run(task: &Task) -> Result<ExitCode> {
             let Address { system, address, port, namespace, .. } = Address::parse(url);
             serde_json::to_string(&Url { system, address, port, namespace })
         }),
+        Task::Mongodb => driver("mongodb"),
+        Task::Redis => driver("redis"),
     }
+}
+
+/// What needs a driver is an example of its adapter, so that this program is built without.
+fn driver(driver: &str) -> Result<ExitCode> {
+    let (adapter, example) = (format!("otel-{driver}"), format!("analyze_{driver}"));
+    let line = ["run", "--quiet", "--package", &adapter, "--example", &example];
+    let status = cmd("cargo", line).dir(Workspace::find()?.root).unchecked().run()?.status;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// One line out for each line in, at once: whoever asks may wait for the answer before asking on.

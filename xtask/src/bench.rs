@@ -23,8 +23,12 @@ enum Measurement {
     Sql,
     /// A step of a message whose driver does nothing, beside the bare SDK
     Kafka,
+    /// A find of MongoDB's driver, with and without the handlers of its events
+    Mongodb,
     /// Messages a second through async-nats on a real server, beside the bare driver
     Nats,
+    /// A call of Redis on a connection that answers at once, beside the bare SDK
+    Redis,
     /// What `otel_setup::init!` adds to a process, and what leaves it
     Setup,
     /// A query on SQLite, beside sqlx-otel
@@ -37,7 +41,9 @@ impl Measurement {
             Self::Stub => "stub",
             Self::Sql => "sql",
             Self::Kafka => "kafka",
+            Self::Mongodb => "mongodb",
             Self::Nats => "nats",
+            Self::Redis => "redis",
             Self::Setup => "setup",
             Self::Sqlite => "sqlite",
         }

@@ -38,7 +38,7 @@ enum Task {
     Test(test::Options),
     /// Install what it takes to build all drivers, or say how to; `test` does it too
     Needs,
-    /// Show what would be emitted for the texts on standard input, one JSON string per line
+    /// Show what would be emitted for what is on standard input, one JSON value per line
     #[command(subcommand)]
     Analyze(analyze::Task),
     /// Measure what the instrumentation costs

@@ -1,6 +1,5 @@
 //! Spans of `tracing`, and sqlx's own log.
 
-use std::fmt::Debug;
 use std::sync::{LazyLock, Mutex, OnceLock};
 
 use futures_util::TryStreamExt as _;
@@ -11,7 +10,6 @@ use otel_testing::ledger::SqlxLog;
 use otel_testing::span;
 use sqlx::Executor as _;
 use sqlx::pool::PoolOptions;
-use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument as _, Subscriber, info_span};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
@@ -92,29 +90,9 @@ struct Log;
 
 impl<S: Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
-        let mut statement = Statement(String::new());
-        event.record(&mut statement);
         let current = Context::map_current(|context| context.span().span_context().clone());
-        LOGGED.lock().unwrap().push((statement.0, current));
+        LOGGED.lock().unwrap().push((SqlxLog::statement(event), current));
     }
-}
-
-struct Statement(String);
-
-impl Visit for Statement {
-    /// The whole text, which sqlx logs only if it has more than four words, or its summary.
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let shown = match field.name() {
-            "summary" => self.0.is_empty(),
-            "db.statement" => !value.is_empty(),
-            _ => false,
-        };
-        if shown {
-            value.trim().clone_into(&mut self.0);
-        }
-    }
-
-    fn record_debug(&mut self, _field: &Field, _value: &dyn Debug) {}
 }
 
 /// The statement that begins like this as sqlx logged it, which may be on another thread, and the

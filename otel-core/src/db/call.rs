@@ -18,6 +18,7 @@ pub struct DbServer {
     namespace: Option<StringValue>,
     address: Option<StringValue>,
     port: Option<u16>,
+    peer: Option<(StringValue, Option<u16>)>,
     /// Set when a fact shows that a URL was misread: a password with an unescaped `/` or `@` ends
     /// up in any of them, so none is told.
     misread: bool,
@@ -32,6 +33,7 @@ impl DbServer {
             namespace: None,
             address: None,
             port: None,
+            peer: None,
             misread: false,
         }
     }
@@ -54,6 +56,14 @@ impl DbServer {
         self.misread |= address.contains(['@', '?', '#']) || address.contains(char::is_control);
         self.address = told(address).map(|address| host(shared(address)));
         self.port = port;
+        self
+    }
+
+    /// The node that is really contacted and its port, where that is known before any call: an
+    /// address that is an IP address. One that is learnt during a call is told by
+    /// [`Operation::peer`](crate::Operation::peer).
+    pub fn peer(mut self, address: impl Into<Cow<'static, str>>, port: Option<u16>) -> Self {
+        self.peer = told(address).map(|address| (host(shared(address)), port));
         self
     }
 
@@ -96,6 +106,17 @@ impl DbServer {
         self.port.filter(|port| !self.is_default(*port))
     }
 
+    /// The host or socket path and the port, unless a URL was misread for them: for systems that are
+    /// brokers of messages as well.
+    pub fn server(&self) -> Option<(&str, Option<u16>)> {
+        Some((self.known_address()?.as_str(), self.port))
+    }
+
+    /// The node that is really contacted, likewise.
+    pub fn contacted(&self) -> Option<(&str, Option<u16>)> {
+        self.known_peer().map(|(address, port)| (address.as_str(), *port))
+    }
+
     pub(super) fn known_address(&self) -> Option<&StringValue> {
         self.address.as_ref().filter(|_| !self.misread)
     }
@@ -110,6 +131,10 @@ impl DbServer {
 
     pub(super) fn system_value(&self) -> &StringValue {
         &self.system
+    }
+
+    pub(super) fn known_peer(&self) -> Option<&(StringValue, Option<u16>)> {
+        self.peer.as_ref().filter(|_| !self.misread)
     }
 
     pub(super) fn has_address(&self) -> bool {
@@ -246,6 +271,12 @@ impl<'a> DbCall<'a> {
             self.batch = Some(operations);
             self.kind.prefix = Some("BATCH");
         }
+        self
+    }
+
+    /// As [`batch`](Self::batch), for an operation that is itself the word for several: `bulkWrite`.
+    pub fn batch_by_itself(mut self, operations: usize) -> Self {
+        self.batch = Some(operations).filter(|operations| *operations != 1);
         self
     }
 

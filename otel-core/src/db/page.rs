@@ -77,7 +77,9 @@ impl crate::page::Page for Page {
     }
 
     fn knows(&self, attribute: &str) -> bool {
-        attribute == names::SERVER_ADDRESS && self.shared.server.has_address()
+        let server = &self.shared.server;
+        attribute == names::SERVER_ADDRESS && server.has_address()
+            || attribute == names::NETWORK_PEER_ADDRESS && server.known_peer().is_some()
     }
 
     fn tells_port(&self, port: u16) -> bool {

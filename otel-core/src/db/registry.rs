@@ -31,6 +31,11 @@ pub trait PoolState: Send + Sync + 'static {
     fn idle_min(&self) -> Option<u64> {
         None
     }
+    /// Whether the pool knows when a request that waits for a connection is given up. Of one that
+    /// does not, nobody learns how many wait.
+    fn tells_pending(&self) -> bool {
+        true
+    }
     /// What tells this pool from all others as long as it, or a connection of it, lives: the address
     /// of what its handles share, for example. A pool that is registered again, for another handle
     /// of it, is then known by it, and counted once.
@@ -113,7 +118,11 @@ impl Registry {
                 metric::DB_CLIENT_CONNECTION_PENDING_REQUESTS,
                 "{request}",
                 "The number of current pending requests for an open connection.",
-                |pool, put| put(pool.pending, &[pool.label()]),
+                |pool, put| {
+                    if pool.state.tells_pending() {
+                        put(pool.pending, &[pool.label()]);
+                    }
+                },
             ),
         ];
         for (name, unit, description, read) in gauges {

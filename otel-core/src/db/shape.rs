@@ -62,8 +62,13 @@ impl Shape {
         put(names::DB_STORED_PROCEDURE_NAME, kind.procedure.as_deref().map(shared));
         put(names::DB_QUERY_SUMMARY, summary);
         put(names::SERVER_ADDRESS, server.known_address().cloned());
-        if let Some(port) = server.told_port() {
-            attributes.push(KeyValue::new(names::SERVER_PORT, i64::from(port)));
+        let number = |name: &'static str, port: Option<u16>| {
+            port.map(|port| KeyValue::new(name, i64::from(port)))
+        };
+        attributes.extend(number(names::SERVER_PORT, server.told_port()));
+        if let Some((address, port)) = server.known_peer() {
+            attributes.push(KeyValue::new(names::NETWORK_PEER_ADDRESS, address.clone()));
+            attributes.extend(number(names::NETWORK_PEER_PORT, *port));
         }
         let on_points = attributes.len();
         attributes.extend(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)));
@@ -102,7 +107,8 @@ fn analyzed(
 
 /// The first of: summary; operation and target; target; system.
 ///
-/// Target is the first of: collection, stored procedure, namespace, `address:port`.
+/// Target is the first of: collection, stored procedure, namespace, `address:port`; of Redis, whose
+/// page shows commands alone, of the first two.
 fn span_name(
     kind: &Kind<'_>,
     server: &DbServer,
@@ -113,13 +119,14 @@ fn span_name(
     if let Some(summary) = summary {
         return summary.to_string();
     }
+    let is_named = server.system() != "redis";
     let target = kind
         .collection
         .as_deref()
         .or(kind.procedure.as_deref())
-        .or(namespace.map(StringValue::as_str))
+        .or(namespace.filter(|_| is_named).map(StringValue::as_str))
         .map(Cow::Borrowed)
-        .or_else(|| server.address_and_port().map(Cow::Owned));
+        .or_else(|| server.address_and_port().filter(|_| is_named).map(Cow::Owned));
     match (operation, target) {
         (Some(operation), Some(target)) => format!("{operation} {target}"),
         (Some(operation), None) => operation.to_string(),

@@ -52,6 +52,16 @@ impl MessagingServer {
         self
     }
 
+    /// The node that is really contacted and its port, where that is known before any call. To handle
+    /// a message nobody is contacted.
+    pub fn peer(self, address: impl Into<StringValue>, port: Option<u16>) -> Self {
+        let this = self.with(PEER_ADDRESS, host(address.into()));
+        match port {
+            Some(port) => this.with(PEER_PORT, port),
+            None => this,
+        }
+    }
+
     /// A fact that holds for all calls.
     pub fn with<T: Into<Value>>(mut self, fact: Fact<T>, value: impl Into<T>) -> Self {
         self.facts.push((fact.untyped(), value.into().into()));
@@ -81,7 +91,7 @@ impl fmt::Debug for MessagingServer {
 }
 
 /// Where messages go to or come from: queue, topic, subject.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) template: Option<Cow<'a, str>>,
@@ -149,7 +159,7 @@ pub struct MessagingCall<'a> {
 }
 
 /// The facts that tell one kind of call from another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind<'a> {
     pub(super) step: Step,
     pub(super) operation: &'static str,

@@ -105,7 +105,8 @@ impl Delivery {
         self.span_context().map(Link::with_context)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is nothing to keep of the message: it carried nothing, and nobody counts it.
+    pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 

@@ -10,6 +10,7 @@ use opentelemetry::{StringValue, Value};
 
 use crate::attribute as names;
 use crate::options::Options;
+use crate::text::is_blank;
 
 /// A fact of a call or of a message, whose value is a `T`.
 pub struct Fact<T> {
@@ -70,6 +71,11 @@ impl<T> Fact<T> {
         self.of
     }
 
+    /// Whether it is about the node that is contacted.
+    pub(super) fn is_peer(&self) -> bool {
+        [PEER_ADDRESS.name, PEER_PORT.name].contains(&self.name)
+    }
+
     pub(super) fn untyped(self) -> Fact<Value> {
         Fact::new(self.name, self.of, self.told)
     }
@@ -81,7 +87,7 @@ impl<T> Fact<T> {
             Told::UnlessNone => match &value {
                 Value::Bool(value) => *value,
                 Value::I64(value) => *value != 0,
-                value => !value.as_str().trim().is_empty(),
+                value => !is_blank(&value.as_str()),
             },
             Told::UnlessKeysAreOut => options.keys,
             Told::OptIn => options.message_sizes,

@@ -64,6 +64,12 @@ impl<C: Client> Messaging<C> {
         self.shared.site.is_off()
     }
 
+    /// Whether names are told that may be those of persons: option
+    /// [`keys`](crate::TelemetryBuilder::keys). For systems whose destinations are keys.
+    pub fn tells_keys(&self) -> bool {
+        self.telemetry().options().keys
+    }
+
     /// Starts to send one message, by a PRODUCER span whose context the message then carries.
     ///
     /// The ambient context is injected also where nothing is emitted. A message that has a trace

@@ -2,11 +2,13 @@
 //! name, the attributes of span and point.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
 use super::call::{Destination, Kind, MessagingServer, Nature, Number, Partition, Step, tell};
+use super::fact::Fact;
 use crate::address::{host, with_port};
 use crate::attribute as names;
 use crate::cache::{Cache, Key, Value};
@@ -93,7 +95,10 @@ impl Shape {
         if kind.step != Step::Create {
             let id = server.client_id.clone();
             attributes.extend(id.map(|id| KeyValue::new(names::MESSAGING_CLIENT_ID, id)));
-            tell(server.facts.clone(), false, options, &mut attributes);
+            // To handle a message nobody is contacted.
+            let is_told = |(fact, _): &&(Fact<_>, _)| kind.step != Step::Process || !fact.is_peer();
+            let facts = server.facts.iter().filter(is_told).cloned().collect();
+            tell(facts, false, options, &mut attributes);
         }
         Self { name: kept(span_name), attributes: attributes.into(), on_points }
     }
@@ -143,7 +148,9 @@ impl Key for Kind<'_> {
     type Kept = Kind<'static>;
 
     fn hash(&self, hasher: &RandomState) -> u64 {
-        std::hash::BuildHasher::hash_one(hasher, self)
+        // What the calls of one handle differ in, as a rule. The rest is compared.
+        let Self { operation, destination, group, partition, .. } = self;
+        hasher.hash_one((operation, &destination.name, group, partition))
     }
 
     fn lies_at(&self) -> Option<(usize, usize)> {

@@ -40,6 +40,7 @@ pub(crate) struct Call {
 pub(crate) fn forms(unit: Unit, text: &str) -> Vec<Form> {
     match unit {
         Unit::Statements(dialect) => statements(dialect, text, None),
+        Unit::Commands => vec![operation(text.to_ascii_uppercase())],
         Unit::Sent | Unit::Received => {
             let kind = text.split_once('[').map_or(text, |(destination, _)| destination);
             vec![Form { kind: kind.to_owned(), text: text.to_owned() }]
@@ -132,14 +133,13 @@ fn number(attributes: &[KeyValue], name: &str) -> Option<u64> {
 
 /// What a span tells; nothing if it is about something else.
 pub(crate) fn calls(unit: Unit, kind: &SpanKind, attributes: &[KeyValue]) -> Vec<Call> {
+    let is_call = *kind == SpanKind::Client && value(attributes, names::DB_SYSTEM_NAME).is_some();
     let (forms, times) = match unit {
+        Unit::Statements(_) | Unit::Commands if !is_call => return Vec::new(),
         Unit::Statements(dialect) => {
-            let is_call = *kind == SpanKind::Client;
-            if !is_call || value(attributes, names::DB_SYSTEM_NAME).is_none() {
-                return Vec::new();
-            }
             (told_statements(dialect, attributes), names::DB_OPERATION_BATCH_SIZE)
         }
+        Unit::Commands => (told_commands(attributes), ""),
         Unit::Sent => (told_message("send", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT),
         Unit::Received => {
             (told_message("receive", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT)
@@ -173,6 +173,43 @@ fn told_statements(dialect: Dialect, attributes: &[KeyValue]) -> Vec<Form> {
     };
     let words = [Some(name), text(attributes, names::DB_COLLECTION_NAME)];
     vec![operation(words.into_iter().flatten().collect::<Vec<_>>().join(" "))]
+}
+
+/// Each command of a span once, and of a transaction those that begin and end it.
+fn told_commands(attributes: &[KeyValue]) -> Vec<Form> {
+    let query = text(attributes, names::DB_QUERY_TEXT).unwrap_or_default();
+    let name = text(attributes, names::DB_OPERATION_NAME).unwrap_or_default();
+    let (batch, shared) = match name.split_once(' ') {
+        Some((batch, shared)) => (batch, Some(shared)),
+        None if ["MULTI", "PIPELINE"].contains(&&*name) => (&*name, None),
+        None => ("", Some(&*name)),
+    };
+    let mut words = commands(&query);
+    if words.is_empty() {
+        words.extend(shared);
+    }
+    let size = number(attributes, names::DB_OPERATION_BATCH_SIZE);
+    // All are the same; of others the text was cut off.
+    if let (Some(size), [one], Some(_)) = (size, &words[..], shared) {
+        words = vec![*one; usize::try_from(size).unwrap_or_default()];
+    }
+    if batch == "MULTI" {
+        words.extend(["MULTI", "EXEC"]);
+    }
+    words.into_iter().map(|word| operation(word.to_ascii_uppercase())).collect()
+}
+
+/// The first words of commands that are written as `redis-cli` takes them, with `; ` between them.
+fn commands(text: &str) -> Vec<&str> {
+    let (mut quoted, mut before) = (false, ' ');
+    let pieces = text.split(|character| {
+        let ends = (before, character) == (';', ' ') && !quoted;
+        quoted ^= character == '"' && before != '\\';
+        before = if before == '\\' && character == '\\' { ' ' } else { character };
+        ends
+    });
+    let words = pieces.filter_map(|piece| piece.split([' ', ';']).next());
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 fn told_message(step: &str, attributes: &[KeyValue]) -> Vec<Form> {
@@ -295,6 +332,35 @@ mod tests {
             told(&[system, find[0], find[1]]),
             [("find orders".to_owned(), Outcome::Done, 3)]
         );
+    }
+
+    #[test]
+    fn a_span_tells_of_its_commands() {
+        let of = |name: &'static str, text: &'static str, size: i64| {
+            let attributes = [
+                KeyValue::new(names::DB_SYSTEM_NAME, "redis"),
+                KeyValue::new(names::DB_OPERATION_NAME, name),
+                KeyValue::new(names::DB_QUERY_TEXT, text),
+                KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size),
+            ];
+            let told = &attributes[..if size > 0 { 4 } else { 3 }];
+            let calls = calls(Unit::Commands, &SpanKind::Client, told);
+            assert!(calls.iter().all(|call| call.times == 1));
+            calls.into_iter().map(|call| call.form.text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of("GET", "GET key", 0), "GET");
+        assert_eq!(of("get", "get key", 0), "GET");
+        assert_eq!(of("PIPELINE", "SET key ?; GET key", 2), "SET GET");
+        assert_eq!(of("PIPELINE GET", "GET key", 3), "GET GET GET");
+        assert_eq!(of("MULTI", r#"SET "a; b\"; c" ?; PING"#, 2), "SET PING MULTI EXEC");
+        // A key that has the sign is quoted only where it has a space too.
+        assert_eq!(of("PIPELINE", "GET a;b; PING", 2), "GET PING");
+        assert_eq!(of("MULTI", "", 0), "MULTI EXEC");
+        assert_eq!(of("MULTI GET", "", 2), "GET GET MULTI EXEC");
+        assert_eq!(of("PIPELINE", "", 2), "");
+        assert_eq!(of("PIPELINE", "SET long", 2), "SET");
+        assert_eq!(of("GET", "", 0), "GET");
+        assert_eq!(forms(Unit::Commands, "get")[0].text, "GET");
     }
 
     #[test]

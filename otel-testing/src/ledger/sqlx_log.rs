@@ -58,6 +58,15 @@ impl SqlxLog {
         (span, within)
     }
 
+    /// The statement that sqlx logs with such an event: its text, or its summary where that is all of
+    /// it.
+    #[doc(hidden)]
+    pub fn statement(event: &Event<'_>) -> String {
+        let mut statement = Statement(String::new());
+        event.record(&mut statement);
+        statement.0
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Logged>> {
         self.logged.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,11 +109,9 @@ impl Counted for SqlxLog {
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for SqlxLog {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         if event.metadata().target() == STATEMENTS {
-            let mut statement = Statement(String::new());
-            event.record(&mut statement);
             let mut around = context.event_scope(event).into_iter().flatten();
             let scope = around.find(|span| span.metadata().target() == SCOPE);
-            self.lock().push((scope.map(|span| span.id()), statement.0));
+            self.lock().push((scope.map(|span| span.id()), Self::statement(event)));
         }
     }
 }

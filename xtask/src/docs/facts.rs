@@ -33,8 +33,8 @@ pub(crate) struct Added {
     /// By `db.operation.name`.
     pub(crate) spans: BTreeMap<String, AddedSpan>,
     pub(crate) metrics: BTreeMap<String, AddedMetric>,
-    /// Attributes that the pages of other systems have, and why they are told here.
-    pub(crate) attributes: BTreeMap<String, String>,
+    /// Attributes of the conventions on spans whose page has them not.
+    pub(crate) attributes: Vec<String>,
     /// Values of attributes whose well-known ones do not fit.
     pub(crate) values: BTreeMap<String, Vec<String>>,
 }

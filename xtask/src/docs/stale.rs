@@ -53,11 +53,11 @@ pub(crate) fn faults(rules: Rules, emitted: &Emitted, summary: &Summary) -> Faul
     for operation in facts.added.spans.keys() {
         keep("[added.spans]", operation, has("db.operation.name", operation));
     }
+    for name in &facts.added.attributes {
+        keep("[added.attributes]", name, attributes().any(|it| it.contains_key(name)));
+    }
     for name in facts.added.metrics.keys() {
         keep("[added.metrics]", name, summary.metrics.contains_key(&**name));
-    }
-    for name in facts.added.attributes.keys() {
-        keep("[added.attributes]", name, attributes().any(|it| it.contains_key(name)));
     }
     for (name, value) in
         facts.added.values.iter().flat_map(|(it, all)| all.iter().map(move |one| (it, one)))

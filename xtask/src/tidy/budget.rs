@@ -6,15 +6,20 @@ use super::files::{Files, Source};
 use crate::workspace::Workspace;
 
 const FILE: usize = 400;
-const CORE: usize = 3_900;
+const CORE: usize = 4_000;
 const MESSAGING: usize = 1_850;
 const ADAPTER: usize = 600;
 /// Adapters of drivers whose surface is wider; the reason stands in the crate's RATIONALE.md.
-const WIDER: [(&str, usize); 3] =
-    [("otel-kafka", 1_550), ("otel-nats", 1_850), ("otel-sqlx", 1_100)];
+const WIDER: [(&str, usize); 5] = [
+    ("otel-kafka", 1_550),
+    ("otel-mongodb", 2_480),
+    ("otel-nats", 1_850),
+    ("otel-redis", 3_200),
+    ("otel-sqlx", 1_100),
+];
 // A third of it is tidy itself; the servers, with Docker and without, and the tests with what comes
 // of them, are a quarter each.
-const XTASK: usize = 2_350;
+const XTASK: usize = 2_360;
 /// What reads the conventions and what tests emitted, compares them and writes the pages.
 const DOCS: usize = 1_700;
 

@@ -153,7 +153,7 @@ fn core_and_xtask_have_budgets_and_the_analyser_none() {
         [("otel-core/src", true), ("xtask/src", true), ("otel-core/src/sql", false)]
     {
         let folder = clean();
-        for number in 0..10 {
+        for number in 0..11 {
             let text = format!("//! Layer `db`: a.\n{}", "fn a() {}\n".repeat(399));
             write(folder.path(), &format!("{name}/a{number}.rs"), &text);
         }

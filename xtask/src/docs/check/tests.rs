@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::docs::check::Rules;
 use crate::docs::emitted::{Attributes, Emitted, Point, Span, Status};
+use crate::docs::facts::Facts;
 use crate::docs::tests::{
-    acquire, attributes, db_duration, failed_query, find, found, gauge, poll, process, publish,
-    query, right, send,
+    acquire, attributes, conventions, db_duration, failed_query, find, found, gauge, poll, process,
+    publish, query, right, send,
 };
 
 #[test]
@@ -13,6 +15,26 @@ fn what_is_right_is_not_found() {
     assert_eq!(found(&right()), [""; 0]);
     let others = Emitted { spans: vec![failed_query(), find()], points: Vec::new() };
     assert_eq!(found(&others), [""; 0]);
+}
+
+#[test]
+fn what_an_adapter_has_a_word_for_is_not_found() {
+    let conventions = conventions();
+    let mut ping = find();
+    ping.name = "ping".into();
+    ping.attributes.insert("db.operation.name".into(), "ping".into());
+    ping.attributes.insert("db.response.returned_rows".into(), 7.into());
+    ping.attributes.remove("db.collection.name").unwrap();
+    let told = |facts: &str| {
+        let facts = Facts::parse(facts).unwrap();
+        Rules { conventions: &conventions, facts: &facts }.span(&ping)
+    };
+    let missing = "db.collection.name is missing";
+    let added = "has db.response.returned_rows, which is no attribute of db.mongodb.client";
+    assert_eq!(told(""), [added, missing]);
+    let words = "[added]\nattributes = [\"db.response.returned_rows\"]\n";
+    assert_eq!(told(words), [missing]);
+    assert_eq!(told("[when]\n\"db.collection.name\" = \"where there is one\""), [added]);
 }
 
 /// What is right, what is done to it, and what is said of it then.

@@ -1,0 +1,88 @@
+//! Calls a second on a real server, bare and instrumented in turn.
+
+use std::time::Instant;
+
+use ::redis::aio::ConnectionLike;
+use ::redis::{Client, Value, cmd};
+use anyhow::Result;
+use bench::{cell, median, table};
+use futures_util::future::try_join_all;
+use otel_core::Telemetry;
+
+use crate::stub::{STATES, enter, providers};
+
+const ROUNDS: usize = 15;
+const CALLS: u32 = 8_000;
+/// How many calls wait for their answer at once.
+const AT_ONCE: [u32; 2] = [1, 64];
+
+pub(super) fn measure() -> Result<()> {
+    let Ok(url) = std::env::var("OTEL_TEST_REDIS") else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = Client::open(url)?;
+    let mut rows = Vec::new();
+    for state in STATES {
+        let _guard = enter(state);
+        for at_once in AT_ONCE {
+            let [ours, bare, ratio] = runtime.block_on(compare(&client, state, at_once))?;
+            let numbers = [cell(Some(ours), 0), cell(Some(bare), 0), cell(Some(ratio), 2)];
+            rows.push([state.to_owned(), at_once.to_string()].into_iter().chain(numbers).collect());
+        }
+    }
+    let title =
+        "redis: GETs a second on the server of OTEL_TEST_REDIS, over a multiplexed connection";
+    table(title, "state | at once | ours | bare redis | ratio", &rows);
+    Ok(())
+}
+
+fn telemetry(state: &str) -> Telemetry {
+    let builder = Telemetry::builder();
+    if state == "off" {
+        return builder.build();
+    }
+    let (tracer, meter) = providers::new(state != "not sampled");
+    builder.tracer_provider(tracer).meter_provider(meter).build()
+}
+
+/// The medians of both, and of the ratio in each round.
+async fn compare(client: &Client, state: &str, at_once: u32) -> Result<[f64; 3]> {
+    let ours = otel_redis::Client::with(client.clone(), &telemetry(state));
+    let ours = ours.get_multiplexed_async_connection().await?;
+    let bare = client.get_multiplexed_async_connection().await?;
+    let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        // In turn the first.
+        let (first, second);
+        if round % 2 == 0 {
+            first = per_second(&ours, at_once).await?;
+            second = per_second(&bare, at_once).await?;
+        } else {
+            second = per_second(&bare, at_once).await?;
+            first = per_second(&ours, at_once).await?;
+        }
+        // The first round is for late providers.
+        if round > 0 {
+            of_ours.push(first);
+            of_bare.push(second);
+        }
+    }
+    let ratios = of_ours.iter().zip(&of_bare).map(|(ours, bare)| ours / bare).collect();
+    Ok([median(of_ours), median(of_bare), median(ratios)])
+}
+
+async fn per_second<C: ConnectionLike + Clone>(connection: &C, at_once: u32) -> Result<f64> {
+    let get = cmd("GET").arg("otel_bench:customer:4711").take();
+    let start = Instant::now();
+    let callers = (0..at_once).map(|_| {
+        let mut connection = connection.clone();
+        let get = &get;
+        async move {
+            for _ in 0..CALLS / at_once {
+                get.query_async::<Value>(&mut connection).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    try_join_all(callers).await?;
+    Ok(f64::from(CALLS / at_once * at_once) / start.elapsed().as_secs_f64())
+}

@@ -1,0 +1,179 @@
+//! What all of them share.
+
+use integration_tests::{count, unique_name};
+use mongodb::bson::{Document, doc};
+use mongodb::options::{ClientOptions, ServerAddress};
+use mongodb::{Client, Collection, Database};
+use opentelemetry::Context;
+use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _, Tracer as _};
+use otel_mongodb::Telemetry;
+use otel_mongodb::otel_core::TelemetryBuilder;
+use otel_testing::assert::ExpectedSpan;
+use otel_testing::{Capture, live, span};
+use tokio::sync::MutexGuard;
+
+/// A database of one test's own, through an instrumented client.
+pub(crate) struct Scratch {
+    pub(crate) capture: Capture,
+    pub(crate) client: Client,
+    pub(crate) database: Database,
+    pub(crate) name: String,
+    node: ServerAddress,
+    /// As they were before they were instrumented.
+    options: ClientOptions,
+    telemetry: Telemetry,
+}
+
+/// The handles of a client of this crate's.
+pub(crate) struct Lean {
+    pub(crate) client: otel_mongodb::Client,
+    pub(crate) database: otel_mongodb::Database,
+    pub(crate) numbers: otel_mongodb::Collection<Document>,
+}
+
+impl Scratch {
+    /// On the shared server.
+    pub(crate) async fn new() -> Option<Self> {
+        Self::with(|telemetry| telemetry, |_| ()).await
+    }
+
+    /// With options of the telemetry and of the client.
+    pub(crate) async fn with(
+        telemetry: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
+        set: impl FnOnce(&mut ClientOptions),
+    ) -> Option<Self> {
+        Some(Self::on(&live::address("MONGODB")?, telemetry, set).await)
+    }
+
+    pub(crate) async fn on(
+        url: &str,
+        telemetry: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
+        set: impl FnOnce(&mut ClientOptions),
+    ) -> Self {
+        let capture = Capture::new();
+        let name = unique_name();
+        let mut options = ClientOptions::parse(url).await.unwrap();
+        options.app_name = Some(name.clone());
+        set(&mut options);
+        let node = options.hosts[0].clone();
+        let telemetry = telemetry(capture.telemetry_builder()).build();
+        let before = options.clone();
+        otel_mongodb::with(&mut options, &telemetry);
+        let client = Client::with_options(options).unwrap();
+        let database = client.database(&name);
+        Self { database, capture, client, name, node, options: before, telemetry }
+    }
+
+    /// Another client of the same options, of which each call is one operation.
+    pub(crate) fn lean(&self) -> Lean {
+        let mut options = self.options.clone();
+        let builder = otel_mongodb::builder(&mut options).telemetry(&self.telemetry);
+        let client = builder.client().unwrap();
+        let database = client.database(&self.name);
+        Lean { numbers: database.collection("numbers"), database, client }
+    }
+
+    /// The options of its client, before they were instrumented.
+    pub(crate) fn options(&self) -> ClientOptions {
+        self.options.clone()
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// The driver's own client, as it is.
+    pub(crate) fn bare(&self) -> Client {
+        Client::with_options(self.options.clone()).unwrap()
+    }
+
+    pub(crate) fn numbers(&self) -> Collection<Document> {
+        self.database.collection("numbers")
+    }
+
+    /// With these documents in it, of which nothing is told.
+    pub(crate) async fn filled(&self, ids: impl IntoIterator<Item = i32>) -> Collection<Document> {
+        let numbers = self.numbers();
+        numbers.insert_many(ids.into_iter().map(|id| doc! { "_id": id })).await.unwrap();
+        self.capture.clear();
+        numbers
+    }
+
+    /// Of a command on no collection.
+    pub(crate) fn command(&self, command: &'static str, database: &str) -> ExpectedSpan {
+        self.expected(command, database, database)
+    }
+
+    /// Of a command on a collection of the test's own database.
+    pub(crate) fn on_collection(&self, command: &'static str, collection: &str) -> ExpectedSpan {
+        let span = self.expected(command, &self.name, collection);
+        span.attribute("db.collection.name", collection.to_owned())
+    }
+
+    fn expected(&self, command: &'static str, database: &str, target: &str) -> ExpectedSpan {
+        let ServerAddress::Tcp { host, port } = &self.node else { panic!("{}", self.node) };
+        let span = span(format!("{command} {target}"))
+            .client()
+            .scope("otel-mongodb")
+            .attribute("db.system.name", "mongodb")
+            .attribute("db.namespace", database.to_owned())
+            .attribute("db.operation.name", command)
+            .attribute("server.address", host.clone());
+        // Where it is the default one, it is not told.
+        let port = port.filter(|port| *port != 27017);
+        port.into_iter().fold(span, |span, port| span.attribute("server.port", i64::from(port)))
+    }
+
+    pub(crate) fn on_numbers(&self, command: &'static str) -> ExpectedSpan {
+        self.on_collection(command, "numbers")
+    }
+
+    /// The server fails the next command of this name that this client sends, in this way. There is
+    /// one fail point for all, so keep what is returned until it has happened.
+    pub(crate) async fn fail_next(&self, command: &str, how: Document) -> MutexGuard<'static, ()> {
+        static FAIL_POINT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+        let guard = FAIL_POINT.lock().await;
+        let mut data = doc! { "failCommands": [command], "appName": &self.name };
+        data.extend(how);
+        let arm =
+            doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+        self.client.database("admin").run_command(arm).await.unwrap();
+        self.capture.clear();
+        guard
+    }
+
+    /// As many measurements as spans of ours.
+    #[track_caller]
+    pub(crate) fn assert_measured(&self) {
+        let spans = self.capture.spans();
+        let ours = spans.iter().filter(|span| span.instrumentation_scope.name() == "otel-mongodb");
+        let measured = count(&self.capture, "db.client.operation.duration");
+        assert_eq!(measured, ours.count() as u64);
+    }
+
+    /// Runs something below a span of the test's own.
+    pub(crate) async fn below<F: Future>(&self, future: F) -> (F::Output, SpanContext) {
+        let context = Context::current_with_span(self.capture.tracer("test").start("request"));
+        let output = future.with_context(context.clone()).await;
+        context.span().end();
+        (output, context.span().span_context().clone())
+    }
+
+    /// What a failed test leaves goes with the server. A client that is only dropped ends its sessions
+    /// in a task of its own, when the test may be over.
+    pub(crate) async fn remove(self) {
+        self.database.drop().await.unwrap();
+        self.client.shutdown().immediate(true).await;
+    }
+}
+
+/// Adds how it failed.
+pub(crate) fn failed(span: ExpectedSpan, code: &'static str) -> ExpectedSpan {
+    span.attribute("error.type", code).attribute("db.response.status_code", code).error("")
+}
+
+/// Adds how it failed, without an answer of the server.
+pub(crate) fn lost(span: ExpectedSpan, error: &'static str) -> ExpectedSpan {
+    span.attribute("error.type", error).error("")
+}
