@@ -37,9 +37,10 @@ async fn until_it_is_back(mut connection: impl AsyncCommands, key: String) -> (S
                 is_back = failed;
             }
             Err(error) => {
-                assert!(error.code().is_none(), "{error:?}");
+                // A server that is started again answers before it has read its data.
+                assert!(matches!(error.code(), None | Some("LOADING")), "{error:?}");
                 failed = true;
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -78,11 +79,15 @@ async fn after_a_kill_under_load_there_are_errors_then_answers_and_nothing_is_le
     capture.check();
     for span in capture.spans() {
         assert_eq!(span.name, "INCRBY");
-        assert_eq!(text_of(&span, "db.response.status_code"), None);
+        let code = text_of(&span, "db.response.status_code");
         if let Some(error) = text_of(&span, "error.type") {
             let network =
                 ["BrokenPipe", "ConnectionRefused", "ConnectionReset", "UnexpectedEof", "TimedOut"];
-            assert!(network.contains(&&*error), "{error}");
+            let expected = if error == "LOADING" { Some(error.clone()) } else { None };
+            assert!(expected.is_some() || network.contains(&&*error), "{error}");
+            assert_eq!(code, expected);
+        } else {
+            assert_eq!(code, None);
         }
     }
     let measured = integration_tests::count(&capture, "db.client.operation.duration");
