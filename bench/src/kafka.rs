@@ -56,20 +56,9 @@ async fn stub() -> Result<(), Infallible> {
     Ok(())
 }
 
-fn propagator() -> TextMapCompositePropagator {
+pub(crate) fn propagator() -> TextMapCompositePropagator {
     let trace: Box<dyn TextMapPropagator + Send + Sync> = Box::new(TraceContextPropagator::new());
     TextMapCompositePropagator::new(vec![trace, Box::new(BaggagePropagator::new())])
-}
-
-/// Where a driver's own measurement reports to.
-#[cfg(any(feature = "kafka", feature = "nats"))]
-pub(crate) fn telemetry(state: &str) -> Telemetry {
-    let builder = Telemetry::builder();
-    if state == "off" {
-        return builder.build();
-    }
-    let (tracer, meter) = providers::new(state != "not sampled");
-    builder.tracer_provider(tracer).meter_provider(meter).propagator(propagator()).build()
 }
 
 fn headers(number: usize) -> Headers {

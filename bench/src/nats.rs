@@ -12,7 +12,8 @@ use otel_core::Telemetry;
 use otel_nats::ConnectOptions;
 use tokio::runtime::Builder;
 
-use crate::kafka::{STATES, telemetry};
+use crate::kafka::STATES;
+use crate::stub::telemetry;
 
 pub(crate) const NAME: &str = "nats";
 

@@ -1,7 +1,7 @@
 //! What may happen to a client of NATS: each ends as with bare async-nats, and with true spans.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-mod nats_suite;
+mod nats_alike;
 mod nats_support;
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use otel_testing::opentelemetry::trace::{FutureExt as _, TraceContextExt as _, T
 use otel_testing::{Capture, live};
 use tokio::task::{JoinSet, block_in_place};
 
-use crate::nats_suite::{bare, ours};
+use crate::nats_alike::{bare, ours};
 use crate::nats_support::{about, captured, heard, jetstream, next, options, stream, tracer};
 
 const RECONNECTS: &str = "nats.client.reconnects";
@@ -86,6 +86,11 @@ async fn all_is_as_with_the_driver() {
     let ours = ours::scenarios::alike(&url, told).await;
     assert_eq!(ours, bare);
     assert!(ours.len() > 15, "{ours:#?}");
+    // Nor where nobody listens.
+    let off = ours::driver::Telemetry::builder().enabled(false).build();
+    let silent = move |options: ours::driver::ConnectOptions| options.telemetry(&off);
+    let off = ours::scenarios::alike(&url, silent).await;
+    assert_eq!(off, bare);
 }
 
 /// What the client throws away because nobody takes it, and the application's own listener beside it.

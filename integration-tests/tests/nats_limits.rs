@@ -4,11 +4,12 @@
 
 mod nats_support;
 
+use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use integration_tests::{assert_nowhere, private, unique_name};
+use integration_tests::{as_user, assert_nowhere, eventually, private, unique_name};
 use native::{Extra, Private, Server};
 use otel_nats::client::{PublishErrorKind, Request, RequestErrorKind};
 use otel_nats::service::ServiceExt as _;
@@ -33,6 +34,9 @@ fn names(message: &Message) -> Vec<String> {
     names.sort_unstable();
     names
 }
+
+/// Who a private server is started for.
+const USERS: &str = "users: [{user: otel, password: otel}]";
 
 /// A server of the test's own with such a configuration beside its arguments.
 fn configured(text: &str) -> Option<(NamedTempFile, Private)> {
@@ -132,6 +136,53 @@ async fn a_message_of_the_greatest_size_is_sent_without_a_trace() {
     let answers = asking.await.unwrap();
     assert_eq!(answers[0].payload.len(), most);
     assert_eq!(names(&answers[1]), ["Nats-Service-Error", "Nats-Service-Error-Code"]);
+}
+
+/// A server that takes less than it did is asked again after it was reached anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_changes_is_heeded() {
+    let taking = |most: usize| {
+        format!("max_payload: {most}\naccounts {{ shop {{ jetstream: enabled, {USERS} }} }}")
+    };
+    let Some((file, mut server)) = configured(&taking(1 << 20)) else { return };
+    let (capture, client) = captured(server.url()).await;
+    let subject = unique_name();
+    let mut messages = client.subscribe(subject.clone()).await.unwrap();
+    let mut sent = async |most: usize| {
+        assert_eq!(client.max_payload(), most);
+        client.publish(subject.clone(), vec![b' '; 2000].into()).await.unwrap();
+        names(&next(&mut messages).await)
+    };
+    assert_eq!(sent(1 << 20).await, ["traceparent"]);
+    fs::write(file.path(), taking(2000)).unwrap();
+    block_in_place(|| server.restart()).unwrap();
+    eventually("it is there", async || client.max_payload() == 2000).await;
+    assert_eq!(sent(2000).await, [""; 0]);
+    let kinds = capture.spans_named(&format!("publish {subject}"));
+    let kinds: Vec<_> = kinds.into_iter().map(|span| span.span_kind).collect();
+    assert_eq!(kinds, [SpanKind::Producer, SpanKind::Client]);
+}
+
+/// An account that may not use JetStream.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_jetstream_all_is_as_with_the_driver() {
+    let accounts = format!(
+        "accounts {{ shop {{ jetstream: enabled, {USERS} }}, \
+         plain {{ users: [{{user: plain, password: plain}}] }} }}"
+    );
+    let Some((_file, server)) = configured(&accounts) else { return };
+    let url = as_user(server.url(), "plain");
+    let (capture, client) = captured(&url).await;
+    let (context, subject) = (jetstream(client), unique_name());
+    let bare = context.raw().publish(subject.clone(), "order".into()).await.unwrap();
+    let ours = context.publish(subject.clone(), "order".into()).await.unwrap();
+    let (bare, ours) = (bare.await.unwrap_err(), ours.await.unwrap_err());
+    assert_eq!((ours.kind(), ours.to_string()), (bare.kind(), bare.to_string()));
+    let expected = about(&url, "publish", "send", &subject).producer().error("");
+    capture.assert_spans([expected.attribute("error.type", "StreamNotFound")]);
+    let bare = context.raw().get_stream("orders").await.map(|_| ()).unwrap_err();
+    let ours = context.get_stream("orders").await.map(|_| ()).unwrap_err();
+    assert_eq!(ours.to_string(), bare.to_string());
 }
 
 /// Writes what no header of NATS may be, around one that may.
@@ -263,9 +314,11 @@ async fn a_server_without_headers_gets_none() {
 /// By ADR-41 of NATS, a server tells of each message of an account that carries a sampled trace.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sampled_trace_is_followed_by_the_server() {
-    let account = "accounts { shop { jetstream: enabled, users: [{user: otel, password: otel}], \
-                   msg_trace: {dest: \"traces\", sampling: 100} } }";
-    let Some((_file, server)) = configured(account) else { return };
+    let account = format!(
+        "accounts {{ shop {{ jetstream: enabled, {USERS}, \
+         msg_trace: {{dest: \"traces\", sampling: 100}} }} }}"
+    );
+    let Some((_file, server)) = configured(&account) else { return };
     let (_capture, client) = captured(server.url()).await;
     let mut traces = client.subscribe("traces").await.unwrap();
     let subject = unique_name();

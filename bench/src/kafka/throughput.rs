@@ -12,7 +12,8 @@ use otel_kafka::mocking::MockCluster;
 use otel_kafka::producer::FutureRecord;
 use rdkafka::producer::FutureProducer as Bare;
 
-use super::{STATES, TOPIC, telemetry};
+use super::{STATES, TOPIC};
+use crate::stub::telemetry;
 
 const MESSAGES: u32 = 20_000;
 /// How many wait for their report at once.

@@ -1,10 +1,54 @@
-//! What NATS counted: the messages of each subject that a stream has, and those that a consumer was
-//! given.
+//! What NATS counted: the messages that a server got, those of each subject that a stream has, and those
+//! that a consumer was given.
+
+use std::fs;
+use std::io;
 
 use async_nats::jetstream::context::RequestError;
 use async_nats::jetstream::stream::Stream;
 use futures_util::TryStreamExt as _;
+use native::Extra;
 use otel_testing::ledger::{Count, Counted, Unit};
+use tempfile::NamedTempFile;
+
+/// The messages that a server got from its clients, by their subjects: by its trace of the protocol, in
+/// which each has a line. What the driver sends by itself (requests to `$JS.API`, acknowledgements) is
+/// in it too.
+#[derive(Debug)]
+pub struct Published(NamedTempFile);
+
+impl Published {
+    /// Of the server that is to be started with [`extra`](Self::extra).
+    pub fn new() -> io::Result<Self> {
+        NamedTempFile::new().map(Self)
+    }
+
+    /// What makes a server write its trace.
+    pub fn extra(&self) -> Extra {
+        Extra::new().argument("-V").argument("--log").argument(self.0.path().to_string_lossy())
+    }
+}
+
+impl Counted for Published {
+    type Error = io::Error;
+
+    async fn counted(&mut self) -> io::Result<Vec<Count>> {
+        let trace = fs::read(self.0.path())?;
+        let subject = |line: &str| {
+            let (_, sent) = line.split_once(" - <<- [")?;
+            let rest = sent.strip_prefix("PUB ").or_else(|| sent.strip_prefix("HPUB "))?;
+            Some(rest.split(' ').next()?.to_owned())
+        };
+        let trace = String::from_utf8_lossy(&trace);
+        // The last line may not be whole yet.
+        let lines = trace.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        Ok(lines.filter_map(subject).map(|subject| Count::new(subject, 1)).collect())
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Sent
+    }
+}
 
 /// The messages that a stream has stored, by their subjects: of JetStream's publishing and of the plain
 /// one, whatever matches the subjects of the stream.

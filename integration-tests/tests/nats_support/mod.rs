@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
-use integration_tests::soon;
+use integration_tests::{soon, unique_name};
 use otel_nats::jetstream::consumer::{PullConsumer, pull};
 use otel_nats::jetstream::{self, stream};
 use otel_nats::{Client, ConnectOptions, ServerAddr, Telemetry};
@@ -37,12 +37,15 @@ pub async fn captured(url: &str) -> (Capture, Client) {
     (capture, client)
 }
 
+/// What [`heard`] publishes to begins with this.
+pub const HEARD: &str = "heard.";
+
 /// Returns once the server has heard of all that this client subscribed to: what it flushes is sent, and
 /// not answered.
 pub async fn heard(client: &Client) {
-    let (client, inbox) = (client.raw(), client.new_inbox());
-    let mut echo = client.subscribe(inbox.clone()).await.unwrap();
-    client.publish(inbox, "".into()).await.unwrap();
+    let (client, subject) = (client.raw(), format!("{HEARD}{}", unique_name()));
+    let mut echo = client.subscribe(subject.clone()).await.unwrap();
+    client.publish(subject, "".into()).await.unwrap();
     next(&mut echo).await;
 }
 

@@ -6,9 +6,8 @@
 //! clients do not count is named after the library that does, and of NATS as its client for .NET has it.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
-use opentelemetry::metrics::{Gauge, Meter};
+use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, StringValue};
 
 use crate::contain::contain;
@@ -85,33 +84,12 @@ pub const NATS_MESSAGE_DROPPED: Event = Event(Statistic {
     description: "Messages that were dropped because a subscription was full",
 });
 
-/// Made when they are first used: most clients tell nothing of the kind.
-pub(super) struct Gauges {
-    meter: Meter,
-    made: Mutex<Vec<(Statistic, Gauge<f64>)>>,
-}
-
-impl Gauges {
-    pub(super) fn new(meter: &Meter) -> Self {
-        Self { meter: meter.clone(), made: Mutex::default() }
-    }
-
-    fn get(&self, statistic: Statistic) -> Gauge<f64> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, gauge)) = made.iter().find(|(known, _)| *known == statistic) {
-            return gauge.clone();
-        }
-        let Statistic { name, unit, description } = statistic;
-        let gauge = self.meter.f64_gauge(name).with_unit(unit).with_description(description);
-        let gauge = gauge.build();
-        made.push((statistic, gauge.clone()));
-        gauge
-    }
-}
-
 /// Takes the statistics of a client, while somebody measures.
+///
+/// Instruments are made when they are used, as most clients tell nothing of the kind; the SDK knows
+/// those that it made before.
 pub struct Statistics<'c> {
-    pub(super) gauges: &'c Gauges,
+    pub(super) meter: &'c Meter,
     pub(super) client: Option<&'c StringValue>,
 }
 
@@ -128,17 +106,17 @@ impl Statistics<'_> {
             .iter()
             .map(|(Label(name), value)| KeyValue::new(*name, shared((*value).to_owned())));
         let all: Vec<_> = self.of_client().chain(labels).collect();
-        contain(|| self.gauges.get(statistic).record(value, &all));
+        let Statistic { name, unit, description } = statistic;
+        let gauge = self.meter.f64_gauge(name).with_unit(unit).with_description(description);
+        contain(|| gauge.build().record(value, &all));
     }
 
     /// Tells that something happened.
     pub fn count(&self, Event(event): Event) {
+        let Statistic { name, unit, description } = event;
+        let counter = self.meter.u64_counter(name).with_unit(unit).with_description(description);
         let all: Vec<_> = self.of_client().collect();
-        contain(|| {
-            let counter = self.gauges.meter.u64_counter(event.name).with_unit(event.unit);
-            // The SDK knows the one that it made before.
-            counter.with_description(event.description).build().add(1, &all);
-        });
+        contain(|| counter.build().add(1, &all));
     }
 
     fn of_client(&self) -> impl Iterator<Item = KeyValue> + use<> {

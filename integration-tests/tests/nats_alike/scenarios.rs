@@ -49,9 +49,16 @@ pub async fn killed(
     stored(&context, &name).await;
     let mut messages = client.subscribe("life").await.unwrap();
     context.publish(format!("{name}.first"), "first".into()).await.unwrap().await.unwrap();
+    // One that is asked, and will not answer.
+    let mut silent = client.subscribe("silent").await.unwrap();
+    let open = tokio::spawn({
+        let client = client.clone();
+        async move { client.send_request("silent", impatient()).await.map(|_| ()) }
+    });
+    soon("it is asked", silent.next()).await.unwrap();
     block_in_place(|| server.kill()).unwrap();
     eventually("it is noticed", async || client.connection_state() != State::Connected).await;
-    let mut seen = Vec::new();
+    let mut seen = vec![format!("open: {:?}", open.await.unwrap().unwrap_err().kind())];
     // They wait in the client, and nobody answers.
     let error = client.send_request("life", impatient()).await.unwrap_err();
     seen.push(format!("request: {:?}", error.kind()));
@@ -198,12 +205,37 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     }
     delivered.sort();
     seen.push(format!("delivered: {delivered:?}"));
+    let mut message = first;
+    message.message.reply = None;
+    seen.push(format!("no reply: {}", message.ack().await.unwrap_err()));
+    seen.push(format!("no reply: {}", message.double_ack().await.unwrap_err()));
+    seen.push(format!("no reply: {}", message.info().unwrap_err()));
+    drop(messages);
+    let brief = Duration::from_millis(50);
+    let batch = consumer.batch().max_messages(3).expires(brief).messages().await.unwrap();
+    seen.push(format!("batch: {}", soon("it is over", batch.count()).await));
+    let fetched = consumer.fetch().max_messages(3).expires(brief).messages().await.unwrap();
+    seen.push(format!("fetch: {}", soon("it is over", fetched.count()).await));
     let wrong = PublishMessage::build().expected_last_subject_sequence(99);
     let error = few.send_publish(format!("{name}_s.a"), wrong).await.unwrap().await.unwrap_err();
     seen.push(error.to_string());
     let error = few.get_stream("none").await.map(|_| ()).unwrap_err();
     seen.push(error.to_string());
     few.delete_stream(format!("{name}_s")).await.unwrap();
+
+    // What ends by itself, and what is left.
+    let subject = format!("{name}.last");
+    let mut two = client.subscribe(subject.clone()).await.unwrap();
+    two.unsubscribe_after(2).await.unwrap();
+    let mut drained = client.subscribe(subject.clone()).await.unwrap();
+    for _ in 0..3 {
+        client.publish(subject.clone(), "".into()).await.unwrap();
+    }
+    seen.push(format!("two of three: {}", soon("it ends", two.count()).await));
+    drained.drain().await.unwrap();
+    seen.push(format!("drained: {}", soon("it ends", drained.count()).await));
+    client.drain().await.unwrap();
+    seen.push(format!("all drained: {}", soon("it ends", all.count()).await));
     seen
 }
 

@@ -1,10 +1,7 @@
 //! otel-nats on JetStream: what is stored, each kind of consumer, and each way to settle.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
-mod nats_support;
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use integration_tests::{count, eventually, soon, total, unique_name};
@@ -13,13 +10,17 @@ use otel_nats::jetstream::consumer::{PushConsumer, pull, push};
 use otel_nats::jetstream::context::PublishErrorKind;
 use otel_nats::jetstream::message::{Acker, PublishMessage};
 use otel_nats::jetstream::{self, AckKind, Context, Message, stream as streams};
+use otel_testing::Capture;
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::opentelemetry::Context as Ambient;
-use otel_testing::opentelemetry::trace::{SpanContext, TraceContextExt as _};
-use otel_testing::{Capture, live};
+use otel_testing::opentelemetry::trace::{
+    FutureExt as _, SpanContext, TraceContextExt as _, Tracer as _,
+};
+use tokio::io::AsyncReadExt as _;
 
+use super::Live;
 use crate::nats_support::{
-    about, call, captured, carried, jetstream, next, of_many, options, stream, worker,
+    about, call, carried, jetstream, next, of_many, options, stream, tracer, worker,
 };
 
 const DURATION: &str = "messaging.client.operation.duration";
@@ -38,12 +39,11 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open() -> Option<Self> {
-        let url = live::address("NATS")?;
-        let (capture, client) = captured(&url).await;
+    async fn open(live: &Live) -> Self {
+        let (url, (capture, client)) = (live.url.clone(), live.captured().await);
         let (context, name) = (jetstream(client.clone()), unique_name());
         let stream = stream(&context, &name).await;
-        Some(Self { url, name, capture, client, context, stream })
+        Self { url, name, capture, client, context, stream }
     }
 
     fn subject(&self) -> String {
@@ -95,9 +95,8 @@ impl Shop {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_sent_once_it_is_stored() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn a_message_is_sent_once_it_is_stored(live: &Live) {
+    let shop = Shop::open(live).await;
     let publish = || about(&shop.url, "publish", "send", &shop.subject()).producer().root();
     let number = |number| format!("{}:{number}", shop.name);
     shop.capture.assert_silent();
@@ -142,9 +141,29 @@ async fn a_message_is_sent_once_it_is_stored() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_stored_is_told_by_the_streams_word() {
-    let Some(shop) = Shop::open().await else { return };
+/// The driver's own receipt is looked at when it is dropped, and else by who asks for the answer.
+pub async fn a_receipt_ends_with_the_answer_or_when_it_is_asked_for(live: &Live) {
+    let shop = Shop::open(live).await;
+    let publish = async || shop.context.publish(shop.subject(), "order".into()).await.unwrap();
+    let id = |number| format!("{}:{number}", shop.name);
+    let ids = || {
+        let spans = shop.capture.spans().into_iter();
+        let ids = spans.map(|span| span.attributes.into_iter().find(|it| it.key.as_str() == ID));
+        ids.map(|id| id.unwrap().value.to_string()).collect::<Vec<_>>()
+    };
+    let kept = publish().await;
+    drop(publish().await);
+    // Answers come one after another: with the third, the one of the second was told.
+    publish().await.await.unwrap();
+    assert_eq!(ids(), [id(2), id(3)]);
+    let asked = SystemTime::now();
+    assert_eq!(kept.await.unwrap().sequence, 1);
+    assert_eq!(ids(), [id(2), id(3), id(1)]);
+    assert!(shop.capture.spans()[2].end_time >= asked);
+}
+
+pub async fn what_is_not_stored_is_told_by_the_streams_word(live: &Live) {
+    let shop = Shop::open(live).await;
     let publish = |error: &'static str| {
         let publish = about(&shop.url, "publish", "send", &shop.subject());
         publish.producer().error("").attribute("error.type", error)
@@ -198,9 +217,8 @@ async fn what_is_not_stored_is_told_by_the_streams_word() {
     held.await.unwrap_err();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_that_asks_by_itself() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn a_consumer_that_asks_by_itself(live: &Live) {
+    let shop = Shop::open(live).await;
     let consumer = worker(&shop.stream).await;
     let sent = shop.store(1).await;
     let link = sent[0].clone();
@@ -228,9 +246,8 @@ async fn a_consumer_that_asks_by_itself() {
 }
 
 /// Asks once for what is there.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fetch_is_one_call_with_a_link_to_each() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn a_fetch_is_one_call_with_a_link_to_each(live: &Live) {
+    let shop = Shop::open(live).await;
     let consumer = worker(&shop.stream).await;
     // Nothing is there.
     let batch = consumer.fetch().max_messages(3).messages().await.unwrap();
@@ -269,9 +286,8 @@ async fn a_fetch_is_one_call_with_a_link_to_each() {
 }
 
 /// A sequence, and a consumer that goes away while a batch is waited for.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_batch_after_another() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn one_batch_after_another(live: &Live) {
+    let shop = Shop::open(live).await;
     let consumer = worker(&shop.stream).await;
     let sent = shop.store(2).await;
     let mut sequence = consumer.sequence(1).unwrap();
@@ -299,9 +315,8 @@ async fn one_batch_after_another() {
     shop.capture.assert_spans([failed]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_settle() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn each_way_to_settle(live: &Live) {
+    let shop = Shop::open(live).await;
     let durable_name = Some("worker".to_owned());
     let config = pull::Config { durable_name, max_deliver: 5, ..pull::Config::default() };
     let mut consumer = shop.stream.create_consumer(config).await.unwrap();
@@ -364,9 +379,8 @@ async fn each_way_to_settle() {
 }
 
 /// What acknowledges by hand, as users of the bare client do: no series grows with it.
-#[tokio::test(flavor = "multi_thread")]
-async fn acknowledged_by_hand() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn acknowledged_by_hand(live: &Live) {
+    let shop = Shop::open(live).await;
     let mut consumer = worker(&shop.stream).await;
     shop.store(1).await;
     let message = next(&mut consumer.messages().await.unwrap()).await.unwrap();
@@ -384,9 +398,8 @@ async fn acknowledged_by_hand() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn consumers_that_are_sent_to_and_ordered_ones() {
-    let Some(shop) = Shop::open().await else { return };
+pub async fn consumers_that_are_sent_to_and_ordered_ones(live: &Live) {
+    let shop = Shop::open(live).await;
     let sent = shop.store(2).await;
     let check = |expected: &dyn Fn(u64) -> ExpectedSpan| {
         let spans = (1..)
@@ -450,9 +463,27 @@ async fn consumers_that_are_sent_to_and_ordered_ones() {
     assert_eq!(shop.capture.spans_named(&template).len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_that_goes_away_is_told() {
-    let Some(shop) = Shop::open().await else { return };
+/// The consumer on the server goes away, and the driver makes another one.
+pub async fn ordered_consumers_are_made_anew(live: &Live) {
+    let shop = Shop::open(live).await;
+    let first = shop.store(1).await;
+    let consumer = shop.stream.create_consumer(pull::OrderedConfig::default()).await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    next(&mut messages).await.unwrap();
+    let name: String = next(&mut shop.stream.consumer_names()).await.unwrap();
+    shop.stream.delete_consumer(&name).await.unwrap();
+    let receive = shop.received("receive", "receive", 1).client().root();
+    shop.capture.assert_spans([receive.link(first[0].clone())]);
+    let second = shop.store(1).await;
+    assert_eq!(next(&mut messages).await.unwrap().info().unwrap().stream_sequence, 2);
+    let receive = shop.received("receive", "receive", 2).client().root();
+    shop.capture.assert_spans([receive.link(second[0].clone())]);
+    let anew: String = next(&mut shop.stream.consumer_names()).await.unwrap();
+    assert_ne!(anew, name);
+}
+
+pub async fn a_consumer_that_goes_away_is_told(live: &Live) {
+    let shop = Shop::open(live).await;
     let consumer = worker(&shop.stream).await;
     let mut messages = consumer.messages().await.unwrap();
     shop.store(1).await;
@@ -470,10 +501,8 @@ async fn a_consumer_that_goes_away_is_told() {
 }
 
 /// The store is async-nats's own: what it reads was written in other traces, often long ago.
-#[tokio::test(flavor = "multi_thread")]
-async fn reading_an_old_entry_chains_no_traces() {
-    let Some(url) = live::address("NATS") else { return };
-    let (capture, client) = captured(&url).await;
+pub async fn reading_an_old_entry_chains_no_traces(live: &Live) {
+    let (capture, client) = live.captured().await;
     let context = jetstream(client.clone());
     let bucket = unique_name();
     let config = jetstream::kv::Config { bucket: bucket.clone(), ..Default::default() };
@@ -499,11 +528,35 @@ async fn reading_an_old_entry_chains_no_traces() {
     context.delete_key_value(&bucket).await.unwrap();
 }
 
+/// The same of its objects, which are many messages.
+pub async fn objects_carry_no_trace(live: &Live) {
+    let (capture, client) = live.captured().await;
+    let (context, bucket) = (jetstream(client), unique_name());
+    let config = jetstream::object_store::Config { bucket: bucket.clone(), ..Default::default() };
+    let store = context.create_object_store(config).await.unwrap();
+    let upload = Ambient::new().with_span(tracer(&capture).start("upload"));
+    store.put("photo", &mut &b"pixels"[..]).with_context(upload).await.unwrap();
+    assert_eq!(capture.spans().len(), 1, "that of the upload");
+    capture.clear();
+    let mut pixels = Vec::new();
+    store.get("photo").await.unwrap().read_to_end(&mut pixels).await.unwrap();
+    assert_eq!(pixels, b"pixels");
+    assert!(!Ambient::current().has_active_span());
+    capture.assert_silent();
+    let raw = context.get_stream(format!("OBJ_{bucket}")).await.unwrap();
+    assert_eq!(raw.cached_info().state.messages, 2);
+    for number in 1..=2 {
+        let stored = raw.get_raw_message(number).await.unwrap();
+        assert!(stored.headers.get("traceparent").is_none());
+    }
+    context.delete_object_store(&bucket).await.unwrap();
+}
+
 /// Where the answer does not come: the driver's timeout, which begins when the receipt is asked.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_does_not_come() {
-    let Some(shop) = Shop::open().await else { return };
-    let plain = options(&shop.url).name("live").telemetry(&shop.capture.telemetry());
+pub async fn an_answer_that_does_not_come(live: &Live) {
+    let shop = Shop::open(live).await;
+    let plain = options(&shop.url).name("live");
+    let plain = plain.telemetry(&live.telemetry(&shop.capture).build());
     let client = plain.connect(&shop.url).await.unwrap();
     // What answers to this is nobody: a subscriber, and no stream.
     let silent = unique_name();

@@ -1,7 +1,4 @@
 //! otel-nats on NATS: publishing, subscriptions, and requests as one conversation with their answers.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
-mod nats_support;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
@@ -21,9 +18,10 @@ use otel_testing::opentelemetry::trace::{
 };
 use otel_testing::opentelemetry::{Context, KeyValue};
 use otel_testing::opentelemetry_sdk::trace::SpanData;
-use otel_testing::{Capture, live, metric, point};
+use otel_testing::{Capture, metric, point};
 
-use crate::nats_support::{about, captured, connect, heard, next, of_many, options, sent, tracer};
+use super::Live;
+use crate::nats_support::{about, connect, heard, next, of_many, options, sent, tracer};
 
 const DURATION: &str = "messaging.client.operation.duration";
 const SENT: &str = "messaging.client.sent.messages";
@@ -36,10 +34,9 @@ fn identity(capture: &Capture, name: &str) -> SpanContext {
     span.span_context.clone()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ordinary_life() {
-    let Some(url) = live::address("NATS") else { return };
-    let (capture, client) = captured(&url).await;
+pub async fn ordinary_life(live: &Live) {
+    let url = &live.url;
+    let (capture, client) = live.captured().await;
     let name = unique_name();
     let (subject, pattern) = (format!("{name}.new"), format!("{name}.*"));
     let mut all = client.subscribe(pattern.clone()).await.unwrap();
@@ -47,7 +44,7 @@ async fn ordinary_life() {
     capture.assert_silent();
 
     client.publish(subject.clone(), "order".into()).await.unwrap();
-    let publish = about(&url, "publish", "send", &subject);
+    let publish = about(url, "publish", "send", &subject);
     capture.assert_spans([publish.clone().producer().root()]);
     let sent = sent(&capture, &format!("publish {subject}"));
     let attributes = |point: ExpectedPoint| {
@@ -67,7 +64,7 @@ async fn ordinary_life() {
 
     capture.clear();
     let message = next(&mut all).await;
-    let receive = of_many(&url, "receive", "receive", (&pattern, &subject)).client();
+    let receive = of_many(url, "receive", "receive", (&pattern, &subject)).client();
     capture.assert_spans([receive.root().link(sent.clone())]);
     let message_point = attributes(otel_testing::point())
         .attribute("messaging.operation.name", "receive")
@@ -82,7 +79,7 @@ async fn ordinary_life() {
         Err::<(), _>(io::Error::other("secret"))
     });
     handled.await.unwrap_err();
-    let process = of_many(&url, "process", "process", (&pattern, &subject)).consumer();
+    let process = of_many(url, "process", "process", (&pattern, &subject)).consumer();
     let process = process.error("").attribute("error.type", "std::io::error::Error");
     capture.assert_spans([process.child_of(sent.clone()).link(sent.clone())]);
     assert_eq!(count(&capture, "messaging.process.duration"), 1);
@@ -91,12 +88,12 @@ async fn ordinary_life() {
     capture.clear();
     let message = next(&mut group).await;
     let in_group = |span: ExpectedSpan| span.attribute("messaging.consumer.group.name", "workers");
-    let receive = in_group(about(&url, "receive", "receive", &subject).client());
+    let receive = in_group(about(url, "receive", "receive", &subject).client());
     capture.assert_spans([receive.root().link(sent.clone())]);
     capture.clear();
     let done = message.process_blocking(|message| Ok::<_, Infallible>(message.payload.len()));
     assert_eq!(done, Ok(5));
-    let process = in_group(about(&url, "process", "process", &subject).consumer());
+    let process = in_group(about(url, "process", "process", &subject).consumer());
     capture.assert_spans([process.child_of(sent.clone()).link(sent.clone())]);
 
     // The other ways to publish. One's own trace stays, and is linked to.
@@ -148,18 +145,17 @@ const MESSAGES: usize = 1000;
 
 /// Two clients that know nothing of each other: a thousand messages, each in a trace of its own, with
 /// their baggage, handled at the same time.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
-    let Some(url) = live::address("NATS") else { return };
+pub async fn a_thousand_messages_are_each_handled_in_their_own_trace(live: &Live) {
+    let url = &live.url;
     for (parent, below) in [
         (ProcessParent::Ambient, true),
         (ProcessParent::Message, true),
         (ProcessParent::Link, false),
     ] {
-        let (from, producer) = captured(&url).await;
+        let (from, producer) = live.captured().await;
         let to = Capture::new();
-        let telemetry = to.telemetry_builder().process_parent(parent).build();
-        let consumer = connect(&url, &telemetry).await;
+        let telemetry = live.telemetry(&to).process_parent(parent).build();
+        let consumer = connect(url, &telemetry).await;
         let subject = unique_name();
         let messages = consumer.subscribe(format!("{subject}.*")).await.unwrap();
         heard(&consumer).await;
@@ -233,11 +229,10 @@ async fn answering(client: &Client, subject: &str, requests: usize) {
     }));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn question_and_answer_are_one_conversation() {
-    let Some(url) = live::address("NATS") else { return };
-    let (asks, client) = captured(&url).await;
-    let (answers, service) = captured(&url).await;
+pub async fn question_and_answer_are_one_conversation(live: &Live) {
+    let url = &live.url;
+    let (asks, client) = live.captured().await;
+    let (answers, service) = live.captured().await;
     let subject = unique_name();
     answering(&service, &subject, 1).await;
     let tracer = tracer(&asks);
@@ -252,16 +247,16 @@ async fn question_and_answer_are_one_conversation() {
     let inbox = answer.subject.to_string();
     let conversation =
         |span: ExpectedSpan| span.attribute("messaging.message.conversation_id", inbox.clone());
-    let request = conversation(about(&url, "request", "send", &subject)).producer();
+    let request = conversation(about(url, "request", "send", &subject)).producer();
     let checkout = identity(&asks, "checkout");
     asks.assert_spans([request.child_of(checkout.clone()), otel_testing::assert::span("checkout")]);
     let asked = sent(&asks, &format!("request {subject}"));
 
     eventually("it is told", async || answers.spans().len() == 3).await;
-    let reply = conversation(of_many(&url, "publish", "send", ("_INBOX", &inbox)));
+    let reply = conversation(of_many(url, "publish", "send", ("_INBOX", &inbox)));
     let reply = reply.attribute("messaging.destination.temporary", true).producer();
-    let process = conversation(about(&url, "process", "process", &subject)).consumer();
-    let receive = conversation(about(&url, "receive", "receive", &subject)).client();
+    let process = conversation(about(url, "process", "process", &subject)).consumer();
+    let receive = conversation(about(url, "receive", "receive", &subject)).client();
     let processed = identity(&answers, &format!("process {subject}"));
     answers.assert_spans_in_any_order([
         receive.link(asked.clone()),
@@ -274,20 +269,19 @@ async fn question_and_answer_are_one_conversation() {
     // What becomes of the answer, in the trace of the question.
     asks.clear();
     answer.process(async |_| Ok::<_, Infallible>(())).await.unwrap();
-    let handled = conversation(of_many(&url, "process", "process", ("_INBOX", &inbox)));
+    let handled = conversation(of_many(url, "process", "process", ("_INBOX", &inbox)));
     let handled = handled.attribute("messaging.destination.temporary", true).consumer();
     asks.assert_spans([handled.child_of(replied.clone()).link(replied)]);
     assert_eq!(total(&asks, CONSUMED), 1);
 }
 
 /// By option: what answers is in a trace of its own, which links to the question.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_answers_may_only_link_to_the_question() {
-    let Some(url) = live::address("NATS") else { return };
-    let (asks, client) = captured(&url).await;
+pub async fn who_answers_may_only_link_to_the_question(live: &Live) {
+    let url = &live.url;
+    let (asks, client) = live.captured().await;
     let answers = Capture::new();
-    let telemetry = answers.telemetry_builder().process_parent(ProcessParent::Link).build();
-    let service = connect(&url, &telemetry).await;
+    let telemetry = live.telemetry(&answers).process_parent(ProcessParent::Link).build();
+    let service = connect(url, &telemetry).await;
     let subject = unique_name();
     answering(&service, &subject, 1).await;
     client.request(subject.clone(), "price".into()).await.unwrap();
@@ -298,12 +292,11 @@ async fn who_answers_may_only_link_to_the_question() {
     assert_ne!(process.span_context.trace_id(), asked.trace_id());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_that_fail() {
-    let Some(url) = live::address("NATS") else { return };
-    let (capture, client) = captured(&url).await;
+pub async fn requests_that_fail(live: &Live) {
+    let url = &live.url;
+    let (capture, client) = live.captured().await;
     let subject = unique_name();
-    let request = || about(&url, "request", "send", &subject).producer().error("");
+    let request = || about(url, "request", "send", &subject).producer().error("");
 
     let error = client.request(subject.clone(), "price".into()).await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::NoResponders);
@@ -327,22 +320,21 @@ async fn requests_that_fail() {
     let large = vec![0; client.max_payload() + 1];
     let error = client.request(subject.clone(), large.into()).await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::MaxPayloadExceeded);
-    let expected = about(&url, "request", "send", &subject).client().error("");
+    let expected = about(url, "request", "send", &subject).client().error("");
     capture.assert_spans([expected.attribute("error.type", "MaxPayloadExceeded")]);
 }
 
 /// As many inboxes as requests, and two series.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_series_grows_with_inboxes() {
-    let Some(url) = live::address("NATS") else { return };
-    let (capture, client) = captured(&url).await;
+pub async fn no_series_grows_with_inboxes(live: &Live) {
+    let url = &live.url;
+    let (capture, client) = live.captured().await;
     let others = Capture::new();
-    let own = options(&url).name("live").custom_inbox_prefix("shop.inbox");
-    let own = own.telemetry(&others.telemetry()).connect(&url).await.unwrap();
+    let own = options(url).name("live").custom_inbox_prefix("shop.inbox");
+    let own = own.telemetry(&live.telemetry(&others).build()).connect(url).await.unwrap();
     let subject = unique_name();
     // Who answers is told of the other's prefix.
-    let service = options(&url).name("live").inbox_prefix("shop.inbox");
-    let service = service.telemetry(&capture.telemetry()).connect(&url).await.unwrap();
+    let service = options(url).name("live").inbox_prefix("shop.inbox");
+    let service = service.telemetry(&live.telemetry(&capture).build()).connect(url).await.unwrap();
     answering(&service, &subject, 40).await;
     let mut inboxes = BTreeSet::new();
     for _ in 0..20 {
@@ -370,11 +362,10 @@ async fn no_series_grows_with_inboxes() {
 }
 
 /// One request to many, with the answers at a subscription of one's own.
-#[tokio::test(flavor = "multi_thread")]
-async fn scatter_and_gather() {
-    let Some(url) = live::address("NATS") else { return };
-    let (capture, client) = captured(&url).await;
-    let (_, service) = captured(&url).await;
+pub async fn scatter_and_gather(live: &Live) {
+    let url = &live.url;
+    let (capture, client) = live.captured().await;
+    let (_, service) = live.captured().await;
     let subject = unique_name();
     for _ in 0..2 {
         answering(&service, &subject, 1).await;
@@ -392,21 +383,20 @@ async fn scatter_and_gather() {
     let links: Vec<_> = receives.iter().map(|it| it.links[0].span_context.clone()).collect();
     assert!(links.iter().all(|link| link.trace_id() == asked.trace_id()));
     let receive = || {
-        let receive = conversation(of_many(&url, "receive", "receive", ("_INBOX", &inbox)));
+        let receive = conversation(of_many(url, "receive", "receive", ("_INBOX", &inbox)));
         receive.attribute("messaging.destination.temporary", true).client()
     };
     capture.assert_spans([
-        conversation(about(&url, "publish", "send", &subject)).producer(),
+        conversation(about(url, "publish", "send", &subject)).producer(),
         receive().link(links[0].clone()),
         receive().link(links[1].clone()),
     ]);
 }
 
 /// A status is the server's own word, such as that nobody listens, and no message.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_says_is_no_message() {
-    let Some(url) = live::address("NATS") else { return };
-    let (capture, client) = captured(&url).await;
+pub async fn what_the_server_says_is_no_message(live: &Live) {
+    let url = &live.url;
+    let (capture, client) = live.captured().await;
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.unwrap();
     client.publish_with_reply(unique_name(), inbox, "price".into()).await.unwrap();

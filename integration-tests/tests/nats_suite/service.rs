@@ -1,19 +1,19 @@
 //! Services of otel-nats: requests of an endpoint, and answers that are errors, on both sides.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
-mod nats_support;
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::StreamExt as _;
 use integration_tests::{eventually, unique_name};
+use otel_nats::client::PublishErrorKind;
 use otel_nats::service::error::Error as ServiceError;
 use otel_nats::service::{Request, ServiceExt as _};
 use otel_nats::{HeaderMap, PublishError};
 use otel_testing::assert::ExpectedSpan;
-use otel_testing::live;
+use otel_testing::opentelemetry::trace::Status;
 
-use crate::nats_support::{about, captured, carried, heard, of_many};
+use super::Live;
+use crate::nats_support::{about, carried, heard, next, of_many};
 
 /// Knows one product, and fails at another.
 async fn answer(request: &Request) -> Result<(), PublishError> {
@@ -25,11 +25,10 @@ async fn answer(request: &Request) -> Result<(), PublishError> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_and_answers() {
-    let Some(url) = live::address("NATS") else { return };
-    let (asks, client) = captured(&url).await;
-    let (answers, service_client) = captured(&url).await;
+pub async fn requests_and_answers(live: &Live) {
+    let url = &live.url;
+    let (asks, client) = live.captured().await;
+    let (answers, service_client) = live.captured().await;
     let name = unique_name();
     let service = service_client.service_builder().start("products", "1.0.0").await.unwrap();
     let group = service.group(name.clone());
@@ -51,15 +50,15 @@ async fn requests_and_answers() {
             None => span,
         };
         let asked = carried(&asks.spans()[0].span_context);
-        let request = conversation(about(&url, "request", "send", &subject)).producer();
+        let request = conversation(about(url, "request", "send", &subject)).producer();
         asks.assert_spans([failed(request)]);
         eventually("it is told", async || answers.spans().len() == 3).await;
         let in_group = |span: ExpectedSpan| {
             conversation(span).attribute("messaging.consumer.group.name", "shop")
         };
-        let of = |operation, step| in_group(of_many(&url, operation, step, (&pattern, &subject)));
+        let of = |operation, step| in_group(of_many(url, operation, step, (&pattern, &subject)));
         let processed = answers.spans_named(&format!("process {pattern}"))[0].span_context.clone();
-        let reply = conversation(of_many(&url, "publish", "send", ("_INBOX", &answer.subject)));
+        let reply = conversation(of_many(url, "publish", "send", ("_INBOX", &answer.subject)));
         let reply = reply.attribute("messaging.destination.temporary", true).producer();
         let process = of("process", "process").consumer();
         answers.assert_spans([
@@ -83,11 +82,10 @@ async fn requests_and_answers() {
 }
 
 /// A handler that blocks, and one that fails beside its answer.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_handlers_own_error_goes_before_its_answer() {
-    let Some(url) = live::address("NATS") else { return };
-    let (_, client) = captured(&url).await;
-    let (answers, service_client) = captured(&url).await;
+pub async fn the_handlers_own_error_goes_before_its_answer(live: &Live) {
+    let url = &live.url;
+    let (_, client) = live.captured().await;
+    let (answers, service_client) = live.captured().await;
     let service = service_client.service_builder().start("products", "1.0.0").await.unwrap();
     let subject = unique_name();
     let mut endpoint = service.endpoint(subject.clone()).await.unwrap();
@@ -122,5 +120,45 @@ async fn the_handlers_own_error_goes_before_its_answer() {
         .any(|it| it.key.as_str() == "messaging.consumer.group.name" && it.value.as_str() == "q");
     assert!(group, "the driver's own default");
     endpoint.stop().await.unwrap();
+    service.stop().await.unwrap();
+}
+
+/// The panic goes on to whoever called; and a message that wants no answer gets none, as with the driver.
+pub async fn a_handler_that_panics_is_told(live: &Live) {
+    let (_, client) = live.captured().await;
+    let (answers, service_client) = live.captured().await;
+    let service = service_client.service_builder().start("products", "1.0.0").await.unwrap();
+    let subject = unique_name();
+    let mut endpoint = service.endpoint(subject.clone()).await.unwrap();
+    heard(&service_client).await;
+    for _ in 0..2 {
+        client.publish(subject.clone(), "7".into()).await.unwrap();
+    }
+    let request = next(&mut endpoint).await;
+    let handling = tokio::spawn(async move {
+        request.process(async |_| -> Result<(), Infallible> { panic!("secret") }).await
+    });
+    assert!(handling.await.unwrap_err().is_panic());
+    let request = next(&mut endpoint).await;
+    let blocking = || request.process_blocking(|_| -> Result<(), Infallible> { panic!("secret") });
+    catch_unwind(AssertUnwindSafe(blocking)).unwrap_err();
+    let expected = || {
+        let process = about(&live.url, "process", "process", &subject).consumer().error("");
+        let process = process.attribute("messaging.consumer.group.name", "q");
+        process.attribute("error.type", "panic")
+    };
+    let processed = answers.spans_named(&format!("process {subject}"));
+    assert_eq!(processed.len(), 2);
+    answers.assert_spans_in_any_order(processed.iter().map(|span| {
+        let link = span.links[0].span_context.clone();
+        expected().child_of(link.clone()).link(link)
+    }));
+
+    answers.clear();
+    let error = request.respond(Ok("seven".into())).await.unwrap_err();
+    assert_eq!(error.kind(), PublishErrorKind::InvalidSubject);
+    let errors: Vec<_> = answers.spans().into_iter().map(|span| span.status).collect();
+    assert_eq!(errors, [Status::error("")]);
+    integration_tests::assert_nowhere(&answers, "secret");
     service.stop().await.unwrap();
 }

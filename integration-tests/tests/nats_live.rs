@@ -1,17 +1,58 @@
-//! What goes past otel-nats, by what the server counts: the subjects of a stream, and the deliveries of
-//! a consumer.
+//! What otel-nats emits on a server that others use too; and what goes past it, by what the server counts:
+//! the messages that it got, the subjects of a stream, and the deliveries of a consumer.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod nats_suite;
 mod nats_support;
 
 use integration_tests::ledger::Watch;
-use integration_tests::ledger::nats::{Delivered, Stored};
-use integration_tests::unique_name;
+use integration_tests::ledger::nats::{Delivered, Published, Stored};
+use integration_tests::{private, unique_name};
+use native::Server;
 use otel_nats::jetstream::consumer::{PullConsumer, pull};
 use otel_testing::ledger::{Balance, Traced};
 use otel_testing::{Capture, live};
+use tokio::task::block_in_place;
 
-use crate::nats_support::{connect, jetstream, next, stream};
+use crate::nats_suite::{Live, scenarios};
+use crate::nats_support::{HEARD, connect, jetstream, next, stream};
+
+macro_rules! on_the_shared_server {
+    ($($module:ident: $scenario:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $scenario() {
+            let Some(url) = live::address("NATS") else { return };
+            nats_suite::$module::$scenario(&Live::watched(&url, &Traced::new())).await;
+        }
+    )*};
+}
+
+scenarios!(on_the_shared_server);
+
+/// What the driver sends by itself, its own stores among it, and what these tests wait for.
+fn is_the_drivers(subject: &str) -> bool {
+    ["$JS.", "$KV.", "$O.", HEARD].iter().any(|start| subject.starts_with(start))
+}
+
+/// Over all that the live tests of one server do.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_the_server_got_was_traced() {
+    let (published, traced) = (Published::new().unwrap(), Traced::new());
+    let server = block_in_place(|| private(Server::nats(), published.extra()));
+    let Some(server) = server else { return };
+    let live = Live::watched(server.url(), &traced);
+    macro_rules! run {
+        ($($module:ident: $scenario:ident)*) => {$(
+            nats_suite::$module::$scenario(&live).await;
+        )*};
+    }
+    scenarios!(run);
+    // What a service answers to `$SRV.PING` is the driver's own.
+    let balance = Watch::new(published, traced).balance_without(1, is_the_drivers).await;
+    let past: Vec<_> = balance.past.iter().filter(|it| !is_the_drivers(&it.text)).collect();
+    assert!(matches!(&past[..], [one] if one.text.starts_with("_INBOX.")), "{past:?}");
+    assert!(balance.traced > 3000, "{balance}");
+}
 
 const TRACED: u64 = 20;
 const PAST: u64 = 3;
