@@ -395,7 +395,6 @@ pub async fn scatter_and_gather(live: &Live) {
 
 /// A status is the server's own word, such as that nobody listens, and no message.
 pub async fn what_the_server_says_is_no_message(live: &Live) {
-    let url = &live.url;
     let (capture, client) = live.captured().await;
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.unwrap();
