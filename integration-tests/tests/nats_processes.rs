@@ -6,6 +6,7 @@ mod nats_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_nats::jetstream::stream::Stream;
 use integration_tests::ledger::Watch;
 use integration_tests::ledger::nats::{Delivered, Stored};
 use integration_tests::otlp::Attributes;
@@ -14,7 +15,6 @@ use integration_tests::told::{NOBODY, Process, Role, Span, Told, assert_agreemen
 use integration_tests::{eventually, private, unique_name};
 use native::{Extra, Server};
 use otel_nats::ServerAddr;
-use otel_nats::jetstream::stream::Stream;
 use otel_testing::live;
 use serde_json::json;
 use tokio::task::block_in_place;

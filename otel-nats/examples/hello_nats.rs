@@ -37,10 +37,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         ..stream::Config::default()
     };
     let stream = jetstream.get_or_create_stream(config).await?;
-    let durable_name = Some("reader".to_owned());
-    let config = pull::Config { durable_name, ..pull::Config::default() };
+    let config = pull::Config { durable_name: Some("reader".to_owned()), ..Default::default() };
     let consumer = stream.get_or_create_consumer("reader", config).await?;
-
     let stored = jetstream.publish(SUBJECT, "hello".into()).await?.await?;
 
     let mut messages = consumer.messages().await?;

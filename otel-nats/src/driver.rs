@@ -102,11 +102,17 @@ impl Instrumentation {
         inboxes.find(|prefix| is_below(subject, prefix))
     }
 
-    /// Where a message goes to. Each inbox, and each acknowledgement, is a subject of its own.
-    pub(crate) fn destination<'a>(&'a self, subject: &'a str) -> Destination<'a> {
+    /// Where a message goes to. Each inbox, and each acknowledgement, is a subject of its own; so is
+    /// where an answer goes to, whose reply is itself.
+    pub(crate) fn destination<'a>(
+        &'a self,
+        subject: &'a str,
+        reply: Option<&str>,
+    ) -> Destination<'a> {
         let acknowledges = || is_below(subject, ACK).then_some(ACK);
         match self.inbox_of(subject).or_else(acknowledges) {
             Some(prefix) => Destination::temporary(subject).template(prefix),
+            None if reply == Some(subject) => Destination::temporary(subject),
             None => Destination::named(subject),
         }
     }
@@ -130,7 +136,7 @@ impl Instrumentation {
     ) -> MessagingOperation<Nats> {
         let Sent { operation, subject, reply, payload, others } = message;
         let describe = || {
-            let call = MessagingCall::new(operation, self.destination(subject))
+            let call = MessagingCall::new(operation, self.destination(subject, reply))
                 .with(fact::BODY_SIZE, size(payload));
             match self.conversation(subject, reply) {
                 Some(conversation) => call.with(fact::CONVERSATION_ID, conversation.to_owned()),

@@ -134,7 +134,7 @@ impl Reception {
         let pattern = self.patterns.iter().find(|pattern| matches(pattern, subject));
         let destination = match pattern {
             Some(pattern) => Destination::named(subject).template(&**pattern),
-            None => self.instrumentation.destination(subject),
+            None => self.instrumentation.destination(subject, None),
         };
         let call = self.call(operation, destination);
         let call = match self.instrumentation.conversation(subject, reply) {

@@ -301,7 +301,7 @@ impl Request {
         headers: HeaderMap,
     ) -> Result<(), PublishError> {
         let mut headers = Some(headers).filter(|headers| !headers.is_empty());
-        let reply = self.raw.message.reply.as_deref().unwrap_or_default();
+        let reply = self.raw.message.reply.as_deref();
         let (payload, others) = match &response {
             Ok(payload) => (payload.len(), 0),
             Err(error) => (0, service_headers(&error.status, error.code)),
@@ -309,7 +309,7 @@ impl Request {
         if let Err(error) = &response {
             self.failed.get_or_init(|| error.code);
         }
-        let sent = Sent { others, ..Sent::publish(reply, None, payload) };
+        let sent = Sent { others, ..Sent::publish(reply.unwrap_or_default(), reply, payload) };
         let operation = self.link.start(sent, &mut headers);
         let headers = headers.unwrap_or_default();
         operation.run(self.raw.respond_with_headers(response, headers)).await

@@ -42,6 +42,7 @@ macro_rules! scenarios {
             service: requests_and_answers
             service: the_handlers_own_error_goes_before_its_answer
             service: a_handler_that_panics_is_told
+            service: no_series_grows_with_inboxes_of_others
         }
     };
 }

@@ -9,11 +9,12 @@ use otel_nats::client::PublishErrorKind;
 use otel_nats::service::error::Error as ServiceError;
 use otel_nats::service::{Request, ServiceExt as _};
 use otel_nats::{HeaderMap, PublishError};
+use otel_testing::Capture;
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::opentelemetry::trace::Status;
 
 use super::Live;
-use crate::nats_support::{about, carried, heard, next, of_many};
+use crate::nats_support::{about, carried, heard, next, of_many, options};
 
 /// Knows one product, and fails at another.
 async fn answer(request: &Request) -> Result<(), PublishError> {
@@ -154,5 +155,34 @@ pub async fn a_handler_that_panics_is_told(live: &Live) {
     let errors: Vec<_> = answers.spans().into_iter().map(|span| span.status).collect();
     assert_eq!(errors, [Status::error("")]);
     integration_tests::assert_nowhere(&answers, "secret");
+    service.stop().await.unwrap();
+}
+
+/// What a service answers goes to who asked, also where nobody said what their inboxes begin with.
+pub async fn no_series_grows_with_inboxes_of_others(live: &Live) {
+    let url = &live.url;
+    let asks = options(url).name("live").custom_inbox_prefix("elsewhere");
+    let asks = asks.telemetry(&live.telemetry(&Capture::new()).build());
+    let asks = asks.connect(url).await.unwrap();
+    let (answers, service_client) = live.captured().await;
+    let service = service_client.service_builder().start("products", "1.0.0").await.unwrap();
+    let subject = unique_name();
+    let endpoint = service.endpoint(subject.clone()).await.unwrap();
+    heard(&service_client).await;
+    tokio::spawn(endpoint.for_each(async |request| request.process(answer).await.unwrap()));
+    let mut inboxes = Vec::new();
+    for _ in 0..5 {
+        let answer = asks.request(subject.clone(), "7".into()).await.unwrap();
+        inboxes.push(answer.subject.to_string());
+    }
+    eventually("all are told", async || answers.spans().len() == 15).await;
+    let conversations = answers.spans_named("publish").into_iter().map(|span| {
+        let mut told = span.attributes.into_iter();
+        told.find(|it| it.key.as_str() == "messaging.message.conversation_id")
+            .map(|it| it.value.to_string())
+    });
+    assert_eq!(conversations.collect::<Option<Vec<_>>>().unwrap(), inboxes);
+    let told = format!("{:?}", answers.metrics());
+    assert!(!told.contains("elsewhere"), "{told}");
     service.stop().await.unwrap();
 }

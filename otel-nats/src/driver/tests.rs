@@ -178,10 +178,12 @@ fn inboxes_and_acknowledgements_are_one_each() {
         ("$JS.ACK.stream.consumer.1.2.3.4.5", "$JS.ACK"),
     ] {
         let expected = Destination::temporary(subject).template(template);
-        assert_eq!(ours.destination(subject), expected);
+        assert_eq!(ours.destination(subject, None), expected);
     }
     for subject in ["orders", "_INBOX", "_INBOXES.abc", "shop.inbox", "billing", "$JS.API.INFO"] {
-        assert_eq!(ours.destination(subject), Destination::named(subject));
+        assert_eq!(ours.destination(subject, Some("b")), Destination::named(subject));
+        let answer = ours.destination(subject, Some(subject));
+        assert_eq!(answer, Destination::temporary(subject));
     }
 }
 
