@@ -205,6 +205,18 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     }
     delivered.sort();
     seen.push(format!("delivered: {delivered:?}"));
+    // What goes to the server, to the byte.
+    let mut acks = client.subscribe(format!("$JS.ACK.{name}_s.>")).await.unwrap();
+    first.ack().await.unwrap();
+    first.double_ack().await.unwrap();
+    let delayed = AckKind::Nak(Some(Duration::from_secs(1)));
+    for kind in [AckKind::Ack, AckKind::Nak(None), delayed, AckKind::Progress, AckKind::Term] {
+        first.ack_with(kind).await.unwrap();
+    }
+    for _ in 0..7 {
+        let ack = soon("an acknowledgement is there", acks.next()).await.unwrap();
+        seen.push(format!("ack: {:?} {:?}", ack.payload, ack.headers));
+    }
     let mut message = first;
     message.message.reply = None;
     seen.push(format!("no reply: {}", message.ack().await.unwrap_err()));

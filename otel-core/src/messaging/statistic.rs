@@ -71,18 +71,16 @@ statistics! {
         "Size of the messages of the partition that wait for the application";
 }
 
+const fn event(name: &'static str, unit: &'static str, description: &'static str) -> Event {
+    Event(Statistic { name, unit, description })
+}
+
 /// The connection to the broker is there again.
-pub const NATS_RECONNECT: Event = Event(Statistic {
-    name: "nats.client.reconnects",
-    unit: "{event}",
-    description: "Connections that were made again",
-});
+pub const NATS_RECONNECT: Event =
+    event("nats.client.reconnects", "{event}", "Connections that were made again");
 /// The client threw away a message that came faster than it was taken.
-pub const NATS_MESSAGE_DROPPED: Event = Event(Statistic {
-    name: "nats.client.messages.dropped",
-    unit: "{message}",
-    description: "Messages that were dropped because a subscription was full",
-});
+pub const NATS_MESSAGE_DROPPED: Event =
+    event("nats.client.messages.dropped", "{message}", "Messages that a full subscription lost");
 
 /// Takes the statistics of a client, while somebody measures.
 ///
@@ -112,8 +110,7 @@ impl Statistics<'_> {
     }
 
     /// Tells that something happened.
-    pub fn count(&self, Event(event): Event) {
-        let Statistic { name, unit, description } = event;
+    pub fn count(&self, Event(Statistic { name, unit, description }): Event) {
         let counter = self.meter.u64_counter(name).with_unit(unit).with_description(description);
         let all: Vec<_> = self.of_client().collect();
         contain(|| counter.build().add(1, &all));

@@ -68,28 +68,9 @@ impl Message {
         (self.message, acker)
     }
 
-    /// As async-nats's `Message::ack`.
-    pub async fn ack(&self) -> Result<(), Error> {
-        self.ack_with(AckKind::Ack).await
-    }
-
-    /// As async-nats's `Message::ack_with`.
-    pub async fn ack_with(&self, kind: AckKind) -> Result<(), Error> {
+    fn settle(&self, operation: &'static str) -> MessagingOperation<Nats> {
         let Received { delivery, reception } = &self.received;
-        let settle = |operation| reception.settle(operation, delivery, View::from(&self.message));
-        acknowledge(&self.context, self.reply.as_ref(), kind, settle).await
-    }
-
-    /// As async-nats's `Message::double_ack`.
-    pub async fn double_ack(&self) -> Result<(), Error> {
-        self.double_ack_with(AckKind::Ack).await
-    }
-
-    /// As async-nats's `Message::double_ack_with`.
-    pub async fn double_ack_with(&self, ack_kind: AckKind) -> Result<(), Error> {
-        let Received { delivery, reception } = &self.received;
-        let settle = |operation| reception.settle(operation, delivery, View::from(&self.message));
-        double_acknowledge(&self.context, self.reply.as_ref(), ack_kind, settle).await
+        reception.settle(operation, delivery, View::from(&self.message))
     }
 
     /// As async-nats's `Message::info`.
@@ -115,28 +96,6 @@ impl Acker {
         Self { context, reply, known: None }
     }
 
-    /// As async-nats's `Acker::ack`.
-    pub async fn ack(&self) -> Result<(), Error> {
-        self.ack_with(AckKind::Ack).await
-    }
-
-    /// As async-nats's `Acker::ack_with`.
-    pub async fn ack_with(&self, kind: AckKind) -> Result<(), Error> {
-        let settle = |operation| self.settle(operation);
-        acknowledge(&self.context, self.reply.as_ref(), kind, settle).await
-    }
-
-    /// As async-nats's `Acker::double_ack`.
-    pub async fn double_ack(&self) -> Result<(), Error> {
-        self.double_ack_with(AckKind::Ack).await
-    }
-
-    /// As async-nats's `Acker::double_ack_with`.
-    pub async fn double_ack_with(&self, ack_kind: AckKind) -> Result<(), Error> {
-        let settle = |operation| self.settle(operation);
-        double_acknowledge(&self.context, self.reply.as_ref(), ack_kind, settle).await
-    }
-
     fn settle(&self, operation: &'static str) -> MessagingOperation<Nats> {
         let reply = self.reply.as_deref();
         if let Some((Received { delivery, reception }, subject)) = &self.known {
@@ -146,6 +105,45 @@ impl Acker {
         reception.settle(operation, &<_>::default(), View { reply, ..View::of("") })
     }
 }
+
+/// How a message is settled, whole or taken apart.
+macro_rules! settled {
+    ($of:ident) => {
+        impl $of {
+            #[doc = concat!("As async-nats's `", stringify!($of), "::ack`.")]
+            pub async fn ack(&self) -> Result<(), Error> {
+                self.acknowledge(AckKind::Ack, Bytes::new()).await
+            }
+
+            #[doc = concat!("As async-nats's `", stringify!($of), "::ack_with`.")]
+            pub async fn ack_with(&self, kind: AckKind) -> Result<(), Error> {
+                self.acknowledge(kind, kind.into()).await
+            }
+
+            #[doc = concat!("As async-nats's `", stringify!($of), "::double_ack`.")]
+            pub async fn double_ack(&self) -> Result<(), Error> {
+                self.double_ack_with(AckKind::Ack).await
+            }
+
+            #[doc = concat!("As async-nats's `", stringify!($of), "::double_ack_with`.")]
+            pub async fn double_ack_with(&self, ack_kind: AckKind) -> Result<(), Error> {
+                // By async-nats's own, which waits for the answer.
+                let acker = raw::Acker::new(self.context.raw.clone(), self.reply.clone());
+                let word =
+                    if let AckKind::Ack = ack_kind { Some("double_ack") } else { word(ack_kind) };
+                settle(word, |word| self.settle(word), acker.double_ack_with(ack_kind)).await
+            }
+
+            async fn acknowledge(&self, kind: AckKind, payload: Bytes) -> Result<(), Error> {
+                let publishing = publish(&self.context, self.reply.as_ref(), payload);
+                settle(word(kind), |word| self.settle(word), publishing).await
+            }
+        }
+    };
+}
+
+settled!(Message);
+settled!(Acker);
 
 /// NATS's words. That work goes on settles nothing.
 fn word(kind: AckKind) -> Option<&'static str> {
@@ -159,40 +157,23 @@ fn word(kind: AckKind) -> Option<&'static str> {
 }
 
 /// As async-nats does it, which answers once it is in the client's queue.
-async fn acknowledge(
-    context: &Context,
-    reply: Option<&Subject>,
-    kind: AckKind,
-    settle: impl FnOnce(&'static str) -> MessagingOperation<Nats>,
-) -> Result<(), Error> {
-    let publishing = async {
-        let Some(reply) = reply else {
-            let nowhere = io::Error::other("No reply subject, not a JetStream message");
-            return Err(nowhere.into());
-        };
-        let payload = if let AckKind::Ack = kind { Bytes::new() } else { kind.into() };
-        let (subject, reply, headers) = (reply.clone(), None, None);
-        let message = message::OutboundMessage { subject, reply, payload, headers };
-        context.raw.publish_message(message).await.map_err(Error::from)
+async fn publish(context: &Context, reply: Option<&Subject>, payload: Bytes) -> Result<(), Error> {
+    let Some(reply) = reply else {
+        let nowhere = io::Error::other("No reply subject, not a JetStream message");
+        return Err(nowhere.into());
     };
-    match word(kind) {
-        Some(word) => settle(word).run(publishing).await,
-        None => publishing.await,
-    }
+    let (subject, reply, headers) = (reply.clone(), None, None);
+    let message = message::OutboundMessage { subject, reply, payload, headers };
+    context.raw.publish_message(message).await.map_err(Error::from)
 }
 
-/// By async-nats's own `Acker`: it waits for the answer.
-async fn double_acknowledge(
-    context: &Context,
-    reply: Option<&Subject>,
-    kind: AckKind,
-    settle: impl FnOnce(&'static str) -> MessagingOperation<Nats>,
+async fn settle(
+    word: Option<&'static str>,
+    start: impl FnOnce(&'static str) -> MessagingOperation<Nats>,
+    settling: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Error> {
-    let acker = raw::Acker::new(context.raw.clone(), reply.cloned());
-    let waiting = acker.double_ack_with(kind);
-    let word = if let AckKind::Ack = kind { Some("double_ack") } else { word(kind) };
     match word {
-        Some(word) => settle(word).run(waiting).await,
-        None => waiting.await,
+        Some(word) => start(word).run(settling).await,
+        None => settling.await,
     }
 }
