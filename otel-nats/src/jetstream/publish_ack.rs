@@ -70,7 +70,7 @@ impl IntoFuture for PublishAckFuture {
 }
 
 /// What nobody waits for is watched, as long as async-nats would wait for it. Its timer belongs to
-/// the runtime of the client: elsewhere, and once that is gone, the operation ends with the message
+/// the runtime that published: elsewhere, and once that is gone, the operation ends with the message
 /// out of its hands.
 impl Drop for PublishAckFuture {
     fn drop(&mut self) {
