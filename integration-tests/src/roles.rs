@@ -55,12 +55,12 @@ where
             permit = Arc::clone(&permits).acquire_owned() => permit,
             () = stopped.notified() => break,
         };
-        let sent = send(number);
-        let send = async move {
-            tell(&Told::Sent { number, result: sent.await });
+        let stored = send(number);
+        let told = async move {
+            tell(&Told::Sent { number, result: stored.await });
             drop(permit);
         };
-        sending.spawn(send.with_context(order(number)));
+        sending.spawn(told.with_context(order(number)));
     }
     all_of(sending).await;
 }
