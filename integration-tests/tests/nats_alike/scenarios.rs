@@ -168,6 +168,27 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     seen.push(format!("in order: {}", came.iter().zip(&order).all(|(came, sent)| came == sent)));
     assert!(all.next().now_or_never().is_none());
 
+    seen.extend(stored_alike(&client, &name).await);
+
+    // What ends by itself, and what is left.
+    let subject = format!("{name}.last");
+    let mut two = client.subscribe(subject.clone()).await.unwrap();
+    two.unsubscribe_after(2).await.unwrap();
+    let mut drained = client.subscribe(subject.clone()).await.unwrap();
+    for _ in 0..3 {
+        client.publish(subject.clone(), "".into()).await.unwrap();
+    }
+    seen.push(format!("two of three: {}", soon("it ends", two.count()).await));
+    drained.drain().await.unwrap();
+    seen.push(format!("drained: {}", soon("it ends", drained.count()).await));
+    client.drain().await.unwrap();
+    seen.push(format!("all drained: {}", soon("it ends", all.count()).await));
+    seen
+}
+
+/// The same of JetStream.
+async fn stored_alike(client: &Client, name: &str) -> Vec<String> {
+    let mut seen = Vec::new();
     // Receipts that are held hold their places.
     let few = jetstream::ContextBuilder::new().max_ack_inflight(2).backpressure_on_inflight(false);
     let few = few.build(client.clone());
@@ -234,20 +255,6 @@ pub async fn alike(url: &str, told: impl Fn(ConnectOptions) -> ConnectOptions) -
     let error = few.get_stream("none").await.map(|_| ()).unwrap_err();
     seen.push(error.to_string());
     few.delete_stream(format!("{name}_s")).await.unwrap();
-
-    // What ends by itself, and what is left.
-    let subject = format!("{name}.last");
-    let mut two = client.subscribe(subject.clone()).await.unwrap();
-    two.unsubscribe_after(2).await.unwrap();
-    let mut drained = client.subscribe(subject.clone()).await.unwrap();
-    for _ in 0..3 {
-        client.publish(subject.clone(), "".into()).await.unwrap();
-    }
-    seen.push(format!("two of three: {}", soon("it ends", two.count()).await));
-    drained.drain().await.unwrap();
-    seen.push(format!("drained: {}", soon("it ends", drained.count()).await));
-    client.drain().await.unwrap();
-    seen.push(format!("all drained: {}", soon("it ends", all.count()).await));
     seen
 }
 
