@@ -42,7 +42,7 @@ const KEY: &str = "customer-4711";
 const PARTITION: i32 = 3;
 const OFFSET: i64 = 815;
 
-const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
+pub(crate) const STATES: [&str; 3] = ["off", "not sampled", "sampled"];
 const BAGGAGE: &str = "process baggage";
 const STEPS: [&str; 4] = ["send", "receive", "process", BAGGAGE];
 const HEADERS: [usize; 3] = [0, 10, 100];
@@ -56,7 +56,7 @@ async fn stub() -> Result<(), Infallible> {
     Ok(())
 }
 
-fn propagator() -> TextMapCompositePropagator {
+pub(crate) fn propagator() -> TextMapCompositePropagator {
     let trace: Box<dyn TextMapPropagator + Send + Sync> = Box::new(TraceContextPropagator::new());
     TextMapCompositePropagator::new(vec![trace, Box::new(BaggagePropagator::new())])
 }

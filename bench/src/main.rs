@@ -1,9 +1,11 @@
-//! The measurements `stub`, `sql`, `kafka`, `mongodb`, `redis` and `setup`.
+//! The measurements `stub`, `sql`, `kafka`, `mongodb`, `nats`, `redis` and `setup`.
 
 mod bare;
 mod kafka;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "setup")]
@@ -49,6 +51,10 @@ fn main() -> Result<()> {
             #[cfg(feature = "mongodb")]
             if bench::wanted(mongodb::NAME, &arguments)? {
                 mongodb::measure()?;
+            }
+            #[cfg(feature = "nats")]
+            if bench::wanted(nats::NAME, &arguments)? {
+                nats::measure()?;
             }
             #[cfg(feature = "redis")]
             if bench::wanted(redis::NAME, &arguments)? {

@@ -14,11 +14,10 @@ use ::mongodb::options::{ClientOptions, ServerApi, ServerApiVersion};
 use ::mongodb::{Client, Collection};
 use anyhow::{Context as _, Result};
 use bench::{allocations, cell, instructions, median, table, uncounted};
-use otel_core::Telemetry;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 
-use crate::stub::providers;
+use crate::stub::telemetry;
 
 pub(crate) const NAME: &str = "mongodb";
 
@@ -96,11 +95,7 @@ impl Finds {
             let mut options = ClientOptions::parse(url).await?;
             options.server_api = Some(ServerApi::builder().version(ServerApiVersion::V1).build());
             let name = format!("rows{rows}");
-            let state = way.rsplit(", ").next().unwrap_or_default();
-            let telemetry = match state {
-                "off" => Telemetry::builder().build(),
-                state => telemetry(state != "not sampled"),
-            };
+            let telemetry = telemetry(way.rsplit(", ").next().unwrap_or_default());
             match way {
                 "bare" => {}
                 "empty handler" => {
@@ -134,11 +129,6 @@ impl Finds {
             Ok(())
         })
     }
-}
-
-fn telemetry(sampled: bool) -> Telemetry {
-    let (tracer, meter) = providers::new(sampled);
-    Telemetry::builder().tracer_provider(tracer).meter_provider(meter).build()
 }
 
 pub(crate) fn child(way: &str, rows: usize, calls: u32) -> Result<()> {

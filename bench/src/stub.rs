@@ -51,6 +51,17 @@ pub(crate) const STATES: [&str; 4] = ["off", "not sampled", "sampled", "suppress
 
 bench::providers!(providers, opentelemetry, opentelemetry_sdk);
 
+/// Where the measurement of a driver reports to in one state.
+#[cfg(any(feature = "kafka", feature = "mongodb", feature = "nats", feature = "redis"))]
+pub(crate) fn telemetry(state: &str) -> Telemetry {
+    let builder = Telemetry::builder().propagator(crate::kafka::propagator());
+    if state == "off" {
+        return builder.build();
+    }
+    let (tracer, meter) = providers::new(state != "not sampled");
+    builder.tracer_provider(tracer).meter_provider(meter).build()
+}
+
 pub(crate) fn ours(telemetry: &Telemetry) -> Db<Stub> {
     let server = DbServer::new(SYSTEM).namespace(NAMESPACE).address(ADDRESS, Some(5432));
     Db::new(telemetry, server)

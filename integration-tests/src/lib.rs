@@ -9,6 +9,7 @@ pub mod otlp;
 pub mod received;
 #[cfg(feature = "redis")]
 pub mod redis_commands;
+pub mod roles;
 pub mod told;
 
 use std::collections::BTreeMap;

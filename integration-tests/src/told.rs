@@ -243,10 +243,14 @@ pub fn all(capture: &Capture) -> Vec<Told> {
 #[track_caller]
 pub fn assert_agreement(spans: &[Span], points: &[Point], timed: impl Fn(&Span) -> bool) {
     type Counts = BTreeMap<(String, String), u64>;
-    const ON_POINTS: [&str; 8] = [
+    const NAME: &str = "messaging.destination.name";
+    const TEMPLATE: &str = "messaging.destination.template";
+    const ON_POINTS: [&str; 10] = [
         "messaging.system",
         "messaging.operation.name",
-        "messaging.destination.name",
+        NAME,
+        TEMPLATE,
+        "messaging.destination.subscription.name",
         "messaging.consumer.group.name",
         "messaging.destination.partition.id",
         "server.address",
@@ -261,6 +265,9 @@ pub fn assert_agreement(spans: &[Span], points: &[Point], timed: impl Fn(&Span) 
         let step = step.as_str().unwrap_or_default();
         let mut told = span.attributes.clone();
         told.retain(|name, _| ON_POINTS.contains(&name.as_str()));
+        if told.contains_key(TEMPLATE) {
+            told.remove(NAME);
+        }
         let mut with_step = told.clone();
         with_step.insert("messaging.operation.type".to_owned(), step.into());
         let is_error = told.contains_key("error.type");

@@ -8,12 +8,13 @@ mod kafka_support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::foreign::{Heard, Outgoing, Task, play};
+use integration_tests::roles::{All, Case};
 use integration_tests::told::{NOBODY, Process, Role, Span, Told, order_in_baggage};
 use integration_tests::{eventually, unique_name};
 use native::Foreign;
 use otel_testing::live;
 
-use crate::kafka_roles::{All, Broker, Case, check_consumer, check_producer};
+use crate::kafka_roles::{Broker, check_consumer, check_producer};
 use crate::kafka_support::{cluster, topic};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka_role");

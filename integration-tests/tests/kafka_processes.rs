@@ -10,6 +10,7 @@ use std::convert::Infallible;
 
 use integration_tests::ledger::Watch;
 use integration_tests::ledger::kafka::Stored;
+use integration_tests::roles::{All, Case};
 use integration_tests::told::{self, NOBODY, Process, Role, Span, Told, assert_agreement, traced};
 use integration_tests::{eventually, private, soon, unique_name};
 use native::{Extra, Server};
@@ -24,7 +25,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::json;
 use tokio::task::block_in_place;
 
-use crate::kafka_roles::{All, Broker, Case, check_consumer, check_producer};
+use crate::kafka_roles::{Broker, check_consumer, check_producer};
 use crate::kafka_support::{PATIENCE, cluster, config, in_group, topic};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka_role");

@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use otel_core::messaging::Receipt;
 use otel_core::propagation::NoHeaders;
@@ -15,6 +16,7 @@ use otel_core::{Messaging, MessagingOperation};
 use otel_testing::Capture;
 use support::broker::{messaging, orders};
 use support::{Stub, StubError, poll_once, value};
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 type Answer = Result<u64, StubError>;
@@ -96,6 +98,22 @@ mod in_waker {
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert_eq!(ended(&capture), ["-"]);
         assert_eq!(poll_once(receipt), Poll::Ready(Ok(Ok(1))));
+    }
+
+    /// A timer whose runtime ends wakes, and panics when it is then looked at: in whoever ends the runtime.
+    #[test]
+    fn a_panic_of_what_nobody_asked_is_nobodys() {
+        let capture = Capture::new();
+        let messaging = messaging(&capture.telemetry());
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let answer = pending::<Answer>();
+            let waiting = Box::pin(tokio::time::timeout(Duration::from_secs(600), answer));
+            drop(Receipt::watch(waiting, send(&messaging), |operation, _| operation.finish()));
+        });
+        assert_eq!(ended(&capture), [""; 0]);
+        drop(runtime);
+        assert_eq!(ended(&capture), ["-"]);
     }
 
     /// Wakes whoever polls it, so many times, as tokio's do where the budget of a task is used up.

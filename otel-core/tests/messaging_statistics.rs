@@ -9,7 +9,8 @@
 mod support;
 
 use otel_core::messaging::statistic::{
-    KAFKA_CONSUMER_LAG, KAFKA_PRODUCER_BUFFER_TOTAL, PARTITION, TOPIC,
+    KAFKA_CONSUMER_LAG, KAFKA_PRODUCER_BUFFER_TOTAL, NATS_MESSAGE_DROPPED, NATS_RECONNECT,
+    PARTITION, TOPIC,
 };
 use otel_testing::{Capture, metric, point};
 use support::broker::messaging;
@@ -33,6 +34,21 @@ fn each_is_a_gauge_of_its_own_with_the_last_value() {
     capture.assert_metric(lag.points([of("0", 5.0), of("1", 3.0)]));
     let total = metric("kafka.producer.buffer_total_bytes").gauge().unit("By");
     capture.assert_metric(total.point(point().attribute("client-id", "stub-1").value(1024.0)));
+    assert_eq!(capture.metrics().len(), 2);
+}
+
+#[test]
+fn what_happens_is_counted() {
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    for event in [NATS_RECONNECT, NATS_MESSAGE_DROPPED, NATS_MESSAGE_DROPPED] {
+        messaging.statistics().unwrap().count(event);
+    }
+    let of_client = |times: f64| point().attribute("client-id", "stub-1").value(times);
+    let reconnects = metric("nats.client.reconnects").counter().unit("{event}");
+    capture.assert_metric(reconnects.point(of_client(1.0)));
+    let dropped = metric("nats.client.messages.dropped").counter().unit("{message}");
+    capture.assert_metric(dropped.point(of_client(2.0)));
     assert_eq!(capture.metrics().len(), 2);
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use duct::cmd;
 
@@ -25,26 +26,14 @@ enum Measurement {
     Kafka,
     /// A find of MongoDB's driver, with and without the handlers of its events
     Mongodb,
+    /// Messages a second through async-nats on a real server, beside the bare driver
+    Nats,
     /// A call of Redis on a connection that answers at once, beside the bare SDK
     Redis,
     /// What `otel_setup::init!` adds to a process, and what leaves it
     Setup,
     /// A query on SQLite, beside sqlx-otel
     Sqlite,
-}
-
-impl Measurement {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stub => "stub",
-            Self::Sql => "sql",
-            Self::Kafka => "kafka",
-            Self::Mongodb => "mongodb",
-            Self::Redis => "redis",
-            Self::Setup => "setup",
-            Self::Sqlite => "sqlite",
-        }
-    }
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
@@ -58,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         Some(_) => &[ours],
     };
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let name = options.measurement.and_then(|it| it.to_possible_value());
     let mut code = ExitCode::SUCCESS;
     // The measurement `setup` runs it.
     if matches!(options.measurement, None | Some(Measurement::Setup)) {
@@ -66,7 +56,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     }
     for program in programs {
         let line = ["run", "--quiet", "--release"].into_iter().chain(*program).chain(["--"]);
-        let line = line.chain(options.measurement.map(Measurement::name));
+        let line = line.chain(name.as_ref().map(PossibleValue::get_name));
         let cargo = cmd("cargo", line).env("CARGO_TARGET_DIR", &target);
         let status = cargo.dir(&workspace.root).unchecked().run()?.status;
         if !status.success() {

@@ -7,14 +7,13 @@ use anyhow::{Result, anyhow};
 use bench::{cell, median, table};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use otel_core::Telemetry;
 use otel_kafka::ClientConfig;
 use otel_kafka::mocking::MockCluster;
 use otel_kafka::producer::FutureRecord;
 use rdkafka::producer::FutureProducer as Bare;
 
-use super::{STATES, TOPIC, propagator};
-use crate::stub::providers;
+use super::{STATES, TOPIC};
+use crate::stub::telemetry;
 
 const MESSAGES: u32 = 20_000;
 /// How many wait for their report at once.
@@ -50,15 +49,6 @@ fn delivered(receipt: Option<Receipt>) -> Result<()> {
         Some(Err(_)) => Err(anyhow!("a report was lost")),
         Some(Ok(Ok(_))) | None => Ok(()),
     }
-}
-
-fn telemetry(state: &str) -> Telemetry {
-    let builder = Telemetry::builder();
-    if state == "off" {
-        return builder.build();
-    }
-    let (tracer, meter) = providers::new(state != "not sampled");
-    builder.tracer_provider(tracer).meter_provider(meter).propagator(propagator()).build()
 }
 
 pub(super) fn measure() -> Result<()> {

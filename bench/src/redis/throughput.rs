@@ -7,9 +7,8 @@ use ::redis::{Client, Value, cmd};
 use anyhow::Result;
 use bench::{cell, median, table};
 use futures_util::future::try_join_all;
-use otel_core::Telemetry;
 
-use crate::stub::{STATES, enter, providers};
+use crate::stub::{STATES, enter, telemetry};
 
 const ROUNDS: usize = 15;
 const CALLS: u32 = 8_000;
@@ -33,15 +32,6 @@ pub(super) fn measure() -> Result<()> {
         "redis: GETs a second on the server of OTEL_TEST_REDIS, over a multiplexed connection";
     table(title, "state | at once | ours | bare redis | ratio", &rows);
     Ok(())
-}
-
-fn telemetry(state: &str) -> Telemetry {
-    let builder = Telemetry::builder();
-    if state == "off" {
-        return builder.build();
-    }
-    let (tracer, meter) = providers::new(state != "not sampled");
-    builder.tracer_provider(tracer).meter_provider(meter).build()
 }
 
 /// The medians of both, and of the ratio in each round.

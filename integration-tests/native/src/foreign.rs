@@ -47,6 +47,7 @@ macro_rules! python {
 static CONFLUENT_KAFKA: Foreign =
     python!("confluent-kafka", "Python's confluent-kafka", "confluent_kafka");
 static KAFKA_PYTHON: Foreign = python!("kafka-python", "Python's kafka-python", "kafka_python");
+static NATS_PY: Foreign = python!("nats-py", "Python's nats-py", "nats_py");
 
 impl Foreign {
     /// Python's client over librdkafka. Its handlers have spans that link to the message's.
@@ -57,6 +58,12 @@ impl Foreign {
     /// A client all in Python. What it receives has spans below the message's.
     pub fn kafka_python() -> &'static Self {
         &KAFKA_PYTHON
+    }
+
+    /// NATS's own client. It has no official instrumentation: its headers are written and read by the
+    /// propagators, as a service does by hand.
+    pub fn nats_py() -> &'static Self {
+        &NATS_PY
     }
 
     /// What people read.

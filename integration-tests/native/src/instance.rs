@@ -167,7 +167,7 @@ impl Instance {
 
     /// It answers nothing until it goes on.
     pub(crate) fn pause(&self) -> Result<()> {
-        self.each(|it| it.signal_all(Signal::SIGSTOP))
+        self.each(Process::pause)
     }
 
     /// After a pause.

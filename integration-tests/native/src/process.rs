@@ -1,6 +1,7 @@
 //! A server's process, told from a later one with the same id, and its descendants.
 
 use std::fs;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,28 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP, also for its descendants. They stand still when this returns: the signal alone may
+    /// come while a thread is at work, which goes on for a while.
+    pub(crate) fn pause(&self) -> Result<()> {
+        let family = self.family();
+        family.iter().try_for_each(|process| process.signal(Signal::SIGSTOP))?;
+        let start = Instant::now();
+        while !family.iter().all(Self::stands_still) {
+            if start.elapsed() > Duration::from_secs(30) {
+                bail!("process {} does not stand still", self.pid);
+            }
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten();
+        threads
+            .filter_map(|thread| read_stat(&thread.ok()?.path().join("stat")))
+            .all(|[state, ..]| ["T", "X", "Z"].contains(&state.as_str()))
+    }
+
     /// To it and to its descendants.
     pub(crate) fn signal_all(&self, signal: Signal) -> Result<()> {
         self.family().iter().try_for_each(|process| process.signal(signal))
@@ -147,7 +170,11 @@ fn wait_for_end(family: &[Process], patience: Duration) -> bool {
 
 /// State, parent, group, number of threads and moment of the start.
 fn stat(pid: i32) -> Option<[String; 5]> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    read_stat(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+fn read_stat(path: &Path) -> Option<[String; 5]> {
+    let stat = fs::read_to_string(path).ok()?;
     // The name before may hold spaces and parentheses.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(
@@ -184,6 +211,24 @@ mod tests {
         let family = process.family();
         process.kill().unwrap();
         assert!(family.iter().all(|process| !process.is_alive()));
+        let _ = shell.wait();
+    }
+
+    #[test]
+    fn what_was_paused_stands_still_at_once() {
+        let shell = "while :; do :; done & while :; do :; done";
+        let mut shell = Command::new("sh").args(["-c", shell]).spawn().unwrap();
+        let process = Process::of(shell.id().try_into().unwrap()).unwrap();
+        while process.family().len() < 2 {
+            sleep(POLL);
+        }
+        for _ in 0..100 {
+            process.pause().unwrap();
+            let states = process.family().into_iter().map(|it| stat(it.pid).unwrap()[0].clone());
+            assert_eq!(states.collect::<Vec<_>>(), ["T", "T"]);
+            process.signal_all(Signal::SIGCONT).unwrap();
+        }
+        process.kill().unwrap();
         let _ = shell.wait();
     }
 

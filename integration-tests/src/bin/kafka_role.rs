@@ -1,57 +1,40 @@
 //! A process of `tests/kafka_processes.rs`: a producer or a consumer, which tells what it did and
 //! what was captured of it.
-#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a part of a test")]
+#![allow(clippy::unwrap_used, reason = "a part of a test")]
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{Read as _, stdin};
-use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use integration_tests::told::{Handled, Role, Told, all, order_in_baggage};
+use integration_tests::roles::{self, begin, handle, produce, tell, worker};
+use integration_tests::told::{Role, Told, all};
 use otel_kafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use otel_kafka::message::{Message as _, OwnedMessage};
 use otel_kafka::producer::{FutureProducer, FutureRecord};
 use otel_kafka::util::Timeout;
 use otel_kafka::{ClientConfig, rdkafka};
-use otel_testing::opentelemetry::baggage::BaggageExt as _;
-use otel_testing::opentelemetry::trace::{
-    FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-    Tracer as _,
-};
-use otel_testing::opentelemetry::{Context, KeyValue};
+use otel_testing::opentelemetry::trace::FutureExt as _;
 use otel_testing::otel_core::{Telemetry, TelemetryBuilder};
 use otel_testing::{Capture, CaptureTracer};
 use rdkafka::error::KafkaError;
-use tokio::sync::{Notify, Semaphore};
-use tokio::task::{JoinSet, yield_now};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Longer than any test, with the start of a server in it; a process that hangs says so by its code.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Messages on their way at a time.
-const AT_ONCE: usize = 32;
 
 #[tokio::main]
 async fn main() {
-    let role = std::env::args().nth(1).unwrap();
-    let stopped = Arc::new(Notify::new());
-    let stop = Arc::clone(&stopped);
-    thread::spawn(move || {
-        _ = stdin().read_to_end(&mut Vec::new());
-        stop.notify_one();
-    });
+    let (role, stopped) = begin();
     // What messages carry, as `OTEL_PROPAGATORS` says; what is told goes to the test.
     let setup = otel_setup::builder().exporters([]).subscriber(false).init().unwrap();
     let capture = Capture::new();
     let played = async {
-        match serde_json::from_str(&role).unwrap() {
+        match role {
             Role::Produce { brokers, topic, count, timeout } => {
                 let mut config = config(&brokers, "role-producer");
                 config.set("message.timeout.ms", timeout.to_string());
                 config.set("enable.idempotence", "true");
-                produce(&config, &topic, count, &stopped, &capture).await;
+                send(&config, &topic, count, &stopped, &capture).await;
             }
             Role::Consume { brokers, topic, group, parent, ambient } => {
                 let mut config = config(&brokers, "role-consumer");
@@ -82,16 +65,11 @@ fn config(brokers: &str, id: &str) -> ClientConfig {
     config
 }
 
-fn tell(line: &Told) {
-    let line = serde_json::to_string(line).unwrap();
-    println!("{line}");
-}
-
 fn code(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}"))
 }
 
-async fn produce(
+async fn send(
     config: &ClientConfig,
     topic: &str,
     count: Option<u64>,
@@ -101,35 +79,17 @@ async fn produce(
     let producer = config.create::<rdkafka::producer::FutureProducer>().unwrap();
     let producer = FutureProducer::builder(producer).config(config);
     let producer = producer.telemetry(&telemetry(capture).build()).build();
-    let (mut sending, permits) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
-    for number in 1..=count.unwrap_or(u64::MAX) {
-        let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit.unwrap(),
-            () = stopped.notified() => break,
-        };
+    let send = |number: u64| {
         let (producer, topic) = (producer.clone(), topic.to_owned());
-        let send = async move {
+        async move {
             let text = number.to_string();
             let record = FutureRecord::to(&topic).key(&text).payload(&text);
             let sent = producer.send(record, Timeout::Never).await;
-            let result = sent.map(|delivery| (delivery.partition, delivery.offset));
-            tell(&Told::Sent { number, result: result.map_err(|(error, _)| code(&error)) });
-            drop(permit);
-        };
-        sending.spawn(send.with_context(order(number)));
-    }
-    while let Some(sent) = sending.join_next().await {
-        sent.unwrap();
-    }
-}
-
-/// What another service, which is not part of the test, began.
-fn order(number: u64) -> Context {
-    let state = TraceState::from_key_value([("shop", number.to_string())]).unwrap();
-    let trace = TraceId::from(u128::from(number) << 64 | 0xabc);
-    let span = SpanContext::new(trace, SpanId::from(number), TraceFlags::SAMPLED, true, state);
-    let context = Context::new().with_remote_span_context(span);
-    context.with_baggage([KeyValue::new("order", order_in_baggage(number))])
+            let place = sent.map(|delivery| (delivery.partition, delivery.offset));
+            place.map_err(|(error, _)| code(&error))
+        }
+    };
+    produce(count, stopped, send).await;
 }
 
 async fn consume(
@@ -153,62 +113,19 @@ async fn consume(
         match received {
             Ok(message) => {
                 let (message, tracer) = (message.detach(), capture.tracer("application"));
-                let context = if ambient {
-                    Context::new().with_span(tracer.start("worker"))
-                } else {
-                    Context::new()
-                };
-                handling.spawn(handle(message, tracer).with_context(context));
+                let context = worker(&tracer, ambient);
+                handling.spawn(process(message, tracer).with_context(context));
             }
             Err(error) => tell(&Told::NotReceived(code(&error))),
         }
     }
-    while let Some(handled) = handling.join_next().await {
-        handled.unwrap();
-    }
+    roles::all_of(handling).await;
     consumer.commit_consumer_state(CommitMode::Sync).unwrap();
 }
 
-/// What a handler fails with.
-#[derive(Debug)]
-struct Unwanted;
-
-impl fmt::Display for Unwanted {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("secret")
-    }
-}
-
-async fn handle(message: OwnedMessage, tracer: CaptureTracer) {
-    let handler = async |message: &OwnedMessage| {
-        let seen = see(message);
-        let mut steady = true;
-        for _ in 0..seen.number % 4 {
-            yield_now().await;
-            let again = see(message);
-            steady &= (&again.span, &again.baggage) == (&seen.span, &seen.baggage);
-        }
-        drop(tracer.start(format!("ship {}", seen.number)));
-        let failed = seen.number % 10 == 3;
-        tell(&Told::Handled(Handled { steady, failed, ..seen }));
-        if failed { Err(Unwanted) } else { Ok(()) }
-    };
+async fn process(message: OwnedMessage, tracer: CaptureTracer) {
+    let number = message.payload_view::<str>().unwrap().unwrap().parse().unwrap();
+    let place = (message.partition(), message.offset());
     // What it fails with was told.
-    _ = message.process(handler).await;
-}
-
-fn see(message: &OwnedMessage) -> Handled {
-    let context = Context::current();
-    let (span, baggage) = (context.span().span_context().clone(), context.baggage());
-    let baggage = baggage.iter().map(|(key, (value, _))| (key.to_string(), value.to_string()));
-    Handled {
-        number: message.payload_view::<str>().unwrap().unwrap().parse().unwrap(),
-        place: (message.partition(), message.offset()),
-        trace: span.trace_id().to_string(),
-        span: span.span_id().to_string(),
-        state: span.trace_state().header(),
-        baggage: baggage.collect::<BTreeMap<_, _>>(),
-        steady: true,
-        failed: false,
-    }
+    _ = message.process(|_| handle(number, place, &tracer)).await;
 }

@@ -214,8 +214,8 @@ impl<C: Client> Messaging<C> {
             return None;
         }
         let Shared { site, server, .. } = &*self.shared;
-        let gauges = &site.instruments()?.gauges;
-        Some(Statistics { gauges, client: server.client_id.as_ref() })
+        let meter = &site.instruments()?.meter;
+        Some(Statistics { meter, client: server.client_id.as_ref() })
     }
 
     /// Starts an operation that somebody listens to.

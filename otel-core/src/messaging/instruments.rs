@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
-use super::statistic::Gauges;
 use crate::attribute::metric;
 
 /// The instruments of a client.
@@ -16,7 +15,7 @@ pub struct Instruments {
     pub(super) processing: Histogram<f64>,
     pub(super) sent: Counter<u64>,
     pub(super) consumed: Counter<u64>,
-    pub(super) gauges: Gauges,
+    pub(super) meter: Meter,
 }
 
 impl fmt::Debug for Instruments {
@@ -58,7 +57,7 @@ impl crate::page::Instruments for Instruments {
                 metric::MESSAGING_CLIENT_CONSUMED_MESSAGES,
                 "Number of messages that were delivered to the application.",
             ),
-            gauges: Gauges::new(meter),
+            meter: meter.clone(),
         }
     }
 }

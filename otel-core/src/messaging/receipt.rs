@@ -157,7 +157,12 @@ where
                 // An answer that comes from now on wakes anew.
                 woken.at.take()
             };
-            let polled = Pin::new(&mut *receipt).poll(&mut task);
+            // Contained: who wakes has not asked, as a runtime that ends and wakes its timers.
+            let Some(polled) = contain(|| Pin::new(&mut *receipt).poll(&mut task)) else {
+                let left = operation.take();
+                drop(watched);
+                return contain(|| drop(left)).and(None);
+            };
             let mut woken = lock(&self.woken);
             woken.polled = false;
             if let Poll::Ready(output) = polled {

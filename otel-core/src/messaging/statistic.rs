@@ -1,13 +1,13 @@
-//! Layer `messaging`: what a client tells of itself now and then, as gauges.
+//! Layer `messaging`: what a client tells of itself now and then, as gauges, and what happens to it,
+//! as counters.
 //!
 //! The conventions have none of these. Names, units and labels are those that OpenTelemetry's
 //! instrumentation for Java gives to the same facts, so that one dashboard shows both; what Java's
-//! clients do not count is named after the library that does.
+//! clients do not count is named after the library that does, and of NATS as its client for .NET has it.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
-use opentelemetry::metrics::{Gauge, Meter};
+use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, StringValue};
 
 use crate::contain::contain;
@@ -20,6 +20,10 @@ pub struct Statistic {
     unit: &'static str,
     description: &'static str,
 }
+
+/// Something that happens to a client, and is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event(Statistic);
 
 /// What a [`Statistic`] is of, beside the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,33 +71,23 @@ statistics! {
         "Size of the messages of the partition that wait for the application";
 }
 
-/// Made when they are first used: most clients tell nothing of the kind.
-pub(super) struct Gauges {
-    meter: Meter,
-    made: Mutex<Vec<(Statistic, Gauge<f64>)>>,
+const fn event(name: &'static str, unit: &'static str, description: &'static str) -> Event {
+    Event(Statistic { name, unit, description })
 }
 
-impl Gauges {
-    pub(super) fn new(meter: &Meter) -> Self {
-        Self { meter: meter.clone(), made: Mutex::default() }
-    }
-
-    fn get(&self, statistic: Statistic) -> Gauge<f64> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, gauge)) = made.iter().find(|(known, _)| *known == statistic) {
-            return gauge.clone();
-        }
-        let Statistic { name, unit, description } = statistic;
-        let gauge = self.meter.f64_gauge(name).with_unit(unit).with_description(description);
-        let gauge = gauge.build();
-        made.push((statistic, gauge.clone()));
-        gauge
-    }
-}
+/// The connection to the broker is there again.
+pub const NATS_RECONNECT: Event =
+    event("nats.client.reconnects", "{event}", "Connections that were made again");
+/// The client threw away a message that came faster than it was taken.
+pub const NATS_MESSAGE_DROPPED: Event =
+    event("nats.client.messages.dropped", "{message}", "Messages that a full subscription lost");
 
 /// Takes the statistics of a client, while somebody measures.
+///
+/// Instruments are made when they are used, as most clients tell nothing of the kind; the SDK knows
+/// those that it made before.
 pub struct Statistics<'c> {
-    pub(super) gauges: &'c Gauges,
+    pub(super) meter: &'c Meter,
     pub(super) client: Option<&'c StringValue>,
 }
 
@@ -106,11 +100,23 @@ impl fmt::Debug for Statistics<'_> {
 impl Statistics<'_> {
     /// Tells one number.
     pub fn record(&self, statistic: Statistic, value: f64, labels: &[(Label, &str)]) {
-        let client = self.client.map(|client| KeyValue::new(CLIENT, client.clone()));
         let labels = labels
             .iter()
             .map(|(Label(name), value)| KeyValue::new(*name, shared((*value).to_owned())));
-        let all: Vec<_> = client.into_iter().chain(labels).collect();
-        contain(|| self.gauges.get(statistic).record(value, &all));
+        let all: Vec<_> = self.of_client().chain(labels).collect();
+        let Statistic { name, unit, description } = statistic;
+        let gauge = self.meter.f64_gauge(name).with_unit(unit).with_description(description);
+        contain(|| gauge.build().record(value, &all));
+    }
+
+    /// Tells that something happened.
+    pub fn count(&self, Event(Statistic { name, unit, description }): Event) {
+        let counter = self.meter.u64_counter(name).with_unit(unit).with_description(description);
+        let all: Vec<_> = self.of_client().collect();
+        contain(|| counter.build().add(1, &all));
+    }
+
+    fn of_client(&self) -> impl Iterator<Item = KeyValue> + use<> {
+        self.client.map(|client| KeyValue::new(CLIENT, client.clone())).into_iter()
     }
 }

@@ -120,11 +120,22 @@ impl Together {
     }
 }
 
+/// A part of an inbox of NATS: 22 letters and digits.
+fn is_nuid(part: &str) -> bool {
+    let has = |is: fn(&char) -> bool| part.chars().any(|it| is(&it));
+    part.len() == 22
+        && part.chars().all(|it| it.is_ascii_alphanumeric())
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_lowercase)
+}
+
 /// A text with what differs between runs named instead.
 pub(crate) fn steady(text: &str) -> String {
     let is_digit = |it: char| it.is_ascii_digit();
     let mut shown = String::new();
-    let mut rest = text;
+    let named = text.split('.').map(|part| if is_nuid(part) { "{id}" } else { part });
+    let named = named.collect::<Vec<_>>().join(".");
+    let mut rest = &*named;
     while let Some(start) = rest.find(|it: char| it.is_ascii_hexdigit()) {
         let (before, from) = rest.split_at(start);
         let (run, after) =

@@ -34,6 +34,9 @@ fn words_that_are_missing_or_no_longer_needed_are_found() {
         all.filter_map(|it| Some(it.split_once(" is no longer needed in ")?.1.to_owned())).collect()
     };
     assert_eq!(stale(&right()), ["chance", "[span_only]"]);
+    let left = told("[added]\nattributes = [\"never.told\"]", &right());
+    let expected = "never.told is no longer needed in [added.attributes]";
+    assert!(left.iter().any(|it| it == expected), "{left:#?}");
     let mut raced = right();
     raced.spans[0].origin.suite = "races".into();
     let mut measuring = gauge();

@@ -13,6 +13,11 @@ fn what_differs_between_runs_is_named() {
         ("localhost:9 and more", "localhost:{port} and more"),
         ("time: 12", "time: 12"),
         ("decade deadbeef", "decade deadbeef"),
+        ("_INBOX.Zk3q9vXyT0aBcDeFgHiJkL.1", "_INBOX.{id}.1"),
+        (
+            "a.twenty.two.letters.lowercaseandtwentytwoo",
+            "a.twenty.two.letters.lowercaseandtwentytwoo",
+        ),
         ("", ""),
     ] {
         assert_eq!(steady(text), expected);
