@@ -4,14 +4,13 @@ use std::fmt;
 
 use otel_core::{DbServer, Telemetry};
 use redis::cluster_routing::RoutingInfo;
-use redis::{
-    Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult, ServerError, Value,
-};
+use redis::{Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult, Value};
 
 pub use redis::cluster::*;
 
 use crate::connection::{Connection, forward};
-use crate::driver::{self, Answer};
+use crate::driver;
+use crate::edit::Clustered;
 use crate::link::Link;
 use crate::message::Messaging;
 
@@ -86,19 +85,6 @@ impl ClusterClient {
         config: ClusterConfig,
     ) -> RedisResult<ClusterConnection> {
         self.inner.get_connection_with_config(config).map(|it| self.wrap(it))
-    }
-}
-
-/// An answer that the driver has looked through itself.
-struct Read<T>(T);
-
-impl<T> Answer for Read<T> {
-    fn error(&self) -> Option<&ServerError> {
-        None
-    }
-
-    fn is_done(&self) -> bool {
-        true
     }
 }
 
@@ -235,12 +221,15 @@ impl ClusterConnection {
     /// connection only.
     pub fn query<T: FromRedisValue>(&mut self, pipeline: &ClusterPipeline) -> RedisResult<T> {
         let Self { inner, link } = self;
-        if let Some(queue) = link.queue_of(pipeline) {
-            let (edited, started) = queue.start(link, pipeline, 0);
-            let pipeline = edited.as_ref().unwrap_or(pipeline);
-            return started.call(|| pipeline.query(inner).map(Read)).map(|Read(answer)| answer);
-        }
-        link.call(pipeline, 0, |pipeline| pipeline.query(inner).map(Read))
-            .map(|Read(answer)| answer)
+        let queue = link.queue_of(pipeline);
+        let answers = match queue.zip(queue.and_then(|_| Clustered::new(pipeline))) {
+            Some((queue, request)) => {
+                let (edited, started) = queue.start(link, &request, 0);
+                let pipeline = edited.as_ref().unwrap_or(pipeline);
+                started.call(|| pipeline.query::<Vec<Value>>(inner))
+            }
+            None => link.call(pipeline, 0, |pipeline| pipeline.query(inner)),
+        };
+        Ok(redis::from_redis_value(Value::Array(answers?))?)
     }
 }

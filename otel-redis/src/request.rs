@@ -18,6 +18,11 @@ pub(crate) trait Request {
         false
     }
 
+    /// The commands whose answers are thrown away, before they are seen.
+    fn ignored(&self) -> &[usize] {
+        &[]
+    }
+
     /// The database that the connection works in once all of it has succeeded, where it says so.
     fn database(&self) -> Option<i64> {
         self.commands().filter_map(database).last()

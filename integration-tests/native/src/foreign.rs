@@ -47,6 +47,7 @@ macro_rules! python {
 static CONFLUENT_KAFKA: Foreign =
     python!("confluent-kafka", "Python's confluent-kafka", "confluent_kafka");
 static KAFKA_PYTHON: Foreign = python!("kafka-python", "Python's kafka-python", "kafka_python");
+static REDIS_PY: Foreign = python!("redis-py", "Python's redis-py", "redis_py");
 
 impl Foreign {
     /// Python's client over librdkafka. Its handlers have spans that link to the message's.
@@ -57,6 +58,13 @@ impl Foreign {
     /// A client all in Python. What it receives has spans below the message's.
     pub fn kafka_python() -> &'static Self {
         &KAFKA_PYTHON
+    }
+
+    /// Redis's own client for Python, with the official propagators, by hand: nothing official carries
+    /// a context in messages. Destinations are `stream:NAME` and `channel:NAME`; a channel is heard
+    /// from when it is subscribed to.
+    pub fn redis_py() -> &'static Self {
+        &REDIS_PY
     }
 
     /// What people read.
