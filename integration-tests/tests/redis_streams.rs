@@ -545,7 +545,10 @@ async fn a_pipeline_of_a_cluster_gives_what_it_would_give() {
         let mut bare = client.raw().get_connection().unwrap();
         for ask in ["TYPE", "XADD"] {
             let mut pipeline = cluster_pipe();
-            pipeline.cmd(ask).arg(&stream).arg(&["*", "a", "1"][..if ask == "XADD" { 3 } else { 0 }]);
+            pipeline
+                .cmd(ask)
+                .arg(&stream)
+                .arg(&["*", "a", "1"][..if ask == "XADD" { 3 } else { 0 }]);
             let expected = pipeline.query::<Vec<i64>>(&mut bare).unwrap_err();
             let found = connection.query::<Vec<i64>>(&pipeline).unwrap_err();
             assert_eq!(found.kind(), expected.kind());

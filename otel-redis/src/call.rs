@@ -100,29 +100,12 @@ pub(crate) fn describe(
 
 /// The text of a request: of several commands the one that all share, or all of them.
 fn text(request: &impl Request, wanted: TextWanted) -> String {
-    let mut commands = request.commands();
     let mut text = Text::new(wanted);
-    commands.next().into_iter().for_each(|first| text.command(first));
-    // As long as all are the same, the first stands for all of them.
-    let (one, mut same) = (text.as_str().len(), 1);
-    for command in commands {
+    for command in request.commands() {
         if text.is_full() {
             break;
         }
-        if same > 0 {
-            text.command(command.clone());
-            let is_same = text.as_str().get(..one) == text.as_str().get(one..);
-            text.truncate(one);
-            if is_same {
-                same += 1;
-                continue;
-            }
-            for _ in 1..std::mem::take(&mut same) {
-                text.repeat(one);
-            }
-        }
-        text.push("; ");
-        text.command(command);
+        text.add(command);
     }
     text.into_string()
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use otel_core::{Db, DbOperation, Telemetry};
 use redis::{RedisResult, ServerErrorKind};
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     stays: bool,
     /// Where streams and pub/sub are messaging.
     pub(crate) queue: Option<Arc<Queue>>,
+    /// How long it took to connect, until a pool has told it.
+    pub(crate) created: Option<Duration>,
 }
 
 impl fmt::Debug for Link {
@@ -50,7 +53,8 @@ struct Switch {
 
 impl Link {
     pub(crate) fn of_client(telemetry: &Telemetry, server: otel_core::DbServer) -> Self {
-        Self { db: Db::new(telemetry, server), database: None, stays: false, queue: None }
+        let db = Db::new(telemetry, server);
+        Self { db, database: None, stays: false, queue: None, created: None }
     }
 
     /// That of a client whose streams and pub/sub are messaging, if they are to be.
@@ -71,7 +75,7 @@ impl Link {
     /// That of a new connection of the same client.
     pub(crate) fn connected(&self, stays: bool) -> Self {
         let database = Some(Arc::new(AtomicI64::new(AS_CONNECTED)));
-        Self { db: self.db.clone(), database, stays, queue: self.queue.clone() }
+        Self { database, stays, created: None, ..self.clone() }
     }
 
     /// Whether a request is to go to the driver as it is.

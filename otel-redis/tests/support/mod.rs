@@ -62,7 +62,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn connect(telemetry: &Telemetry, messaging: Option<Messaging>) -> Option<Self> {
+    pub(crate) async fn connect(
+        telemetry: &Telemetry,
+        messaging: Option<Messaging>,
+    ) -> Option<Self> {
         let builder = Client::builder(redis::Client::open(live::address("REDIS")?).unwrap());
         let builder = builder.telemetry(telemetry);
         let client = match messaging {
