@@ -65,15 +65,19 @@ pub(crate) fn describe(
     wanted: Option<TextWanted>,
 ) -> DbCall<'_> {
     let mut size = 0;
-    // What all of them share; `None` once two differ.
-    let (mut operation, mut ran) = (None, None);
+    // The first word and its name, and what all of them share; `None` once two differ.
+    let (mut first, mut named, mut operation, mut ran) = (None, "", None, None);
     for mut command in request.commands() {
-        let this = name(command.next());
+        let word = command.next();
+        // Most say the same as the first one.
+        let this = if size > 0 && word == first { named } else { name(word) };
         let runs = procedure(this, command);
-        (operation, ran) = match size {
-            0 => (Some(this), runs),
-            _ => (operation.filter(|name| *name == this), ran.filter(|ran| Some(*ran) == runs)),
-        };
+        if size == 0 {
+            (first, named, operation, ran) = (word, this, Some(this), runs);
+        } else {
+            operation = operation.filter(|name| *name == this);
+            ran = ran.filter(|_| ran == runs);
+        }
         size += 1;
     }
     let mut call = DbCall::new();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+#[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
 use std::time::Duration;
 
 use otel_core::{Db, DbOperation, Telemetry};
@@ -29,6 +30,7 @@ pub(crate) struct Link {
     /// Where streams and pub/sub are messaging.
     pub(crate) queue: Option<Arc<Queue>>,
     /// How long it took to connect, until a pool has told it.
+    #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
     pub(crate) created: Option<Duration>,
 }
 
@@ -53,8 +55,14 @@ struct Switch {
 
 impl Link {
     pub(crate) fn of_client(telemetry: &Telemetry, server: otel_core::DbServer) -> Self {
-        let db = Db::new(telemetry, server);
-        Self { db, database: None, stays: false, queue: None, created: None }
+        Self {
+            db: Db::new(telemetry, server),
+            database: None,
+            stays: false,
+            queue: None,
+            #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
+            created: None,
+        }
     }
 
     /// That of a client whose streams and pub/sub are messaging, if they are to be.
@@ -75,7 +83,7 @@ impl Link {
     /// That of a new connection of the same client.
     pub(crate) fn connected(&self, stays: bool) -> Self {
         let database = Some(Arc::new(AtomicI64::new(AS_CONNECTED)));
-        Self { database, stays, created: None, ..self.clone() }
+        Self { database, stays, ..self.clone() }
     }
 
     /// Whether a request is to go to the driver as it is.

@@ -220,7 +220,7 @@ impl Queue {
     fn settle(&self, name: &'static str, commands: &[Option<Command<'_>>]) -> Step {
         let taken = commands.iter().flatten().flat_map(|command| {
             let (stream, group) = (command.place.unwrap_or_default(), command.group);
-            self.memory.take(stream, group.unwrap_or_default(), command.rest())
+            self.memory.of_group(stream, group.unwrap_or_default(), command.rest())
         });
         let taken: Vec<_> = taken.collect();
         let describe = || {
@@ -307,12 +307,12 @@ impl Queue {
     fn settled<T: Answer>(
         &self,
         mut operation: MessagingOperation<Redis>,
-        taken: Vec<Read>,
+        taken: &[Read],
         result: &RedisResult<T>,
     ) {
         let error = result.as_ref().ok().and_then(Answer::error);
-        if result.is_err() || error.is_some() {
-            self.memory.put_back(taken);
+        if result.is_ok() && error.is_none() {
+            self.memory.forget(taken);
         }
         if let Some(error) = error {
             operation.failed(driver::failure(error));
@@ -388,7 +388,7 @@ impl Started<'_> {
                 return operation.run_to_end(call, ending).await;
             }
             Step::Settle(operation, taken) => {
-                let ending = |operation, result: &_| queue.settled(operation, taken, result);
+                let ending = |operation, result: &_| queue.settled(operation, &taken, result);
                 return operation.run_to_end(call, ending).await;
             }
             Step::Receive(poll) => (Some(poll), call.await),
@@ -412,7 +412,7 @@ impl Started<'_> {
             }
             Step::Settle(operation, taken) => {
                 let result = operation.carried().run(call);
-                queue.settled(operation, taken, &result);
+                queue.settled(operation, &taken, &result);
                 return result;
             }
             Step::Receive(poll) => (Some(poll), call()),

@@ -1,16 +1,12 @@
 //! The text of a command as `redis-cli` takes it, with what `commands.txt` allows of it.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 use otel_core::db::TextWanted;
 
 use crate::request::Arguments;
-
-/// A command of which more than the number of its arguments is shown, and what of it.
-struct Row {
-    name: &'static str,
-    signs: Vec<Sign>,
-}
 
 /// What is shown next: the head of `commands.txt` has them in the same order.
 enum Sign {
@@ -26,20 +22,35 @@ enum Sign {
     Again,
 }
 
-/// Shortest names first, since most names differ by their length.
-static COMMANDS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    let rows = include_str!("commands.txt").lines().filter(|line| !line.starts_with('#'));
-    // The mark of a reviewed row is for who makes the file anew.
-    let rows = rows.map(|row| row.strip_prefix('!').unwrap_or(row));
-    let rows = rows.map(|row| row.split_once(' ').unwrap_or((row, "")));
-    let row = |(name, signs): (_, &'static str)| Row {
-        name,
-        signs: signs.split_ascii_whitespace().map(Sign::new).collect(),
-    };
-    let mut rows: Vec<_> = rows.map(row).collect();
-    rows.sort_unstable_by_key(|row| (row.name.len(), row.name));
-    rows
-});
+/// A command of which more than the number of its arguments is shown, and what of it.
+type Row = (&'static [u8], &'static [Sign]);
+
+/// By their names.
+static COMMANDS: LazyLock<HashMap<&[u8], Vec<Sign>, BuildHasherDefault<Fnv>>> =
+    LazyLock::new(|| {
+        let rows = include_str!("commands.txt").lines().filter(|line| !line.starts_with('#'));
+        // The mark of a reviewed row is for who makes the file anew.
+        let rows = rows.map(|row| row.strip_prefix('!').unwrap_or(row));
+        let rows = rows.map(|row| row.split_once(' ').unwrap_or((row, "")));
+        let signs = |text: &'static str| text.split_ascii_whitespace().map(Sign::new).collect();
+        rows.map(|(name, text)| (name.as_bytes(), signs(text))).collect()
+    });
+
+/// For names that are few, short and our own.
+#[derive(Default)]
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Sign {
     fn new(text: &'static str) -> Self {
@@ -73,12 +84,12 @@ fn is(word: &[u8], known: &str) -> bool {
 }
 
 /// The row of a command, by its name alone or with its first argument as a word of it.
-fn row(name: &[u8], first: Option<&[u8]>) -> Option<&'static Row> {
+fn row(name: &[u8], first: Option<&[u8]>) -> Option<Row> {
     // As the file has them: `CLIENT|LIST`.
     let mut upper = [0; 2 * crate::call::LONGEST];
     let find = |known: &[u8]| {
-        let order = |row: &Row| (row.name.len(), row.name.as_bytes()).cmp(&(known.len(), known));
-        COMMANDS.get(COMMANDS.binary_search_by(order).ok()?)
+        let (name, signs) = COMMANDS.get_key_value(known)?;
+        Some((*name, &signs[..]))
     };
     let one = put(&mut upper, 0, name)?;
     find(upper.get(..one)?).or_else(|| {
@@ -96,19 +107,24 @@ fn put(upper: &mut [u8], at: usize, word: &[u8]) -> Option<usize> {
     Some(end)
 }
 
-/// Whether an argument needs no quotes, as most do. All of it is looked at, which is faster.
-fn is_plain(argument: &[u8]) -> bool {
-    let is_odd = |byte: u8| !byte.is_ascii_graphic() | matches!(byte, b'"' | b'\'' | b'\\');
-    !argument.is_empty() && !argument.iter().fold(false, |odd, byte| odd | is_odd(*byte))
-}
+/// What an argument without quotes is made of, as most are.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], b'!');
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'"' | b'\'' | b'\\');
+        byte += 1;
+    }
+    plain
+};
 
 /// A text that is written.
 pub(crate) struct Text {
-    written: String,
+    /// In UTF-8.
+    written: Vec<u8>,
     wanted: TextWanted,
     verbatim: bool,
     /// The row of the last command, which the next one often is too.
-    last: Option<&'static Row>,
+    last: Option<Row>,
     /// How many commands were the same so far, unless one was another, and how long the first is.
     same: Option<usize>,
     first: usize,
@@ -116,7 +132,7 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn new(wanted: TextWanted) -> Self {
-        let (written, same) = (String::with_capacity(64), Some(0));
+        let (written, same) = (Vec::with_capacity(64), Some(0));
         Self { written, wanted, verbatim: false, last: None, same, first: 0 }
     }
 
@@ -124,7 +140,7 @@ impl Text {
     pub(crate) fn add<'a>(&mut self, command: impl Arguments<'a>) {
         let before = self.written.len();
         if before > 0 {
-            self.written.push_str("; ");
+            self.written.extend_from_slice(b"; ");
         }
         self.command(command);
         let Some(same) = self.same else { return };
@@ -139,11 +155,11 @@ impl Text {
                 let other = self.written.split_off(before);
                 for _ in 1..same {
                     if !self.is_full() {
-                        self.written.push_str("; ");
+                        self.written.extend_from_slice(b"; ");
                         self.written.extend_from_within(..self.first);
                     }
                 }
-                self.written.push_str(&other);
+                self.written.extend(other);
             }
             None
         };
@@ -153,15 +169,18 @@ impl Text {
     fn command<'a>(&mut self, mut arguments: impl Arguments<'a>) {
         let name = arguments.next().unwrap_or_default();
         self.verbatim = self.wanted.verbatim && !SECRET.iter().any(|secret| is(name, secret));
-        self.written.push_str(crate::call::name(Some(name)));
-        if self.last.is_none_or(|last| !is(name, last.name)) {
-            self.last = row(name, arguments.clone().next());
+        match self.last.filter(|(known, _)| *known == name) {
+            Some((known, _)) => self.written.extend_from_slice(known),
+            None => {
+                self.written.extend_from_slice(crate::call::name(Some(name)).as_bytes());
+                self.last = row(name, arguments.clone().next());
+            }
         }
-        let Some(row) = self.last else { return self.values(arguments) };
-        if row.name.len() > name.len() {
+        let Some((known, signs)) = self.last else { return self.values(arguments) };
+        if known.len() > name.len() {
             self.word(arguments.next());
         }
-        self.follow(&row.signs, arguments);
+        self.follow(signs, arguments);
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -169,7 +188,7 @@ impl Text {
     }
 
     pub(crate) fn into_string(self) -> String {
-        self.written
+        String::from_utf8(self.written).unwrap_or_default()
     }
 
     /// Shows arguments as the signs say.
@@ -245,7 +264,7 @@ impl Text {
             if self.wanted.keys || self.verbatim {
                 self.quoted(argument)
             } else {
-                self.written.push_str(" ?")
+                self.written.extend_from_slice(b" ?")
             }
         }
     }
@@ -255,7 +274,11 @@ impl Text {
             if self.is_full() {
                 return;
             }
-            if self.verbatim { self.quoted(argument) } else { self.written.push_str(" ?") }
+            if self.verbatim {
+                self.quoted(argument)
+            } else {
+                self.written.extend_from_slice(b" ?")
+            }
         }
     }
 
@@ -270,42 +293,41 @@ impl Text {
     fn quoted(&mut self, argument: &[u8]) {
         let longest = argument.len().min(self.wanted.longest);
         let argument = argument.get(..longest).unwrap_or_default();
-        self.written.push(' ');
+        self.written.push(b' ');
         let is_odd = |character: char| {
             character.is_control() || character.is_whitespace() || "\"'\\".contains(character)
         };
-        match str::from_utf8(argument) {
-            Ok(text) if is_plain(argument) || !text.is_empty() && !text.contains(is_odd) => {
-                self.written.push_str(text);
-            }
-            _ => {
-                self.written.push('"');
-                for chunk in argument.utf8_chunks() {
-                    chunk.valid().chars().for_each(|character| self.escaped(character));
-                    chunk.invalid().iter().for_each(|byte| self.hexadecimal(*byte));
-                }
-                self.written.push('"');
-            }
+        let is_plain = || argument.iter().all(|byte| PLAIN[usize::from(*byte)]);
+        let is_text = || str::from_utf8(argument).is_ok_and(|text| !text.contains(is_odd));
+        if !argument.is_empty() && (is_plain() || is_text()) {
+            return self.written.extend_from_slice(argument);
         }
+        self.written.push(b'"');
+        for chunk in argument.utf8_chunks() {
+            chunk.valid().chars().for_each(|character| self.escaped(character));
+            chunk.invalid().iter().for_each(|byte| self.hexadecimal(*byte));
+        }
+        self.written.push(b'"');
     }
 
     fn escaped(&mut self, character: char) {
+        let mut bytes = [0; 4];
         match character {
-            '"' | '\\' => self.written.extend(['\\', character]),
-            '\n' => self.written.push_str("\\n"),
-            '\r' => self.written.push_str("\\r"),
-            '\t' => self.written.push_str("\\t"),
+            '"' => self.written.extend_from_slice(b"\\\""),
+            '\\' => self.written.extend_from_slice(b"\\\\"),
+            '\n' => self.written.extend_from_slice(b"\\n"),
+            '\r' => self.written.extend_from_slice(b"\\r"),
+            '\t' => self.written.extend_from_slice(b"\\t"),
             control if control.is_control() => {
-                let mut bytes = [0; 4];
                 control.encode_utf8(&mut bytes).bytes().for_each(|byte| self.hexadecimal(byte));
             }
-            other => self.written.push(other),
+            other => self.written.extend_from_slice(other.encode_utf8(&mut bytes).as_bytes()),
         }
     }
 
     fn hexadecimal(&mut self, byte: u8) {
-        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
-        self.written.extend(['\\', 'x', digit(byte >> 4), digit(byte & 15)]);
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value & 15)];
+        self.written.extend([b'\\', b'x', digit(byte >> 4), digit(byte)]);
     }
 }
 

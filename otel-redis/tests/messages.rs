@@ -4,13 +4,16 @@
 
 mod support;
 
+use std::future::{pending, ready};
+
+use futures_util::FutureExt as _;
 use otel_redis::{Connection, Messaging};
 use otel_testing::Capture;
 use otel_testing::opentelemetry::Context;
 use otel_testing::opentelemetry::trace::{
     FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
-use redis::{Cmd, Pipeline, RedisResult, Value, cmd};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, cmd};
 use support::stub::{Answers, Stub};
 
 /// Keeps what it was sent, and answers the same again and again.
@@ -320,6 +323,37 @@ async fn a_context_travels_without_a_provider() {
             "PUBLISH c \0otel/1\n\n\0otel/1\n\nx",
         ]
     );
+}
+
+/// Acknowledges with its second answer.
+struct Slow(usize);
+
+impl Answers for Slow {
+    fn future(&mut self, cmd: &Cmd) -> RedisFuture<'static, Value> {
+        if cmd.args_iter().next() != Some(redis::Arg::Simple(b"XACK")) {
+            let fields = bulks(["a", "1", "traceparent", PARENT]);
+            return Box::pin(ready(Ok(streams(fields))));
+        }
+        self.0 += 1;
+        if self.0 == 1 { Box::pin(pending()) } else { Box::pin(ready(Ok(Value::Int(1)))) }
+    }
+}
+
+/// Nobody knows whether it was: the entry is known until somebody does.
+#[tokio::test]
+async fn an_acknowledgement_that_was_given_up_is_made_again() {
+    let capture = Capture::new();
+    let builder = Connection::builder(Stub(Slow(0))).messaging(Messaging::new());
+    let mut connection = builder.telemetry(&capture.telemetry()).build();
+    let read = words("XREADGROUP GROUP g c STREAMS s >");
+    let _: Value = read.query_async(&mut connection).await.unwrap();
+    let ack = words("XACK s g 5-1");
+    assert!(ack.exec_async(&mut connection).now_or_never().is_none());
+    for _ in 0..2 {
+        let _: Value = ack.query_async(&mut connection).await.unwrap();
+    }
+    let links: Vec<_> = capture.spans().iter().map(|span| span.links.len()).collect();
+    assert_eq!(links, [1, 1, 1, 0]);
 }
 
 /// Keys may name persons, may be long, and may be no text.

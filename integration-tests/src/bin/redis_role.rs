@@ -81,9 +81,9 @@ async fn consume(
     capture: &Capture,
 ) {
     let options = StreamReadOptions::default().group(group, "one").count(1).block(50);
-    let mut handling = JoinSet::new();
+    let (mut handling, streams) = (JoinSet::new(), [stream]);
     loop {
-        let reading = reader.xread_options::<_, _, StreamReadReply>(&[stream], &[">"], &options);
+        let reading = reader.xread_options::<_, _, StreamReadReply>(&streams, &[">"], &options);
         let read = tokio::select! {
             read = reading => read.unwrap(),
             () = stopped.notified() => break,

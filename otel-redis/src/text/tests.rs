@@ -85,7 +85,7 @@ fn keys_fields_and_words_are_shown_and_values_are_not() {
 #[test]
 fn no_secret_is_shown_in_any_place() {
     let wanted = wanted(|options| options.keys(false));
-    let names = COMMANDS.iter().map(|row| row.name).chain(["NOSUCH", "X.Y"]);
+    let names = COMMANDS.keys().map(|name| str::from_utf8(name).unwrap()).chain(["NOSUCH", "X.Y"]);
     for name in names {
         for count in 0..8 {
             let words = name.split('|').map(str::as_bytes);
@@ -165,6 +165,7 @@ fn a_long_text_is_bounded() {
 #[test]
 fn the_file_is_sound() {
     let rows = include_str!("../commands.txt").lines().filter(|row| !row.starts_with('#'));
+    let count = rows.clone().count();
     for (name, pattern) in rows.map(|row| row.split_once(' ').unwrap_or((row, ""))) {
         for sign in pattern.split(' ').filter(|sign| !sign.is_empty()) {
             let is_known = ["key", "name", "?", "#", "half", "{"].contains(&sign)
@@ -178,6 +179,5 @@ fn the_file_is_sound() {
         }
         assert!(!pattern.contains("] name"), "{name}: a name behind words is a value");
     }
-    assert!(COMMANDS.len() > 300);
-    assert!(COMMANDS.windows(2).all(|rows| rows[0].name != rows[1].name), "twice");
+    assert!(count > 300 && count == COMMANDS.len(), "twice");
 }
