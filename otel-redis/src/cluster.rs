@@ -104,6 +104,7 @@ pub struct ClusterClientBuilder {
     server: DbServer,
     telemetry: Telemetry,
     messaging: Option<Messaging>,
+    database: i64,
 }
 
 impl fmt::Debug for ClusterClientBuilder {
@@ -131,7 +132,7 @@ impl ClusterClientBuilder {
         let first = nodes.first().and_then(|node| node.0.as_ref().ok());
         let server = first.map_or_else(driver::unknown_server, driver::seed);
         let inner = redis::cluster::ClusterClientBuilder::new(nodes);
-        Self { inner, server, telemetry: Telemetry::global(), messaging: None }
+        Self { inner, server, telemetry: Telemetry::global(), messaging: None, database: 0 }
     }
 
     /// Default: [`Telemetry::global`].
@@ -146,9 +147,15 @@ impl ClusterClientBuilder {
         self
     }
 
+    /// As the driver's `database_id`.
+    pub fn database_id(self, database_id: i64) -> Self {
+        Self { inner: self.inner.database_id(database_id), database: database_id, ..self }
+    }
+
     /// As the driver's `build`.
     pub fn build(self) -> RedisResult<ClusterClient> {
-        let link = Link::of_broker(&self.telemetry, self.server, self.messaging);
+        let mut link = Link::of_broker(&self.telemetry, self.server, self.messaging);
+        link.first = self.database;
         Ok(ClusterClient { inner: self.inner.build()?, link })
     }
 
@@ -170,7 +177,6 @@ impl ClusterClientBuilder {
         #[cfg(feature = "cluster-async")]
         overall_response_timeout(timeout: Option<std::time::Duration>);
         use_protocol(protocol: redis::ProtocolVersion);
-        database_id(database_id: i64);
         #[cfg(feature = "cluster-async")]
         push_sender(push_sender: impl redis::aio::AsyncPushSender);
         tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);

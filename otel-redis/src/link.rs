@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) db: Db<Redis>,
     /// None for a client, which connects anew for each call.
     database: Option<Arc<AtomicI64>>,
+    /// The one that its connections begin with, where the driver does not say it.
+    pub(crate) first: i64,
     /// Whether the connection stays the same: one that is made anew works in its first database.
     stays: bool,
     /// Where streams and pub/sub are messaging.
@@ -58,6 +60,7 @@ impl Link {
         Self {
             db: Db::new(telemetry, server),
             database: None,
+            first: AS_CONNECTED,
             stays: false,
             queue: None,
             #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
@@ -82,7 +85,7 @@ impl Link {
 
     /// That of a new connection of the same client.
     pub(crate) fn connected(&self, stays: bool) -> Self {
-        let database = Some(Arc::new(AtomicI64::new(AS_CONNECTED)));
+        let database = Some(Arc::new(AtomicI64::new(self.first)));
         Self { database, stays, ..self.clone() }
     }
 

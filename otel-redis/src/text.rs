@@ -108,7 +108,7 @@ fn put(upper: &mut [u8], at: usize, word: &[u8]) -> Option<usize> {
 }
 
 /// What an argument without quotes is made of, as most are.
-const PLAIN: [bool; 256] = {
+static PLAIN: [bool; 256] = {
     let (mut plain, mut byte) = ([false; 256], b'!');
     while byte <= b'~' {
         plain[byte as usize] = !matches!(byte, b'"' | b'\'' | b'\\');
