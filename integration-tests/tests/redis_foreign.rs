@@ -4,6 +4,7 @@
 
 mod redis_messages;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
@@ -134,21 +135,28 @@ async fn we_go_on_with_the_entries_that_redis_py_adds() {
 async fn redis_py_goes_on_with_the_messages_that_we_publish() {
     let Some(url) = live::address("REDIS") else { return };
     let (side, channel) = (Side::new(&url), unique_name());
-    let (address, destination) = (url.clone(), format!("channel:{channel}"));
-    let hearing = tokio::spawn(async move { consumed(&address, destination, MESSAGES).await });
+    let over = Cell::new(false);
+    let hearing = async {
+        let heard = consumed(&url, format!("channel:{channel}"), MESSAGES).await;
+        over.set(true);
+        heard
+    };
     let mut connection = side.connection().await;
     let mut bare = connection.clone().into_inner();
     let asked = cmd("PUBSUB").arg("NUMSUB").arg(&channel).take();
-    eventually("it listens", async || {
-        let (_, listeners): (String, u64) = asked.query_async(&mut bare).await.unwrap();
-        listeners == 1 || hearing.is_finished()
-    })
-    .await;
-    for number in 1..=MESSAGES {
-        let publishing = connection.publish::<_, _, ()>(&channel, number);
-        publishing.with_context(order(number)).await.unwrap();
-    }
-    if let Some(heard) = hearing.await.unwrap() {
+    let publishing = async {
+        eventually("it listens", async || {
+            let (_, listeners): (String, u64) = asked.query_async(&mut bare).await.unwrap();
+            listeners == 1 || over.get()
+        })
+        .await;
+        for number in 1..=MESSAGES {
+            let publishing = connection.publish::<_, _, ()>(&channel, number);
+            publishing.with_context(order(number)).await.unwrap();
+        }
+    };
+    let (heard, ()) = tokio::join!(hearing, publishing);
+    if let Some(heard) = heard {
         assert_read(&spans(&side.capture), &heard.messages, &[]);
     }
 }
