@@ -7,9 +7,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
-#[cfg(any(feature = "bb8", feature = "r2d2"))]
-use std::time::Instant;
 
+#[cfg(any(feature = "bb8", feature = "r2d2"))]
+use otel_core::db::pool::Creating;
 use otel_core::db::pool::{InUse, PoolMetrics, PoolState, Waiting};
 #[cfg(any(feature = "bb8", feature = "r2d2"))]
 use redis::RedisError;
@@ -379,9 +379,9 @@ macro_rules! forward_r2d2 {
             type Error = RedisError;
 
             fn connect(&self) -> Result<Self::Connection, RedisError> {
-                let since = Instant::now();
+                let creating = Creating::start();
                 let mut connection = self.get_connection()?;
-                connection.link.created = Some(since.elapsed());
+                connection.link.created = Some(creating.done());
                 Ok(connection)
             }
 
@@ -410,9 +410,9 @@ macro_rules! forward_bb8 {
             type Error = RedisError;
 
             async fn connect(&self) -> Result<Self::Connection, RedisError> {
-                let since = Instant::now();
+                let creating = Creating::start();
                 let mut connection = self.$connect().await?;
-                connection.link.created = Some(since.elapsed());
+                connection.link.created = Some(creating.done());
                 Ok(connection)
             }
 

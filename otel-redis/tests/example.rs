@@ -14,7 +14,14 @@ fn shown(example: &str, root: &str) -> Option<(Vec<String>, String)> {
     assert!(output.status.success() && errors.is_empty(), "{text}{errors:?}");
     let tree = text.lines().skip_while(|line| !line.starts_with(&format!("{root} ")));
     let names = tree.take_while(|line| !line.is_empty()).map(|line| {
-        let ends = [" client ", " internal ", " consumer ", " producer ", " (from trace "];
+        let ends = [
+            " client ",
+            " internal ",
+            " consumer ",
+            " producer ",
+            " (from trace ",
+            " (in this trace)",
+        ];
         let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
         line[..end].trim_end().to_owned()
     });
