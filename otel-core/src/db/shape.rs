@@ -185,9 +185,8 @@ impl Key for Kind<'_> {
             None => {
                 let mut state = hasher.build_hasher();
                 state.write_usize(self.prefix.map_or(0, str::len));
-                for fact in self.facts() {
-                    fact.iter().for_each(|fact| state.write(fact.as_bytes()));
-                }
+                let facts = self.facts().into_iter().flatten();
+                facts.for_each(|fact| state.write(fact.as_bytes()));
                 state.finish()
             }
         };
