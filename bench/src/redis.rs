@@ -2,15 +2,17 @@
 //! bare SDK, and calls a second on the server of `OTEL_TEST_REDIS`.
 
 mod bare;
+// The one that the tests of the adapter have.
+#[path = "../../otel-redis/tests/support/stub.rs"]
+mod stub;
 mod throughput;
 
-use std::future::ready;
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Mutex;
 
 use ::redis::aio::ConnectionLike as Async;
-use ::redis::{Cmd, ConnectionLike, Pipeline, RedisFuture, RedisResult, Value};
+use ::redis::{Cmd, ConnectionLike, Pipeline, RedisResult, Value};
 use anyhow::Result;
 use bench::{COMPARED, Pair as _, WARM_UP, compared, poll_once, table};
 use opentelemetry::InstrumentationScope;
@@ -22,6 +24,7 @@ use otel_core::Telemetry;
 use otel_redis::Connection;
 
 use self::bare::Bare;
+use self::stub::{Answers, Stub};
 use crate::stub::{STATES, enter, providers};
 
 pub(crate) const NAME: &str = "redis";
@@ -44,55 +47,16 @@ fn pipeline() -> Pipeline {
 }
 
 /// The driver: a connection that answers at once.
-struct Stub;
+struct AtOnce;
 
-impl Async for Stub {
-    fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(ready(Ok(Value::Okay)))
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        _: &'a Pipeline,
-        _: usize,
-        _: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(ready(Ok(Vec::new())))
-    }
-
-    fn get_db(&self) -> i64 {
-        0
+impl Answers for AtOnce {
+    fn one(&mut self, _: Option<&Cmd>) -> RedisResult<Value> {
+        Ok(Value::Okay)
     }
 }
 
-impl ConnectionLike for Stub {
-    fn req_packed_command(&mut self, _: &[u8]) -> RedisResult<Value> {
-        Ok(Value::Okay)
-    }
-
-    fn req_packed_commands(&mut self, _: &[u8], _: usize, _: usize) -> RedisResult<Vec<Value>> {
-        Ok(Vec::new())
-    }
-
-    fn req_command(&mut self, _: &Cmd) -> RedisResult<Value> {
-        Ok(Value::Okay)
-    }
-
-    fn get_db(&self) -> i64 {
-        0
-    }
-
-    fn check_connection(&mut self) -> bool {
-        true
-    }
-
-    fn is_open(&self) -> bool {
-        true
-    }
-}
-
-fn ours(telemetry: &Telemetry) -> Connection<Stub> {
-    Connection::builder(Stub).server(ADDRESS, Some(6379)).telemetry(telemetry).build()
+fn ours(telemetry: &Telemetry) -> Connection<Stub<AtOnce>> {
+    Connection::builder(Stub(AtOnce)).server(ADDRESS, Some(6379)).telemetry(telemetry).build()
 }
 
 /// What is sent, made before it is measured.
@@ -124,7 +88,7 @@ fn call<C: ConnectionLike + Async>(connection: &mut C, call: Call, sent: &Sent) 
 }
 
 fn call_bare(bare: &Bare, call: Call, sent: &Sent) {
-    let mut stub = Stub;
+    let mut stub = Stub(AtOnce);
     match call {
         Call::Command => {
             let command = Async::req_packed_command(&mut stub, &sent.cmd);
@@ -159,7 +123,7 @@ impl Call {
 
 /// Both contenders in one state, warmed up. Where nothing is told, the bare one is the driver alone.
 struct Pair {
-    ours: Mutex<Connection<Stub>>,
+    ours: Mutex<Connection<Stub<AtOnce>>>,
     bare: Option<Bare>,
     call: Call,
     sent: Sent,
@@ -201,7 +165,7 @@ impl bench::Pair for Pair {
         for _ in 0..calls {
             match &self.bare {
                 Some(bare) => call_bare(bare, self.call, &self.sent),
-                None => call(&mut Stub, self.call, &self.sent),
+                None => call(&mut Stub(AtOnce), self.call, &self.sent),
             }
         }
     }

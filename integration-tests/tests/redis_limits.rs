@@ -2,13 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use futures_util::StreamExt as _;
-use integration_tests::{PATIENCE, soon, unique_name};
-use otel_redis::cluster::ClusterClientBuilder;
+use integration_tests::{soon, unique_name};
 use otel_redis::{Client, Messaging};
 use otel_testing::{Capture, live};
 use redis::streams::StreamReadReply;
-use redis::{AsyncCommands as _, Script, cmd};
-use tokio::task::block_in_place;
+use redis::{AsyncCommands as _, Script};
 
 fn client(url: &str, capture: &Capture) -> Client {
     let builder = Client::builder(redis::Client::open(url).unwrap());
@@ -36,30 +34,6 @@ async fn scripts_and_tools_see_entries_as_they_are() {
         connection.xinfo_stream(&stream).await.unwrap();
     assert!(info.last_entry.map.contains_key("otel.fields"));
     let () = connection.del(&stream).await.unwrap();
-}
-
-/// The driver hands out the answers to such a pipeline as they are.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pipeline_of_a_cluster_reads_entries_as_they_are() {
-    let Some(url) = live::address("REDIS_CLUSTER") else { return };
-    let (capture, stream) = (Capture::new(), unique_name());
-    let builder = ClusterClientBuilder::new([&*url]).telemetry(&capture.telemetry());
-    let builder = builder.messaging(Messaging::new().stream_fields(true));
-    let builder = builder.response_timeout(PATIENCE).connection_timeout(PATIENCE);
-    let client = builder.build().unwrap();
-    let (answer, again) = block_in_place(|| {
-        let mut connection = client.get_connection().unwrap();
-        cmd("XADD").arg(&stream).arg("*").arg("a").arg(1).exec(&mut connection).unwrap();
-        let read = cmd("XREAD").arg("STREAMS").arg(&stream).arg(0).take();
-        let mut pipeline = otel_redis::cluster::cluster_pipe();
-        pipeline.add_command(read.clone());
-        let answer: (StreamReadReply,) = connection.query(&pipeline).unwrap();
-        let again: StreamReadReply = read.query(&mut connection).unwrap();
-        cmd("DEL").arg(&stream).exec(&mut connection).unwrap();
-        (answer.0, again)
-    });
-    assert!(answer.keys[0].ids[0].map.contains_key("otel.fields"));
-    assert_eq!(again.keys[0].ids[0].map.len(), 1);
 }
 
 /// A monitor is the driver's own.

@@ -3,10 +3,12 @@
 
 use integration_tests::{eventually, private};
 use native::{Extra, Private, Server};
+use otel_redis::Messaging;
 use otel_redis::sentinel::{Sentinel, SentinelClientBuilder, SentinelServerType};
 use otel_testing::Capture;
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use redis::aio::MultiplexedConnection;
+use redis::streams::StreamReadReply;
 use redis::{AsyncCommands as _, Commands as _, ConnectionAddr, IntoConnectionInfo as _, cmd};
 use tokio::task::block_in_place;
 
@@ -69,6 +71,20 @@ async fn calls_are_told_with_the_server_that_the_sentinel_named() {
     assert_eq!(blocking.get::<_, i64>("key").unwrap(), 1);
     let is = |name: &str, port: u16| (name.to_owned(), port.to_string());
     assert_eq!(told(&capture), [is("SET", primary), is("GET", primary)]);
+    capture.clear();
+
+    // As messaging, where that is asked for; what one connection reads, another one handles.
+    let mut client = client.messaging(Messaging::new().stream_fields(true));
+    let mut connection = client.get_async_connection().await.unwrap();
+    let id: String = connection.xadd("orders", "*", &[("item", 1)]).await.unwrap();
+    let read: StreamReadReply = connection.xread(&["orders"], &["0"]).await.unwrap();
+    assert_eq!(read.keys[0].ids[0].map.len(), 1);
+    let other = block_in_place(|| client.get_connection()).unwrap();
+    other.received("orders", &id).process_blocking(|| Ok::<_, ()>(())).unwrap();
+    let all = ["XADD orders", "XREAD orders", "process orders"].map(|name| is(name, primary));
+    assert_eq!(told(&capture), all);
+    let spans = capture.spans();
+    assert_eq!(spans[2].links[0].span_context.span_id(), spans[0].span_context.span_id());
     capture.clear();
 
     // The others' clients, as soon as the sentinel knows of them.

@@ -20,18 +20,32 @@ impl Live {
     }
 }
 
-macro_rules! on_the_shared_server {
-    ($($scenario:ident)*) => {$(
+macro_rules! on_a_shared_server {
+    ($name:literal, $($scenario:ident)*) => {$(
         #[tokio::test]
         async fn $scenario() {
-            if let Some(live) = Live::new("REDIS") {
-                redis_suite::$scenario(&live).await;
+            if let Some(live) = super::Live::new($name) {
+                super::redis_suite::$scenario(&live).await;
             }
         }
     )*};
 }
 
-scenarios!(on_the_shared_server);
+macro_rules! on_redis {
+    ($($scenario:ident)*) => { on_a_shared_server! { "REDIS", $($scenario)* } };
+}
+
+macro_rules! on_valkey {
+    ($($scenario:ident)*) => { on_a_shared_server! { "VALKEY", $($scenario)* } };
+}
+
+mod redis_itself {
+    super::scenarios!(on_redis);
+}
+
+mod valkey {
+    super::scenarios!(on_valkey);
+}
 
 #[tokio::test]
 async fn who_is_refused_is_told_why_and_no_password_is_told() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use integration_tests::{PATIENCE, count, total, unique_name, whole};
-use otel_redis::cluster::ClusterClientBuilder;
+use otel_redis::cluster::{ClusterClient, ClusterClientBuilder, cluster_pipe};
 use otel_redis::{Client, Messaging};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::opentelemetry::Context;
@@ -509,25 +509,76 @@ async fn a_thousand_entries_are_each_handled_once_and_in_their_own_trace() {
     let () = producer.clone().del(&stream).await.unwrap();
 }
 
+fn cluster(url: &str, capture: &Capture) -> ClusterClient {
+    let builder = ClusterClientBuilder::new([url]).telemetry(&capture.telemetry());
+    let builder = builder.messaging(Messaging::new().stream_fields(true));
+    builder.response_timeout(PATIENCE).connection_timeout(PATIENCE).build().unwrap()
+}
+
+/// It has a setting that it shows to nobody: whose answers are thrown away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_of_a_cluster_gives_what_it_would_give() {
+    let Some(url) = live::address("REDIS_CLUSTER") else { return };
+    let (capture, stream) = (Capture::new(), unique_name());
+    let client = cluster(&url, &capture);
+    block_in_place(|| {
+        let mut connection = client.get_connection().unwrap();
+        let text = "ignored_commands: {2}, ignore_errors: true";
+        let add = || cmd("XADD").arg(&stream).arg("*").arg(text).arg(1).take();
+        let read = || cmd("XREAD").arg("STREAMS").arg(&stream).arg(0).take();
+        let mut pipeline = cluster_pipe();
+        pipeline.add_command(add()).ignore().add_command(add());
+        pipeline.add_command(read()).ignore().add_command(read());
+        let (id, read): (String, StreamReadReply) = connection.query(&pipeline).unwrap();
+        let ids = &read.keys[0].ids;
+        assert_eq!((ids.len(), &ids[1].id), (2, &id));
+        let created = capture.spans_named(&format!("create {stream}"));
+        assert_eq!(created.len(), 2);
+        for (entry, created) in ids.iter().zip(created) {
+            assert_eq!(entry.map.keys().collect::<Vec<_>>(), [text]);
+            let received = connection.received(&stream, &entry.id);
+            let found = received.delivery().span_context().unwrap();
+            assert_eq!(found.span_id(), created.span_context.span_id());
+        }
+        // What is asked for in another type is an error of the program, not of the call.
+        capture.clear();
+        let mut bare = client.raw().get_connection().unwrap();
+        for ask in ["TYPE", "XADD"] {
+            let mut pipeline = cluster_pipe();
+            pipeline
+                .cmd(ask)
+                .arg(&stream)
+                .arg(&["*", "a", "1"][..if ask == "XADD" { 3 } else { 0 }]);
+            let expected = pipeline.query::<Vec<i64>>(&mut bare).unwrap_err();
+            let found = connection.query::<Vec<i64>>(&pipeline).unwrap_err();
+            assert_eq!(found.kind(), expected.kind());
+        }
+        assert!(capture.spans().iter().all(|span| text_of(span, "error.type").is_none()));
+        cmd("DEL").arg(&stream).exec(&mut connection).unwrap();
+    });
+}
+
 /// A cluster knows streams by the same words; where they are, the driver does not say.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_as_well() {
     let Some(url) = live::address("REDIS_CLUSTER") else { return };
     let (capture, stream) = (Capture::new(), unique_name());
-    let builder = ClusterClientBuilder::new([&*url]).telemetry(&capture.telemetry());
-    let builder = builder.messaging(Messaging::new().stream_fields(true));
-    let builder = builder.response_timeout(PATIENCE).connection_timeout(PATIENCE);
-    let client = builder.build().unwrap();
+    let client = cluster(&url, &capture);
     let mut connection = client.get_async_connection().await.unwrap();
     let add = || cmd("XADD").arg(&stream).arg("*").arg("a").arg(1).take();
     add().exec_async(&mut connection).await.unwrap();
     let two = || pipe().add_command(add()).add_command(add()).clone();
     two().exec_async(&mut connection).await.unwrap();
     two().atomic().exec_async(&mut connection).await.unwrap();
+    // Each to the node that has the stream, and by one that it is not for.
+    let one = || SingleNodeRoutingInfo::Random;
+    let routing = RoutingInfo::SingleNode(one());
+    connection.route_command(add(), routing).await.unwrap();
+    connection.route_pipeline(two(), 0, 2, one()).await.unwrap();
     let mut blocking = client.get_connection().unwrap();
     block_in_place(|| {
         add().exec(&mut blocking).unwrap();
-        let mut several = otel_redis::cluster::cluster_pipe();
+        let mut several = cluster_pipe();
         several.add_command(add()).add_command(add());
         blocking.query::<Value>(&several).unwrap();
         // Sent to the right node by the one that it is not for.
@@ -537,7 +588,7 @@ async fn in_a_cluster_as_well() {
     let created = capture.spans();
     let created = created.iter().filter(|span| span.span_kind == SpanKind::Producer);
     let created: HashSet<_> = created.map(|span| span.span_context.span_id()).collect();
-    assert_eq!(created.len(), 9);
+    assert_eq!(created.len(), 12);
     let () = connection.xgroup_create(&stream, GROUP, 0).await.unwrap();
     capture.clear();
     let read: StreamReadReply =
@@ -551,6 +602,6 @@ async fn in_a_cluster_as_well() {
     }
     assert_eq!(names(&capture), ["XREADGROUP", "XACK"].map(|name| format!("{name} {stream}")));
     let again: StreamReadReply = block_in_place(|| blocking.xread(&[&stream], &["0"])).unwrap();
-    assert_eq!(again.keys[0].ids.len(), 9);
+    assert_eq!(again.keys[0].ids.len(), 12);
     let () = connection.del(&stream).await.unwrap();
 }

@@ -65,15 +65,19 @@ pub(crate) fn describe(
     wanted: Option<TextWanted>,
 ) -> DbCall<'_> {
     let mut size = 0;
-    // What all of them share; `None` once two differ.
-    let (mut operation, mut ran) = (None, None);
+    // The first word and its name, and what all of them share; `None` once two differ.
+    let (mut first, mut named, mut operation, mut ran) = (None, "", None, None);
     for mut command in request.commands() {
-        let this = name(command.next());
+        let word = command.next();
+        // Most say the same as the first one.
+        let this = if size > 0 && word == first { named } else { name(word) };
         let runs = procedure(this, command);
-        (operation, ran) = match size {
-            0 => (Some(this), runs),
-            _ => (operation.filter(|name| *name == this), ran.filter(|ran| Some(*ran) == runs)),
-        };
+        if size == 0 {
+            (first, named, operation, ran) = (word, this, Some(this), runs);
+        } else {
+            operation = operation.filter(|name| *name == this);
+            ran = ran.filter(|_| ran == runs);
+        }
         size += 1;
     }
     let mut call = DbCall::new();
@@ -100,29 +104,12 @@ pub(crate) fn describe(
 
 /// The text of a request: of several commands the one that all share, or all of them.
 fn text(request: &impl Request, wanted: TextWanted) -> String {
-    let mut commands = request.commands();
     let mut text = Text::new(wanted);
-    commands.next().into_iter().for_each(|first| text.command(first));
-    // As long as all are the same, the first stands for all of them.
-    let (one, mut same) = (text.as_str().len(), 1);
-    for command in commands {
+    for command in request.commands() {
         if text.is_full() {
             break;
         }
-        if same > 0 {
-            text.command(command.clone());
-            let is_same = text.as_str().get(..one) == text.as_str().get(one..);
-            text.truncate(one);
-            if is_same {
-                same += 1;
-                continue;
-            }
-            for _ in 1..std::mem::take(&mut same) {
-                text.repeat(one);
-            }
-        }
-        text.push("; ");
-        text.command(command);
+        text.add(command);
     }
     text.into_string()
 }

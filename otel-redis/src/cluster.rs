@@ -4,14 +4,13 @@ use std::fmt;
 
 use otel_core::{DbServer, Telemetry};
 use redis::cluster_routing::RoutingInfo;
-use redis::{
-    Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult, ServerError, Value,
-};
+use redis::{Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult, Value};
 
 pub use redis::cluster::*;
 
 use crate::connection::{Connection, forward};
-use crate::driver::{self, Answer};
+use crate::driver;
+use crate::edit::Clustered;
 use crate::link::Link;
 use crate::message::Messaging;
 
@@ -89,19 +88,6 @@ impl ClusterClient {
     }
 }
 
-/// An answer that the driver has looked through itself.
-struct Read<T>(T);
-
-impl<T> Answer for Read<T> {
-    fn error(&self) -> Option<&ServerError> {
-        None
-    }
-
-    fn is_done(&self) -> bool {
-        true
-    }
-}
-
 /// A node as the driver wants it, or why there is none.
 struct Node(RedisResult<ConnectionInfo>);
 
@@ -118,6 +104,7 @@ pub struct ClusterClientBuilder {
     server: DbServer,
     telemetry: Telemetry,
     messaging: Option<Messaging>,
+    database: i64,
 }
 
 impl fmt::Debug for ClusterClientBuilder {
@@ -145,7 +132,7 @@ impl ClusterClientBuilder {
         let first = nodes.first().and_then(|node| node.0.as_ref().ok());
         let server = first.map_or_else(driver::unknown_server, driver::seed);
         let inner = redis::cluster::ClusterClientBuilder::new(nodes);
-        Self { inner, server, telemetry: Telemetry::global(), messaging: None }
+        Self { inner, server, telemetry: Telemetry::global(), messaging: None, database: 0 }
     }
 
     /// Default: [`Telemetry::global`].
@@ -160,9 +147,15 @@ impl ClusterClientBuilder {
         self
     }
 
+    /// As the driver's `database_id`.
+    pub fn database_id(self, database_id: i64) -> Self {
+        Self { inner: self.inner.database_id(database_id), database: database_id, ..self }
+    }
+
     /// As the driver's `build`.
     pub fn build(self) -> RedisResult<ClusterClient> {
-        let link = Link::of_broker(&self.telemetry, self.server, self.messaging);
+        let mut link = Link::of_broker(&self.telemetry, self.server, self.messaging);
+        link.first = self.database;
         Ok(ClusterClient { inner: self.inner.build()?, link })
     }
 
@@ -184,7 +177,6 @@ impl ClusterClientBuilder {
         #[cfg(feature = "cluster-async")]
         overall_response_timeout(timeout: Option<std::time::Duration>);
         use_protocol(protocol: redis::ProtocolVersion);
-        database_id(database_id: i64);
         #[cfg(feature = "cluster-async")]
         push_sender(push_sender: impl redis::aio::AsyncPushSender);
         tcp_settings(tcp_settings: redis::io::tcp::TcpSettings);
@@ -235,12 +227,15 @@ impl ClusterConnection {
     /// connection only.
     pub fn query<T: FromRedisValue>(&mut self, pipeline: &ClusterPipeline) -> RedisResult<T> {
         let Self { inner, link } = self;
-        if let Some(queue) = link.queue_of(pipeline) {
-            let (edited, started) = queue.start(link, pipeline, 0);
-            let pipeline = edited.as_ref().unwrap_or(pipeline);
-            return started.call(|| pipeline.query(inner).map(Read)).map(|Read(answer)| answer);
-        }
-        link.call(pipeline, 0, |pipeline| pipeline.query(inner).map(Read))
-            .map(|Read(answer)| answer)
+        let queue = link.queue_of(pipeline);
+        let answers = match queue.zip(queue.and_then(|_| Clustered::new(pipeline))) {
+            Some((queue, request)) => {
+                let (edited, started) = queue.start(link, &request, 0);
+                let pipeline = edited.as_ref().unwrap_or(pipeline);
+                started.call(|| pipeline.query::<Vec<Value>>(inner))
+            }
+            None => link.call(pipeline, 0, |pipeline| pipeline.query(inner)),
+        };
+        Ok(redis::from_redis_value(Value::Array(answers?))?)
     }
 }

@@ -136,14 +136,14 @@ impl Answer for Vec<Value> {
     }
 }
 
-/// An answer that the driver has looked through itself.
+/// An answer that the driver has looked through itself, or that is still to come.
 impl Answer for () {
     fn error(&self) -> Option<&ServerError> {
         None
     }
 
     fn is_done(&self) -> bool {
-        true
+        false
     }
 }
 

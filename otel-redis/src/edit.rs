@@ -1,7 +1,7 @@
 //! Copies of requests, with something in them that the user did not write.
 
-#[cfg(feature = "aio")]
-use redis::Pipeline;
+#[cfg(feature = "cluster")]
+use redis::cluster::ClusterPipeline;
 use redis::{Cmd, RedisWrite as _};
 
 use crate::request::{Arguments, Commands, Packed, PackedBatch, Request};
@@ -45,29 +45,71 @@ impl Editable for Cmd {
     }
 }
 
-/// The driver's pipelines, whose settings stay.
-#[cfg(any(feature = "aio", feature = "cluster"))]
-macro_rules! pipelines {
-    ($($pipeline:ty),*) => {$(
-        impl Editable for $pipeline {
-            type Edited = Self;
+/// Its other settings stay. Which answers are thrown away, the driver goes on to know from the original.
+#[cfg(feature = "aio")]
+impl Editable for redis::Pipeline {
+    type Edited = Self;
 
-            fn edited(&self, edits: &[Option<Edit>]) -> Self {
-                let mut copy = self.clone();
-                copy.clear();
-                for (one, edit) in self.cmd_iter().zip(edits) {
-                    copy.add_command(command(one, edit.as_ref()));
-                }
-                copy
-            }
+    fn edited(&self, edits: &[Option<Edit>]) -> Self {
+        let mut copy = self.clone();
+        copy.clear();
+        for (one, edit) in self.cmd_iter().zip(edits) {
+            copy.add_command(command(one, edit.as_ref()));
         }
-    )*};
+        copy
+    }
 }
 
-#[cfg(feature = "aio")]
-pipelines!(Pipeline);
+/// A pipeline of a cluster, and which of its answers are thrown away: the driver looks at the one that
+/// is sent.
 #[cfg(feature = "cluster")]
-pipelines!(redis::cluster::ClusterPipeline);
+pub(crate) struct Clustered<'p> {
+    pipeline: &'p ClusterPipeline,
+    ignored: Vec<usize>,
+}
+
+#[cfg(feature = "cluster")]
+impl<'p> Clustered<'p> {
+    /// None where that is not known: the driver shows it for debugging alone.
+    pub(crate) fn new(pipeline: &'p ClusterPipeline) -> Option<Self> {
+        let shown = format!("{pipeline:?}");
+        let (_, after) = shown.rsplit_once(" ignored_commands: {")?;
+        let numbers = after.split_once('}')?.0.split(", ").filter(|number| !number.is_empty());
+        let ignored = numbers.map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        Some(Self { pipeline, ignored })
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl Request for Clustered<'_> {
+    fn commands(&self) -> impl Iterator<Item: Arguments<'_>> {
+        self.pipeline.commands()
+    }
+
+    fn is_batch(&self) -> bool {
+        true
+    }
+
+    fn ignored(&self) -> &[usize] {
+        &self.ignored
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl Editable for Clustered<'_> {
+    type Edited = ClusterPipeline;
+
+    fn edited(&self, edits: &[Option<Edit>]) -> ClusterPipeline {
+        let mut copy = ClusterPipeline::new();
+        for (at, (one, edit)) in self.pipeline.cmd_iter().zip(edits).enumerate() {
+            copy.add_command(command(one, edit.as_ref()));
+            if self.ignored.contains(&at) {
+                copy.ignore();
+            }
+        }
+        copy
+    }
+}
 
 impl Editable for Packed<'_> {
     type Edited = Vec<u8>;
@@ -135,6 +177,28 @@ mod tests {
         let wanted = redis::cmd("PUBLISH").arg("c").arg("f").arg("v\r\n").get_packed_command();
         assert_eq!(publish.edited(&edit()).get_packed_command(), wanted);
         assert_eq!(Packed(&publish.get_packed_command()).edited(&edit()), wanted);
+    }
+
+    #[test]
+    #[cfg(feature = "cluster")]
+    fn of_a_pipeline_of_a_cluster_is_known_what_is_ignored() {
+        let odd = "ignored_commands: {7}, ignore_errors: false }";
+        let mut pipeline = ClusterPipeline::new();
+        assert_eq!(Clustered::new(&pipeline).unwrap().ignored, [0; 0]);
+        pipeline.cmd(odd).arg(odd).cmd("XADD").ignore().cmd("GET");
+        assert_eq!(Clustered::new(&pipeline).unwrap().ignored, [1]);
+        pipeline.cmd(odd).ignore();
+        let read = Clustered::new(&pipeline).unwrap();
+        let mut found = read.ignored.clone();
+        found.sort_unstable();
+        assert_eq!(found, [1, 3]);
+        let edited = read.edited(&[None, Some(append(1)), None, None]);
+        let told = Clustered::new(&edited).unwrap();
+        assert!(told.ignored.len() == 2 && found.iter().all(|at| told.ignored.contains(at)));
+        let sent: Vec<_> = edited.cmd_iter().map(Cmd::get_packed_command).collect();
+        let mut wanted: Vec<_> = pipeline.cmd_iter().map(Cmd::get_packed_command).collect();
+        wanted[1] = redis::cmd("XADD").arg("f").arg("v\r\n").get_packed_command();
+        assert_eq!(sent, wanted);
     }
 
     #[test]

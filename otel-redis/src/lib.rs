@@ -42,6 +42,6 @@ pub use self::received::Received;
 #[doc(hidden)]
 pub fn analyze(arguments: &[String]) -> (String, String) {
     let mut text = text::Text::new(otel_core::db::TextWanted::DEFAULT);
-    text.command(arguments.iter().map(String::as_bytes));
+    text.add(arguments.iter().map(String::as_bytes));
     (call::span_name(arguments.iter().map(String::as_bytes)), text.into_string())
 }

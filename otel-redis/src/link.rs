@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+#[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
+use std::time::Duration;
 
 use otel_core::{Db, DbOperation, Telemetry};
 use redis::{RedisResult, ServerErrorKind};
@@ -23,10 +25,15 @@ pub(crate) struct Link {
     pub(crate) db: Db<Redis>,
     /// None for a client, which connects anew for each call.
     database: Option<Arc<AtomicI64>>,
+    /// The one that its connections begin with, where the driver does not say it.
+    pub(crate) first: i64,
     /// Whether the connection stays the same: one that is made anew works in its first database.
     stays: bool,
     /// Where streams and pub/sub are messaging.
     pub(crate) queue: Option<Arc<Queue>>,
+    /// How long it took to connect, until a pool has told it.
+    #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
+    pub(crate) created: Option<Duration>,
 }
 
 impl fmt::Debug for Link {
@@ -50,7 +57,15 @@ struct Switch {
 
 impl Link {
     pub(crate) fn of_client(telemetry: &Telemetry, server: otel_core::DbServer) -> Self {
-        Self { db: Db::new(telemetry, server), database: None, stays: false, queue: None }
+        Self {
+            db: Db::new(telemetry, server),
+            database: None,
+            first: AS_CONNECTED,
+            stays: false,
+            queue: None,
+            #[cfg(any(feature = "bb8", feature = "deadpool", feature = "r2d2"))]
+            created: None,
+        }
     }
 
     /// That of a client whose streams and pub/sub are messaging, if they are to be.
@@ -70,8 +85,8 @@ impl Link {
 
     /// That of a new connection of the same client.
     pub(crate) fn connected(&self, stays: bool) -> Self {
-        let database = Some(Arc::new(AtomicI64::new(AS_CONNECTED)));
-        Self { db: self.db.clone(), database, stays, queue: self.queue.clone() }
+        let database = Some(Arc::new(AtomicI64::new(self.first)));
+        Self { database, stays, ..self.clone() }
     }
 
     /// Whether a request is to go to the driver as it is.

@@ -195,7 +195,8 @@ impl Queue {
             messages.map(|(command, message)| message.edit(command.as_ref()?)).collect();
         let edited = edits.iter().any(Option::is_some).then(|| request.edited(&edits));
         let transaction = request.is_transaction();
-        (edited, Started { queue: self, link, commands, transaction, step })
+        let ignored = request.ignored();
+        (edited, Started { queue: self, link, commands, ignored, transaction, step })
     }
 
     fn send(
@@ -219,7 +220,7 @@ impl Queue {
     fn settle(&self, name: &'static str, commands: &[Option<Command<'_>>]) -> Step {
         let taken = commands.iter().flatten().flat_map(|command| {
             let (stream, group) = (command.place.unwrap_or_default(), command.group);
-            self.memory.take(stream, group.unwrap_or_default(), command.rest())
+            self.memory.of_group(stream, group.unwrap_or_default(), command.rest())
         });
         let taken: Vec<_> = taken.collect();
         let describe = || {
@@ -243,6 +244,7 @@ impl Queue {
         &self,
         poll: Option<Poll<Redis>>,
         commands: &[Option<Command<'_>>],
+        ignored: &[usize],
         transaction: bool,
         answer: &mut RedisResult<T>,
     ) {
@@ -257,11 +259,12 @@ impl Queue {
             [Value::Array(answers)] if transaction => answers,
             answers => answers,
         };
-        if answers.len() != commands.len() {
+        let answered = commands.iter().enumerate().filter(|(at, _)| !ignored.contains(at));
+        if answers.len() != answered.clone().count() {
             return;
         }
         let (mut read, mut others) = (Vec::new(), Vec::new());
-        for (command, answer) in commands.iter().zip(answers) {
+        for ((_, command), answer) in answered.zip(answers) {
             let Some(command) = command else { continue };
             let found = stream::entries(command, answer).into_iter().map(|entry| (command, entry));
             if command.act == Act::Look { others.extend(found) } else { read.extend(found) }
@@ -304,12 +307,12 @@ impl Queue {
     fn settled<T: Answer>(
         &self,
         mut operation: MessagingOperation<Redis>,
-        taken: Vec<Read>,
+        taken: &[Read],
         result: &RedisResult<T>,
     ) {
         let error = result.as_ref().ok().and_then(Answer::error);
-        if result.is_err() || error.is_some() {
-            self.memory.put_back(taken);
+        if result.is_ok() && error.is_none() {
+            self.memory.forget(taken);
         }
         if let Some(error) = error {
             operation.failed(driver::failure(error));
@@ -357,6 +360,7 @@ pub(crate) struct Started<'a> {
     queue: &'a Queue,
     link: &'a Link,
     commands: Vec<Option<Command<'a>>>,
+    ignored: &'a [usize],
     transaction: bool,
     step: Step,
 }
@@ -377,14 +381,14 @@ impl Started<'_> {
         self,
         call: impl Future<Output = RedisResult<T>>,
     ) -> RedisResult<T> {
-        let Self { queue, link, commands, transaction, step } = self;
+        let Self { queue, link, commands, ignored, transaction, step } = self;
         let (poll, mut result) = match step {
             Step::Send(operation) => {
                 let ending = |operation, result: &_| sent(operation, transaction, result);
                 return operation.run_to_end(call, ending).await;
             }
             Step::Settle(operation, taken) => {
-                let ending = |operation, result: &_| queue.settled(operation, taken, result);
+                let ending = |operation, result: &_| queue.settled(operation, &taken, result);
                 return operation.run_to_end(call, ending).await;
             }
             Step::Receive(poll) => (Some(poll), call.await),
@@ -393,13 +397,13 @@ impl Started<'_> {
                 (None, operation.run_to_end(call, ending).await)
             }
         };
-        queue.received(poll, &commands, transaction, &mut result);
+        queue.received(poll, &commands, ignored, transaction, &mut result);
         result
     }
 
     /// Makes the request, which blocks.
     pub(crate) fn call<T: Answer>(self, call: impl FnOnce() -> RedisResult<T>) -> RedisResult<T> {
-        let Self { queue, link, commands, transaction, step } = self;
+        let Self { queue, link, commands, ignored, transaction, step } = self;
         let (poll, mut result) = match step {
             Step::Send(operation) => {
                 let result = operation.carried().run(call);
@@ -408,7 +412,7 @@ impl Started<'_> {
             }
             Step::Settle(operation, taken) => {
                 let result = operation.carried().run(call);
-                queue.settled(operation, taken, &result);
+                queue.settled(operation, &taken, &result);
                 return result;
             }
             Step::Receive(poll) => (Some(poll), call()),
@@ -418,7 +422,7 @@ impl Started<'_> {
                 (None, result)
             }
         };
-        queue.received(poll, &commands, transaction, &mut result);
+        queue.received(poll, &commands, ignored, transaction, &mut result);
         result
     }
 }

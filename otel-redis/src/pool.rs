@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
+#[cfg(any(feature = "bb8", feature = "r2d2"))]
+use otel_core::db::pool::Creating;
 use otel_core::db::pool::{InUse, PoolMetrics, PoolState, Waiting};
 #[cfg(any(feature = "bb8", feature = "r2d2"))]
 use redis::RedisError;
@@ -84,6 +87,12 @@ pub trait Held {
     /// How it is handed out, in the pool's own guard: one of the driver's is instrumented by then.
     type Taken<G>;
 
+    /// How long it took to make it, if that is known and nobody has asked yet.
+    #[doc(hidden)]
+    fn created(&mut self) -> Option<Duration> {
+        None
+    }
+
     #[doc(hidden)]
     fn take<G>(
         taken: Taken<G>,
@@ -93,6 +102,10 @@ pub trait Held {
 
 impl<C> Held for Connection<C> {
     type Taken<G> = Taken<G>;
+
+    fn created(&mut self) -> Option<Duration> {
+        self.link.created.take()
+    }
 
     fn take<G>(taken: Taken<G>, _: impl FnOnce(Taken<G>) -> Connection<Taken<G>>) -> Taken<G> {
         taken
@@ -239,9 +252,14 @@ impl<P> Pool<P> {
         waiting: Waiting,
         got: Result<G, E>,
         is_timeout: impl FnOnce(&E) -> bool,
+        created: impl FnOnce(&mut G) -> Option<Duration>,
     ) -> Result<H::Taken<G>, E> {
         match got {
-            Ok(guard) => Ok(self.take::<H, G>(guard, waiting.got())),
+            Ok(mut guard) => {
+                // Told with the first use: the manager that made it does not know the pool.
+                created(&mut guard).into_iter().for_each(|elapsed| self.metrics.created(elapsed));
+                Ok(self.take::<H, G>(guard, waiting.got()))
+            }
             Err(error) => {
                 if is_timeout(&error) {
                     waiting.timed_out();
@@ -265,16 +283,19 @@ impl<M: r2d2::ManageConnection<Connection: Held>> Pool<r2d2::Pool<M>> {
     /// As the pool's `get_timeout`.
     pub fn get_timeout(
         &self,
-        timeout: std::time::Duration,
+        timeout: Duration,
     ) -> Result<Given<M::Connection, r2d2::PooledConnection<M>>, r2d2::Error> {
         let waiting = self.metrics.wait();
         // It has no other error.
-        self.end::<M::Connection, _, _>(waiting, self.raw().get_timeout(timeout), |_| true)
+        let is_timeout = |_: &_| true;
+        let got = self.raw().get_timeout(timeout);
+        self.end::<M::Connection, _, _>(waiting, got, is_timeout, |guard| guard.created())
     }
 
     /// As the pool's `try_get`.
     pub fn try_get(&self) -> Option<Given<M::Connection, r2d2::PooledConnection<M>>> {
-        let guard = self.raw().try_get()?;
+        let mut guard = self.raw().try_get()?;
+        guard.created().into_iter().for_each(|elapsed| self.metrics.created(elapsed));
         Some(self.take::<M::Connection, _>(guard, self.metrics.in_use()))
     }
 }
@@ -287,7 +308,8 @@ impl<M: bb8::ManageConnection<Connection: Held>> Pool<bb8::Pool<M>> {
     ) -> Result<Given<M::Connection, bb8::PooledConnection<'_, M>>, bb8::RunError<M::Error>> {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, bb8::RunError::TimedOut);
-        self.end::<M::Connection, _, _>(waiting, self.raw().get().await, is_timeout)
+        let got = self.raw().get().await;
+        self.end::<M::Connection, _, _>(waiting, got, is_timeout, |guard| guard.created())
     }
 
     /// As the pool's `get_owned`.
@@ -297,7 +319,8 @@ impl<M: bb8::ManageConnection<Connection: Held>> Pool<bb8::Pool<M>> {
     {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, bb8::RunError::TimedOut);
-        self.end::<M::Connection, _, _>(waiting, self.raw().get_owned().await, is_timeout)
+        let got = self.raw().get_owned().await;
+        self.end::<M::Connection, _, _>(waiting, got, is_timeout, |guard| guard.created())
     }
 }
 
@@ -319,7 +342,8 @@ where
     ) -> Result<Given<M::Type, W>, deadpool::managed::PoolError<M::Error>> {
         let waiting = self.metrics.wait();
         let is_timeout = |error: &_| matches!(error, deadpool::managed::PoolError::Timeout(_));
-        self.end::<M::Type, _, _>(waiting, self.raw().timeout_get(timeouts).await, is_timeout)
+        let got = self.raw().timeout_get(timeouts).await;
+        self.end::<M::Type, _, _>(waiting, got, is_timeout, |_| None)
     }
 }
 
@@ -355,7 +379,10 @@ macro_rules! forward_r2d2 {
             type Error = RedisError;
 
             fn connect(&self) -> Result<Self::Connection, RedisError> {
-                self.get_connection()
+                let creating = Creating::start();
+                let mut connection = self.get_connection()?;
+                connection.link.created = Some(creating.done());
+                Ok(connection)
             }
 
             fn is_valid(&self, connection: &mut Self::Connection) -> Result<(), RedisError> {
@@ -383,7 +410,10 @@ macro_rules! forward_bb8 {
             type Error = RedisError;
 
             async fn connect(&self) -> Result<Self::Connection, RedisError> {
-                self.$connect().await
+                let creating = Creating::start();
+                let mut connection = self.$connect().await?;
+                connection.link.created = Some(creating.done());
+                Ok(connection)
             }
 
             async fn is_valid(&self, connection: &mut Self::Connection) -> Result<(), RedisError> {

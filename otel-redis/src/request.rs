@@ -18,6 +18,11 @@ pub(crate) trait Request {
         false
     }
 
+    /// The commands whose answers are thrown away, before they are seen.
+    fn ignored(&self) -> &[usize] {
+        &[]
+    }
+
     /// The database that the connection works in once all of it has succeeded, where it says so.
     fn database(&self) -> Option<i64> {
         self.commands().filter_map(database).last()
@@ -176,12 +181,14 @@ impl<'b> Iterator for Bulks<'b> {
 ///
 /// Source: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 fn number(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
-    let rest = bytes.strip_prefix(&[kind])?;
-    // No number has more digits.
-    let mut lines = rest.get(..rest.len().min(21))?.split(|byte| *byte == b'\r');
-    let digits = lines.next()?;
-    let number = str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((number, rest.get(digits.len()..)?.strip_prefix(b"\r\n")?))
+    let mut rest = bytes.strip_prefix(&[kind])?;
+    let mut number = None;
+    while let Some((digit @ b'0'..=b'9', after)) = rest.split_first() {
+        let digit = usize::from(digit - b'0');
+        number = Some(number.unwrap_or(0_usize).checked_mul(10)?.checked_add(digit)?);
+        rest = after;
+    }
+    Some((number?, rest.strip_prefix(b"\r\n")?))
 }
 
 #[cfg(test)]

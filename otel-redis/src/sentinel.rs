@@ -105,6 +105,7 @@ macro_rules! made {
             #[must_use]
             pub fn messaging(mut self, messaging: Messaging) -> Self {
                 self.clients.messaging = Some(messaging);
+                self.clients.last = None;
                 self
             }
 

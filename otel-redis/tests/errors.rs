@@ -130,6 +130,18 @@ fn an_error_of_the_network_is_told_by_its_kind() {
     }
 }
 
+/// Connections of a cluster say 0, whatever they were made for.
+#[test]
+fn the_database_of_a_cluster_is_the_one_it_is_configured_for() {
+    let capture = Capture::new();
+    let builder = otel_redis::cluster::ClusterClientBuilder::new(["redis://cache.example"]);
+    let client = builder.database_id(3).telemetry(&capture.telemetry()).build().unwrap();
+    cmd("PING").exec(&mut client.wrap(support::stub([]))).unwrap();
+    let spans = capture.spans();
+    let found = spans[0].attributes.iter().find(|it| it.key.as_str() == "db.namespace");
+    assert_eq!(found.map(|it| it.value.to_string()), Some("3".to_owned()));
+}
+
 #[test]
 fn what_is_no_error_is_told_as_none() {
     for bytes in

@@ -2,15 +2,19 @@
 //! what a server would never say, and commands of later servers.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::future::ready;
+mod support;
 
+use std::future::{pending, ready};
+
+use futures_util::FutureExt as _;
 use otel_redis::{Connection, Messaging};
 use otel_testing::Capture;
 use otel_testing::opentelemetry::Context;
 use otel_testing::opentelemetry::trace::{
     FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
-use redis::{Cmd, Pipeline, RedisFuture, Value, cmd};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, cmd};
+use support::stub::{Answers, Stub};
 
 /// Keeps what it was sent, and answers the same again and again.
 #[derive(Clone, Debug, Default)]
@@ -30,29 +34,19 @@ impl Echo {
     }
 }
 
-impl redis::aio::ConnectionLike for Echo {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(ready(Ok(self.take(cmd))))
+impl Answers for Echo {
+    fn one(&mut self, cmd: Option<&Cmd>) -> RedisResult<Value> {
+        Ok(self.take(cmd.unwrap()))
     }
 
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        _: usize,
-        _: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        let answers = pipeline.cmd_iter().map(|cmd| self.take(cmd)).collect();
-        Box::pin(ready(Ok(answers)))
-    }
-
-    fn get_db(&self) -> i64 {
-        0
+    fn many(&mut self, pipeline: Option<&Pipeline>) -> RedisResult<Vec<Value>> {
+        Ok(pipeline.unwrap().cmd_iter().map(|cmd| self.take(cmd)).collect())
     }
 }
 
-fn connection(capture: &Capture, answer: Value) -> Connection<Echo> {
+fn connection(capture: &Capture, answer: Value) -> Connection<Stub<Echo>> {
     let messaging = Messaging::new().stream_fields(true).envelopes(true);
-    let echo = Echo { answer, ..Echo::default() };
+    let echo = Stub(Echo { answer, ..Echo::default() });
     let builder = Connection::builder(echo).messaging(messaging);
     builder.telemetry(&capture.telemetry()).build()
 }
@@ -99,7 +93,7 @@ async fn fields_come_behind_those_of_an_entry_and_into_no_other_command() {
         let capture = Capture::new();
         let mut connection = connection(&capture, Value::Nil);
         let _: Value = words(command).query_async(&mut connection).await.unwrap();
-        let sent = connection.into_inner().sent.concat();
+        let sent = connection.into_inner().0.sent.concat();
         let own: Vec<_> = command.split(' ').map(str::to_owned).collect();
         assert_eq!(sent[..own.len()], own, "{command}");
         let added: Vec<_> = sent[own.len()..].iter().map(String::as_str).collect();
@@ -125,7 +119,7 @@ async fn an_envelope_is_around_what_is_published_and_nothing_else() {
         let capture = Capture::new();
         let mut connection = connection(&capture, Value::Int(1));
         let _: Value = words(command).query_async(&mut connection).await.unwrap();
-        let sent = connection.into_inner().sent.concat().join(" ");
+        let sent = connection.into_inner().0.sent.concat().join(" ");
         if carries {
             let span = capture.spans().remove(0).span_context;
             let parent = format!("00-{}-{}-01", span.trace_id(), span.span_id());
@@ -298,7 +292,7 @@ async fn a_context_travels_without_a_provider() {
     };
     let (_capture, telemetry) = telemetry();
     let messaging = Messaging::new().stream_fields(true).envelopes(true);
-    let builder = Connection::builder(Echo::default()).messaging(messaging);
+    let builder = Connection::builder(Stub(Echo::default())).messaging(messaging);
     let mut connection = builder.telemetry(&telemetry).build();
     let _: Value = words("XADD s * a 1").query_async(&mut connection).await.unwrap();
     let span = SpanContext::new(
@@ -319,7 +313,7 @@ async fn a_context_travels_without_a_provider() {
     // What would be taken for an envelope gets one.
     let _: Value =
         cmd("PUBLISH").arg("c").arg("\0otel/1\n\nx").query_async(&mut connection).await.unwrap();
-    let sent: Vec<_> = connection.raw().sent.iter().map(|words| words.join(" ")).collect();
+    let sent: Vec<_> = connection.raw().0.sent.iter().map(|words| words.join(" ")).collect();
     assert_eq!(
         sent,
         [
@@ -331,12 +325,43 @@ async fn a_context_travels_without_a_provider() {
     );
 }
 
+/// Acknowledges with its second answer.
+struct Slow(usize);
+
+impl Answers for Slow {
+    fn future(&mut self, cmd: &Cmd) -> RedisFuture<'static, Value> {
+        if cmd.args_iter().next() != Some(redis::Arg::Simple(b"XACK")) {
+            let fields = bulks(["a", "1", "traceparent", PARENT]);
+            return Box::pin(ready(Ok(streams(fields))));
+        }
+        self.0 += 1;
+        if self.0 == 1 { Box::pin(pending()) } else { Box::pin(ready(Ok(Value::Int(1)))) }
+    }
+}
+
+/// Nobody knows whether it was: the entry is known until somebody does.
+#[tokio::test]
+async fn an_acknowledgement_that_was_given_up_is_made_again() {
+    let capture = Capture::new();
+    let builder = Connection::builder(Stub(Slow(0))).messaging(Messaging::new());
+    let mut connection = builder.telemetry(&capture.telemetry()).build();
+    let read = words("XREADGROUP GROUP g c STREAMS s >");
+    let _: Value = read.query_async(&mut connection).await.unwrap();
+    let ack = words("XACK s g 5-1");
+    assert!(ack.exec_async(&mut connection).now_or_never().is_none());
+    for _ in 0..2 {
+        let _: Value = ack.query_async(&mut connection).await.unwrap();
+    }
+    let links: Vec<_> = capture.spans().iter().map(|span| span.links.len()).collect();
+    assert_eq!(links, [1, 1, 1, 0]);
+}
+
 /// Keys may name persons, may be long, and may be no text.
 #[tokio::test]
 async fn names_that_are_not_to_be_told_are_not() {
     let capture = Capture::new();
     let telemetry = capture.telemetry_builder().keys(false).build();
-    let echo = Echo { answer: streams(bulks(["a", "1"])), ..Echo::default() };
+    let echo = Stub(Echo { answer: streams(bulks(["a", "1"])), ..Echo::default() });
     let builder = Connection::builder(echo).messaging(Messaging::new());
     let mut quiet = builder.telemetry(&telemetry).build();
     let _: Value = words("PUBLISH secret m").query_async(&mut quiet).await.unwrap();

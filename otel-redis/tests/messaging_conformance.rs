@@ -5,56 +5,40 @@
     reason = "helpers of tests, which clippy does not see as such"
 )]
 
+mod support;
+
 use std::collections::HashMap;
 use std::future::pending;
-use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use otel_redis::aio::MultiplexedConnection;
-use otel_redis::{Client, Connection, Messaging, Received, Telemetry};
+use otel_redis::{Connection, Messaging, Received, Telemetry};
 use otel_testing::assert::ExpectedSpan;
 use otel_testing::opentelemetry::KeyValue;
 use otel_testing::scenario::messaging::{Handler, HandlerFailed};
 use otel_testing::scenario::{Capability, Step};
-use otel_testing::{live, scenario, span};
+use otel_testing::{scenario, span};
 use redis::aio::ConnectionLike as _;
 use redis::streams::{StreamRangeReply, StreamReadReply};
-use redis::{
-    AsyncCommands as _, AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value, cmd,
-};
+use redis::{AsyncCommands as _, Cmd, RedisFuture, Value, cmd};
+use support::Server;
+use support::stub::{Answers, Stub};
 
 const GROUP: &str = "conformance";
 
 struct OnStream {
-    connection: MultiplexedConnection,
-    telemetry: Telemetry,
+    server: Server,
     stream: String,
     /// What was read last.
     ids: Mutex<Vec<String>>,
-    host: String,
-    port: u16,
 }
 
 /// Never answers.
 struct Silent;
 
-impl redis::aio::ConnectionLike for Silent {
-    fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(pending::<RedisResult<Value>>())
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        _: &'a Pipeline,
-        _: usize,
-        _: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(pending::<RedisResult<Vec<Value>>>())
-    }
-
-    fn get_db(&self) -> i64 {
-        0
+impl Answers for Silent {
+    fn future(&mut self, _: &Cmd) -> RedisFuture<'static, Value> {
+        Box::pin(pending())
     }
 }
 
@@ -77,21 +61,17 @@ fn messaging() -> Messaging {
 }
 
 impl OnStream {
-    fn connection(&self) -> MultiplexedConnection {
-        self.connection.clone()
-    }
-
     async fn read(&self, count: usize) -> Vec<Message> {
         let mut read = cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg("one").arg("COUNT").arg(count);
         let read = read.arg("STREAMS").arg(&self.stream).arg(">").take();
-        let mut connection = self.connection();
+        let mut connection = self.server.connection();
         let read: StreamReadReply = read.query_async(&mut connection).await.unwrap();
         let mut messages = Vec::new();
         self.ids.lock().unwrap().clear();
         for entry in read.keys.into_iter().flat_map(|key| key.ids) {
             // What really stands in the stream.
-            let mut bare = connection.raw().clone();
+            let mut bare = self.server.bare();
             let whole: StreamRangeReply =
                 bare.xrange(&self.stream, &entry.id, &entry.id).await.unwrap();
             let headers = whole.ids[0].map.keys();
@@ -112,32 +92,22 @@ impl scenario::Messaging for OnStream {
 
     async fn connect(telemetry: &Telemetry) -> Option<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let client = redis::Client::open(live::address("REDIS")?).unwrap();
-        let client = Client::builder(client).messaging(messaging()).telemetry(telemetry).build();
-        let redis::ConnectionAddr::Tcp(host, port) = client.get_connection_info().addr().clone()
-        else {
-            panic!("the server of tests is reached by its address")
-        };
-        let settings = AsyncConnectionConfig::new().set_response_timeout(None);
-        let settings = settings.set_connection_timeout(None);
-        let connecting = client.get_multiplexed_async_connection_with_config(&settings);
-        let connection = connecting.await.unwrap();
+        let server = Server::connect(telemetry, Some(messaging())).await?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let stream = format!("conformance_{:08x}{number:04x}", std::process::id());
-        let mut bare = connection.raw().clone();
+        let mut bare = server.bare();
         let () = bare.xgroup_create_mkstream(&stream, GROUP, 0).await.unwrap();
         let () = bare.expire(&stream, 600).await.unwrap();
-        let telemetry = telemetry.clone();
-        Some(Self { connection, telemetry, stream, ids: Mutex::default(), host, port })
+        Some(Self { server, stream, ids: Mutex::default() })
     }
 
     async fn send(&self, headers: &[(&str, &str)]) {
         let sent = add(&self.stream, "*", headers);
-        sent.exec_async(&mut self.connection()).await.unwrap();
+        sent.exec_async(&mut self.server.connection()).await.unwrap();
     }
 
     async fn fail(&self) {
-        add(&self.stream, NONE, &[]).exec_async(&mut self.connection()).await.unwrap_err();
+        add(&self.stream, NONE, &[]).exec_async(&mut self.server.connection()).await.unwrap_err();
     }
 
     async fn receive(&self) -> Message {
@@ -161,7 +131,7 @@ impl scenario::Messaging for OnStream {
     }
 
     async fn settle(&self, message: &Message) {
-        let settled = self.connection().xack(&self.stream, GROUP, &[&message.id]).await;
+        let settled = self.server.connection().xack(&self.stream, GROUP, &[&message.id]).await;
         assert_eq!(settled, Ok(1));
     }
 
@@ -171,7 +141,7 @@ impl scenario::Messaging for OnStream {
             let id = if number < failing { NONE } else { "*" };
             pipeline.add_command(add(&self.stream, id, &[]));
         }
-        let sent = pipeline.exec_async(&mut self.connection()).await;
+        let sent = pipeline.exec_async(&mut self.server.connection()).await;
         assert_eq!(sent.is_err(), failing > 0);
     }
 
@@ -180,14 +150,15 @@ impl scenario::Messaging for OnStream {
     }
 
     async fn hang(&self) {
-        let builder = Connection::builder(Silent).messaging(messaging());
-        let builder = builder.server(self.host.clone(), Some(self.port));
-        let mut silent = builder.telemetry(&self.telemetry).build();
+        let Server { telemetry, host, port, .. } = &self.server;
+        let builder = Connection::builder(Stub(Silent)).messaging(messaging());
+        let builder = builder.server(host.clone(), Some(*port)).telemetry(telemetry);
+        let mut silent = builder.build();
         add(&self.stream, "*", &[]).exec_async(&mut silent).await.unwrap();
     }
 
     fn unpolled(&self) {
-        drop(self.connection().req_packed_command(&add(&self.stream, "*", &[])));
+        drop(self.server.connection().req_packed_command(&add(&self.stream, "*", &[])));
     }
 
     fn expected(&self, step: Step) -> ExpectedSpan {
@@ -202,16 +173,9 @@ impl scenario::Messaging for OnStream {
             .attribute("messaging.system", "redis")
             .attribute("messaging.operation.name", operation)
             .attribute("messaging.operation.type", kind)
-            .attribute("messaging.destination.name", self.stream.clone())
-            .attribute("server.address", self.host.clone())
-            .attribute("server.port", i64::from(self.port));
-        let peer = |expected: ExpectedSpan| {
-            if self.host.parse::<IpAddr>().is_err() {
-                return expected;
-            }
-            let expected = expected.attribute("network.peer.address", self.host.clone());
-            expected.attribute("network.peer.port", i64::from(self.port))
-        };
+            .attribute("messaging.destination.name", self.stream.clone());
+        let expected = self.server.at(expected);
+        let peer = |expected: ExpectedSpan| self.server.contacted(expected);
         let id = "messaging.message.id";
         let group = |it: ExpectedSpan| it.attribute("messaging.consumer.group.name", GROUP);
         let size = |it: ExpectedSpan, size: usize| {

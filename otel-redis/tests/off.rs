@@ -1,6 +1,8 @@
 //! Without a provider the driver's own future is handed out, and nothing is allocated.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod support;
+
 use std::future::{Ready, ready};
 use std::pin::Pin;
 
@@ -10,6 +12,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use otel_redis::{Connection, Messaging, Telemetry};
 use redis::aio::ConnectionLike as _;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use support::stub::{Answers, Stub};
 
 /// Its futures are made before they are asked for, so that whoever allocates is not it.
 struct Prepared {
@@ -17,48 +20,13 @@ struct Prepared {
     many: Option<RedisFuture<'static, Vec<Value>>>,
 }
 
-impl redis::aio::ConnectionLike for Prepared {
-    fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+impl Answers for Prepared {
+    fn future(&mut self, _: &Cmd) -> RedisFuture<'static, Value> {
         self.one.take().unwrap()
     }
 
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        _: &'a Pipeline,
-        _: usize,
-        _: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
+    fn futures(&mut self, _: &Pipeline) -> RedisFuture<'static, Vec<Value>> {
         self.many.take().unwrap()
-    }
-
-    fn get_db(&self) -> i64 {
-        0
-    }
-}
-
-impl redis::ConnectionLike for Prepared {
-    fn req_packed_command(&mut self, _: &[u8]) -> RedisResult<Value> {
-        Ok(Value::Nil)
-    }
-
-    fn req_packed_commands(&mut self, _: &[u8], _: usize, _: usize) -> RedisResult<Vec<Value>> {
-        Ok(Vec::new())
-    }
-
-    fn req_command(&mut self, _: &Cmd) -> RedisResult<Value> {
-        Ok(Value::Nil)
-    }
-
-    fn get_db(&self) -> i64 {
-        0
-    }
-
-    fn check_connection(&mut self) -> bool {
-        true
-    }
-
-    fn is_open(&self) -> bool {
-        true
     }
 }
 
@@ -68,7 +36,7 @@ fn a_call_allocates_nothing() {
     let one: RedisFuture<'static, Value> = Box::pin(done);
     let address = std::ptr::from_ref(Pin::as_ref(&one).get_ref()).addr();
     let many: RedisFuture<'static, Vec<Value>> = Box::pin(ready(Ok(Vec::new())));
-    let prepared = Prepared { one: Some(one), many: Some(many) };
+    let prepared = Stub(Prepared { one: Some(one), many: Some(many) });
     let telemetry = Telemetry::builder().build();
     let mut connection = Connection::with(prepared, &telemetry);
     let (cmd, mut pipeline) = (redis::cmd("SELECT").arg(1).take(), redis::pipe());
@@ -100,7 +68,7 @@ fn a_message_without_a_context_allocates_nothing() {
         Box::new(TraceContextPropagator::new()),
         Box::new(BaggagePropagator::new()),
     ]));
-    let prepared = Prepared { one: None, many: None };
+    let prepared = Stub(Prepared { one: None, many: None });
     let messaging = Messaging::new().stream_fields(true).envelopes(true);
     let builder = Connection::builder(prepared).messaging(messaging);
     let mut connection = builder.telemetry(&telemetry.build()).build();
@@ -120,7 +88,7 @@ fn a_message_without_a_context_allocates_nothing() {
             let done: Ready<RedisResult<Value>> = ready(Ok(Value::Okay));
             let one: RedisFuture<'static, Value> = Box::pin(done);
             let address = std::ptr::from_ref(Pin::as_ref(&one).get_ref()).addr();
-            connection.raw_mut().one = Some(one);
+            connection.raw_mut().0.one = Some(one);
             let mut found = 0;
             let counted = allocation_counter::measure(|| {
                 let future = connection.req_packed_command(command);

@@ -37,6 +37,15 @@ fn assert_timed(capture: &Capture, name: &'static str, waits: u64, timeouts: u32
     capture.assert_metric(pending.point(named().value(0)));
 }
 
+/// So many connections of which is known how long it took to make them.
+fn assert_created(capture: &Capture, name: &'static str, created: u64) {
+    if created == 0 {
+        return capture.assert_no_metric("db.client.connection.create_time");
+    }
+    let named = point().attribute("db.client.connection.pool.name", name);
+    capture.assert_metric(metric("db.client.connection.create_time").point(named.count(created)));
+}
+
 /// The names of all spans: none is that of a pool which looks whether a connection is alive.
 fn names(capture: &Capture) -> Vec<String> {
     capture.spans().iter().map(|span| span.name.to_string()).collect()
@@ -44,7 +53,7 @@ fn names(capture: &Capture) -> Vec<String> {
 
 /// Of a pool of one connection, whose connections have one of the driver's types.
 macro_rules! of_r2d2 {
-    ($name:literal, $client:expr) => {{
+    ($name:literal, $created:literal, $client:expr) => {{
         let capture = Capture::new();
         let Some(client) = client(&capture) else { return };
         let pool = r2d2::Pool::builder().max_size(1).min_idle(Some(1));
@@ -61,6 +70,7 @@ macro_rules! of_r2d2 {
         drop(pool.try_get().unwrap());
         assert_eq!(names(&capture), ["GET", "GET"]);
         assert_timed(&capture, $name, 1, 1, 2);
+        assert_created(&capture, $name, $created);
         assert_counted(&capture, $name, 0, 1);
         for metric_name in ["db.client.connection.max", "db.client.connection.idle.min"] {
             let named = point().attribute("db.client.connection.pool.name", $name);
@@ -72,16 +82,16 @@ macro_rules! of_r2d2 {
 
 #[test]
 fn r2d2_with_connections_of_ours() {
-    of_r2d2!("r2d2", Client::clone);
+    of_r2d2!("r2d2", 1, Client::clone);
 }
 
 #[test]
 fn r2d2_with_connections_of_the_driver() {
-    of_r2d2!("r2d2-bare", |client: &Client| client.raw().clone());
+    of_r2d2!("r2d2-bare", 0, |client: &Client| client.raw().clone());
 }
 
 macro_rules! of_bb8 {
-    ($name:literal, $client:expr) => {{
+    ($name:literal, $created:literal, $client:expr) => {{
         let capture = Capture::new();
         let Some(client) = client(&capture) else { return };
         let pool = bb8::Pool::builder().max_size(1).connection_timeout(SHORT);
@@ -101,7 +111,9 @@ macro_rules! of_bb8 {
         assert!(pool.get_owned().await.is_err());
         drop(connection);
         assert_eq!(names(&capture), ["GET", "GET"]);
-        assert_timed(&capture, $name, 1, timeouts, 1);
+        drop(pool.get().await.unwrap());
+        assert_timed(&capture, $name, 2, timeouts, 2);
+        assert_created(&capture, $name, $created);
         assert_counted(&capture, $name, 0, 1);
         drop(pool);
         capture.assert_no_metric("db.client.connection.count");
@@ -110,12 +122,12 @@ macro_rules! of_bb8 {
 
 #[tokio::test]
 async fn bb8_with_connections_of_ours() {
-    of_bb8!("bb8", Client::clone);
+    of_bb8!("bb8", 1, Client::clone);
 }
 
 #[tokio::test]
 async fn bb8_with_connections_of_the_driver() {
-    of_bb8!("bb8-bare", |client: &Client| client.raw().clone());
+    of_bb8!("bb8-bare", 0, |client: &Client| client.raw().clone());
 }
 
 #[tokio::test]

@@ -2,7 +2,11 @@
 //! crate with nothing changed but the name, and run against one server.
 #![allow(clippy::pedantic, clippy::unwrap_used, reason = "code as the driver's examples have it")]
 
+use opentelemetry::global;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_testing::live;
+#[cfg(all(feature = "bb8", feature = "r2d2", feature = "sentinel"))]
+use otel_testing::{Capture, metric, point};
 
 /// Against the driver.
 mod bare {
@@ -18,9 +22,15 @@ mod ours {
     include!("user_code/code.rs");
 }
 
+/// Whoever listens to nothing would get the driver's own calls.
+fn listen() {
+    global::set_tracer_provider(SdkTracerProvider::builder().build());
+}
+
 #[test]
 fn blocking_code_gets_the_same_answers() {
     let Some(url) = live::address("REDIS") else { return };
+    listen();
     let expected = bare::blocking(&url, "user-code-sync").unwrap();
     assert_eq!(ours::blocking(&url, "user-code-sync").unwrap(), expected);
     assert!(expected.len() > 20, "{expected:?}");
@@ -29,6 +39,7 @@ fn blocking_code_gets_the_same_answers() {
 #[tokio::test]
 async fn asynchronous_code_gets_the_same_answers() {
     let Some(url) = live::address("REDIS") else { return };
+    listen();
     let expected = bare::asynchronous(&url, "user-code-async").await.unwrap();
     assert_eq!(ours::asynchronous(&url, "user-code-async").await.unwrap(), expected);
     assert!(expected.len() > 15, "{expected:?}");
@@ -99,7 +110,9 @@ async fn what_is_left_to_the_driver_is_done_as_the_table_says() {
     // Nobody listens there.
     const NOWHERE: &str = "redis://127.0.0.1:1";
     let short = std::time::Duration::from_millis(10);
-    let client = otel_redis::Client::open(NOWHERE).unwrap();
+    let capture = Capture::new();
+    let client = redis::Client::open(NOWHERE).unwrap();
+    let client = otel_redis::Client::with(client, &capture.telemetry());
     let sentinel = || {
         let kind = SentinelServerType::Master;
         SentinelClient::build(vec![NOWHERE], "primary", None, kind).unwrap().into_inner()
@@ -110,6 +123,10 @@ async fn what_is_left_to_the_driver_is_done_as_the_table_says() {
     let pool = bb8::Pool::builder().connection_timeout(short);
     let pool = pool.build_unchecked(AsyncLockedSentinelClient::new(sentinel()));
     assert!(client.pool("bb8", pool).get().await.is_err());
+    let timeouts = ["r2d2", "bb8"]
+        .map(|name| point().attribute("db.client.connection.pool.name", name).value(1));
+    let counted = metric("db.client.connection.timeouts").counter();
+    capture.assert_metric(timeouts.into_iter().fold(counted, |all, point| all.point(point)));
 
     let cluster = redis::cluster::ClusterClient::new(vec![NOWHERE]).unwrap();
     assert!(ClusterClient::from(cluster).get_connection().is_err());

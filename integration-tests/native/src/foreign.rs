@@ -48,6 +48,7 @@ static CONFLUENT_KAFKA: Foreign =
     python!("confluent-kafka", "Python's confluent-kafka", "confluent_kafka");
 static KAFKA_PYTHON: Foreign = python!("kafka-python", "Python's kafka-python", "kafka_python");
 static NATS_PY: Foreign = python!("nats-py", "Python's nats-py", "nats_py");
+static REDIS_PY: Foreign = python!("redis-py", "Python's redis-py", "redis_py");
 
 impl Foreign {
     /// Python's client over librdkafka. Its handlers have spans that link to the message's.
@@ -64,6 +65,13 @@ impl Foreign {
     /// propagators, as a service does by hand.
     pub fn nats_py() -> &'static Self {
         &NATS_PY
+    }
+
+    /// Redis's own client for Python, with the official propagators, by hand: nothing official carries
+    /// a context in messages. Destinations are `stream:NAME` and `channel:NAME`; a channel is heard
+    /// from when it is subscribed to.
+    pub fn redis_py() -> &'static Self {
+        &REDIS_PY
     }
 
     /// What people read.

@@ -118,6 +118,11 @@ impl Server {
         &servers::REDIS_CLUSTER
     }
 
+    /// Valkey 9.1.
+    pub fn valkey() -> &'static Server {
+        &servers::VALKEY
+    }
+
     /// SecantusDB, which speaks MongoDB's protocol.
     pub fn mongodb() -> &'static Server {
         &servers::MONGODB

@@ -65,6 +65,11 @@ fn postgres_18_lives_and_dies() {
 }
 
 #[test]
+fn valkey_lives_and_dies() {
+    life(Server::valkey());
+}
+
+#[test]
 fn cassandra_lives_and_dies() {
     life(Server::cassandra());
 }

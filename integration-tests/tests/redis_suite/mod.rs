@@ -183,6 +183,13 @@ pub(crate) async fn the_namespace_is_the_database_that_the_connection_works_in(l
     cmd("SELECT").arg(1).exec(&mut blocking).unwrap();
     cmd("PING").exec(&mut blocking).unwrap();
     assert_eq!(namespaces(), is(&[7, 7, 1]));
+    // What was sent, and answered later, is not known to have succeeded.
+    let select = cmd("SELECT").arg(99).get_packed_command();
+    blocking.send_packed_command(&select).unwrap();
+    let refused = blocking.recv_response().and_then(Value::extract_error);
+    refused.unwrap_err();
+    cmd("PING").exec(&mut blocking).unwrap();
+    assert_eq!(namespaces(), is(&[1, -1]));
     // One that may have connected anew is no longer known.
     let mut manager = client.get_connection_manager().await.unwrap();
     cmd("PING").exec_async(&mut manager).await.unwrap();

@@ -172,7 +172,7 @@ pub struct DbCall<'a> {
 }
 
 /// The facts that tell one kind of call from another.
-#[derive(Clone, Debug, Default, Hash)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kind<'a> {
     /// Which of the servers of a client it goes to.
     pub(super) server: u32,
@@ -187,7 +187,7 @@ pub(super) struct Kind<'a> {
 }
 
 /// The text of a statement.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Text<'a> {
     Borrowed(&'a str),
     /// What lies at its address will always be the same.
@@ -282,7 +282,8 @@ impl<'a> DbCall<'a> {
 
     /// A text that holds no data, made by the adapter for a system whose queries are no SQL.
     pub fn sanitized_text(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.sanitized = Some(shared(text));
+        // Of this call only, so nobody clones it.
+        self.sanitized = Some(text.into().into());
         self
     }
 

@@ -101,6 +101,22 @@ impl PoolMetrics {
     }
 }
 
+/// A connection that is being made, by what does not know its pool yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Creating(Instant);
+
+impl Creating {
+    /// It begins now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// It is done: what to tell by [`PoolMetrics::created`].
+    pub fn done(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 struct Timed {
     pool: PoolMetrics,
     instruments: Instruments,

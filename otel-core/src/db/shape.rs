@@ -2,7 +2,7 @@
 //! statement, the span's name, the attributes of span and point.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::ops::Deref;
 use std::ptr;
 use std::sync::Arc;
@@ -176,12 +176,19 @@ impl Kind<'_> {
 impl Key for Kind<'_> {
     type Kept = KeptKind;
 
-    /// A text tells nearly all kinds apart; the comparison tells the others.
+    /// A text tells nearly all kinds apart, and without one what is told; the comparison tells the
+    /// others.
     fn hash(&self, hasher: &RandomState) -> u64 {
         let hash = match self.text {
             Some(Text::Borrowed(text)) => hasher.hash_one(text),
             Some(Text::Static(text)) => hasher.hash_one((text.as_ptr().addr(), text.len())),
-            None => return hasher.hash_one(self),
+            None => {
+                let mut state = hasher.build_hasher();
+                state.write_usize(self.prefix.map_or(0, str::len));
+                let facts = self.facts().into_iter().flatten();
+                facts.for_each(|fact| state.write(fact.as_bytes()));
+                state.finish()
+            }
         };
         // Two servers are two kinds; of most clients there is but one.
         hash.wrapping_add(u64::from(self.server).wrapping_mul(0x9e37_79b9_7f4a_7c15))

@@ -17,7 +17,7 @@ fn wanted(options: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> TextWan
 
 fn shown(wanted: TextWanted, arguments: &[&[u8]]) -> String {
     let mut text = Text::new(wanted);
-    text.command(arguments.iter().copied());
+    text.add(arguments.iter().copied());
     text.into_string()
 }
 
@@ -85,7 +85,7 @@ fn keys_fields_and_words_are_shown_and_values_are_not() {
 #[test]
 fn no_secret_is_shown_in_any_place() {
     let wanted = wanted(|options| options.keys(false));
-    let names = COMMANDS.iter().map(|(name, _)| *name).chain(["NOSUCH", "X.Y"]);
+    let names = COMMANDS.keys().map(|name| str::from_utf8(name).unwrap()).chain(["NOSUCH", "X.Y"]);
     for name in names {
         for count in 0..8 {
             let words = name.split('|').map(str::as_bytes);
@@ -164,7 +164,9 @@ fn a_long_text_is_bounded() {
 /// A group without a name in it could come again for ever.
 #[test]
 fn the_file_is_sound() {
-    for (name, pattern) in COMMANDS.iter() {
+    let rows = include_str!("../commands.txt").lines().filter(|row| !row.starts_with('#'));
+    let count = rows.clone().count();
+    for (name, pattern) in rows.map(|row| row.split_once(' ').unwrap_or((row, ""))) {
         for sign in pattern.split(' ').filter(|sign| !sign.is_empty()) {
             let is_known = ["key", "name", "?", "#", "half", "{"].contains(&sign)
                 || sign.starts_with('[') && sign.ends_with(']')
@@ -177,6 +179,5 @@ fn the_file_is_sound() {
         }
         assert!(!pattern.contains("] name"), "{name}: a name behind words is a value");
     }
-    assert!(COMMANDS.len() > 300);
-    assert!(COMMANDS.windows(2).all(|rows| rows[0].0 < rows[1].0), "twice");
+    assert!(count > 300 && count == COMMANDS.len(), "twice");
 }

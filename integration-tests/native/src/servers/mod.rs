@@ -15,6 +15,7 @@ mod pulsar;
 mod rabbitmq;
 mod redis;
 mod redis_cluster;
+mod valkey;
 
 pub(crate) use cassandra::CASSANDRA;
 pub(crate) use collector::COLLECTOR;
@@ -30,6 +31,7 @@ pub(crate) use pulsar::PULSAR;
 pub(crate) use rabbitmq::RABBITMQ;
 pub(crate) use redis::{REDIS, REDIS_ACL};
 pub(crate) use redis_cluster::REDIS_CLUSTER;
+pub(crate) use valkey::VALKEY;
 
 use crate::server::Server;
 
@@ -41,6 +43,7 @@ pub(crate) static ALL: &[&Server] = &[
     &REDIS,
     &REDIS_ACL,
     &REDIS_CLUSTER,
+    &VALKEY,
     &MONGODB,
     &CASSANDRA,
     &ELASTICSEARCH,

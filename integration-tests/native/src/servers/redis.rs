@@ -3,7 +3,10 @@
 use crate::server::{PLAIN, Server};
 use crate::wire::ask;
 
-pub(crate) static REDIS: Server = Server {
+pub(crate) static REDIS: Server = OPEN;
+
+/// What anybody may use.
+pub(super) const OPEN: Server = Server {
     name: "redis",
     title: "Redis 7.0",
     ports: &[26379],
