@@ -131,13 +131,23 @@ impl Scratch {
     /// The server fails the next command of this name that this client sends, in this way. There is
     /// one fail point for all, so keep what is returned until it has happened.
     pub(crate) async fn fail_next(&self, command: &str, how: Document) -> MutexGuard<'static, ()> {
+        self.fail(1, &[command], how).await
+    }
+
+    /// As [`fail_next`](Self::fail_next), so many commands of these names.
+    pub(crate) async fn fail(
+        &self,
+        times: i32,
+        commands: &[&str],
+        how: Document,
+    ) -> MutexGuard<'static, ()> {
         static FAIL_POINT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
         let guard = FAIL_POINT.lock().await;
-        let mut data = doc! { "failCommands": [command], "appName": &self.name };
+        let mut data = doc! { "failCommands": commands, "appName": &self.name };
         data.extend(how);
         let arm =
-            doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+            doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
         self.client.database("admin").run_command(arm).await.unwrap();
         self.capture.clear();
         guard
