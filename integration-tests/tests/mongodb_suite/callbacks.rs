@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::error::TRANSIENT_TRANSACTION_ERROR;
 
+use crate::suite::audit::Audit;
 use crate::suite::{Scratch, failed, lost};
 
 fn turn_again() -> Document {
@@ -56,18 +57,19 @@ async fn what_the_driver_sends_itself_is_told_once_with_its_node() {
     ]);
     scratch.assert_measured();
     drop(session);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[test]
 fn of_a_blocking_client_too() {
     let Some(url) = otel_testing::live::address("MONGODB") else { return };
-    let capture = otel_testing::Capture::new();
+    let (capture, mut audit) = (otel_testing::Capture::new(), Audit::by_handles());
+    let telemetry = audit.note(&capture).build();
     let mut options = mongodb::options::ClientOptions::parse(url).run().unwrap();
     options.direct_connection = None;
-    otel_mongodb::with(&mut options, &capture.telemetry());
-    let builder = otel_mongodb::builder(&mut options).telemetry(&capture.telemetry());
+    audit.watch(&mut options);
+    otel_mongodb::with(&mut options, &telemetry);
+    let builder = otel_mongodb::builder(&mut options).telemetry(&telemetry);
     let client = otel_mongodb::sync::Client::from(builder.client().unwrap());
     let database = client.database(&integration_tests::unique_name());
     let numbers = database.collection::<Document>("numbers");
@@ -88,4 +90,5 @@ fn of_a_blocking_client_too() {
     drop(session);
     database.drop().run().unwrap();
     client.shutdown().immediate(true).run();
+    integration_tests::apart(async || audit.balance().await);
 }

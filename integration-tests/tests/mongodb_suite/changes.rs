@@ -32,8 +32,7 @@ async fn an_error_after_the_first_event_is_told() {
         otel_testing::span("request"),
     ]);
     drop((changes, session));
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// What the driver opens anew is no error; what it cannot open anew is one. With both ways at once.
@@ -48,8 +47,10 @@ async fn a_stream_that_the_driver_resumes_is_told_where_that_fails() {
     let client = builder.client().unwrap();
     let numbers = client.database(&scratch.name).collection::<mongodb::bson::Document>("numbers");
     let mut changes = numbers.watch().await.unwrap();
-    let guard = scratch.fail_next("getMore", doc! { "errorCode": 43 }).await;
     numbers.insert_one(doc! { "_id": 2 }).await.unwrap();
+    changes.next().await.unwrap().unwrap();
+    let guard = scratch.fail_next("getMore", doc! { "errorCode": 43 }).await;
+    numbers.insert_one(doc! { "_id": 3 }).await.unwrap();
     changes.next().await.unwrap().unwrap();
     drop(guard);
     scratch.capture.assert_spans([scratch.on_numbers("insert")]);
@@ -61,6 +62,6 @@ async fn a_stream_that_the_driver_resumes_is_told_where_that_fails() {
     scratch.capture.assert_spans([failed(scratch.on_numbers("getMore"), "43")]);
     scratch.assert_measured();
     drop((changes, error));
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.by_handles.goes_past("aggregate numbers", 2);
+    scratch.end(client).await;
 }

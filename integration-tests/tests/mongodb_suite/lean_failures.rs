@@ -47,8 +47,7 @@ async fn what_the_server_refuses_is_an_error_of_the_call() {
         failed(scratch.on_numbers("find"), "2"),
         failed(scratch.on_numbers("aggregate"), "40324"),
     ]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// However often the driver tries, it is one call, which did not fail.
@@ -61,8 +60,8 @@ async fn a_repetition_of_the_drivers_is_inside_of_the_call() {
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
     drop(guard);
     scratch.capture.assert_spans([scratch.on_numbers("find")]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.by_handles.goes_past("find numbers", 1);
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -80,6 +79,7 @@ async fn without_a_server_the_call_is_an_error() {
     let took = span.end_time.duration_since(span.start_time).unwrap();
     assert!(took >= Duration::from_millis(200), "{took:?}");
     scratch.assert_measured();
+    scratch.audited().await;
 }
 
 #[tokio::test]
@@ -93,6 +93,7 @@ async fn a_wrong_password_is_an_error_of_the_call() {
     assert!(matches!(*error.kind, ErrorKind::Authentication { .. }), "{error:?}");
     scratch.capture.assert_spans([lost(scratch.on_numbers("find"), "Authentication")]);
     assert_nowhere(&scratch.capture, "nobody");
+    scratch.audited().await;
 }
 
 #[tokio::test]
@@ -105,8 +106,7 @@ async fn what_the_driver_refuses_is_an_error_of_the_call() {
     numbers.insert_many(Vec::<mongodb::bson::Document>::new()).await.unwrap_err();
     let refused = || lost(scratch.on_numbers("insert"), "InvalidArgument");
     scratch.capture.assert_spans([refused(), refused().attribute("db.operation.batch.size", 0)]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// It begins when the caller calls, and not when there is a connection.
@@ -134,8 +134,7 @@ async fn the_wait_for_a_connection_is_part_of_the_call() {
     ]);
     let spans = scratch.capture.spans();
     assert!(spans[2].start_time < spans[1].end_time, "{spans:?}");
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -165,8 +164,7 @@ async fn a_call_that_is_dropped_is_cancelled_at_once() {
     scratch.capture.clear();
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
     scratch.capture.assert_spans([scratch.on_numbers("find")]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,9 +208,8 @@ async fn a_server_killed_in_mid_call_is_an_error_and_its_return_a_recovery() {
     numbers.insert_one(doc! { "_id": 4 }).await.unwrap();
     capture.assert_spans([scratch.on_numbers("find"), scratch.on_numbers("insert")]);
     assert_eq!(plain.count_documents(doc! {}).await.unwrap(), 4);
-    client.shutdown().immediate(true).await;
     bare.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// As many as the hook's, and as few at a time.
@@ -279,6 +276,5 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_are_told_once_each() {
     }
     assert!(of_task.is_empty(), "spans of no task: {of_task:#?}");
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }

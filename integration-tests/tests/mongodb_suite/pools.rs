@@ -121,11 +121,10 @@ async fn pools_are_measured_as_the_driver_tells() {
     finding.await.unwrap().unwrap();
     drop(guard);
     scratch.database.drop().await.unwrap();
-    let Scratch { capture, client, database, .. } = scratch;
-    drop((database, numbers));
-    client.shutdown().await;
+    scratch.client.clone().shutdown().await;
     eventually("the pool is gone", async || {
         !capture.metrics().iter().any(|metric| metric.name == "db.client.connection.count")
     })
     .await;
+    scratch.audited().await;
 }

@@ -59,8 +59,7 @@ async fn what_setters_say_of_a_query_is_in_its_text() {
         r#"{"ping": "?", "comment": "?"}"#,
     ];
     assert_eq!(texts(&scratch.capture), expected.map(|text| Some(text.to_owned())));
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// Of what the driver shows to nobody there is no text either.
@@ -80,6 +79,5 @@ async fn what_the_driver_redacts_has_no_text() {
     }
     assert_eq!(texts(&scratch.capture), [const { None }; 8]);
     database.run_command(doc! { "dropUser": "secret" }).await.unwrap();
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
