@@ -3,6 +3,7 @@
 //! that one is asked as well.
 
 mod server;
+mod throughput;
 
 use std::env;
 use std::thread;
@@ -97,10 +98,7 @@ impl Finds {
             options.server_api = Some(ServerApi::builder().version(ServerApiVersion::V1).build());
             let name = format!("rows{rows}");
             let state = way.rsplit(", ").next().unwrap_or_default();
-            let telemetry = match state {
-                "off" => Telemetry::builder().build(),
-                state => telemetry(state != "not sampled"),
-            };
+            let telemetry = telemetry(state);
             match way {
                 "bare" => {}
                 "empty handler" => {
@@ -136,9 +134,13 @@ impl Finds {
     }
 }
 
-fn telemetry(sampled: bool) -> Telemetry {
-    let (tracer, meter) = providers::new(sampled);
-    Telemetry::builder().tracer_provider(tracer).meter_provider(meter).build()
+fn telemetry(state: &str) -> Telemetry {
+    let builder = Telemetry::builder();
+    if state == "off" {
+        return builder.build();
+    }
+    let (tracer, meter) = providers::new(state != "not sampled");
+    builder.tracer_provider(tracer).meter_provider(meter).build()
 }
 
 pub(crate) fn child(way: &str, rows: usize, calls: u32) -> Result<()> {
@@ -160,7 +162,8 @@ pub(crate) fn measure() -> Result<()> {
         }
         anyhow::Ok(())
     })?;
-    on(&url, "mongodb: one find, to the server of OTEL_TEST_MONGODB", false)
+    on(&url, "mongodb: one find, to the server of OTEL_TEST_MONGODB", false)?;
+    runtime.block_on(throughput::measure(&url))
 }
 
 fn on(url: &str, title: &str, counted: bool) -> Result<()> {
@@ -180,7 +183,8 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
                 }
             }
         }
-        let bare = times[0].clone();
+        // The bare driver comes first.
+        let (bare, mut bare_ran) = (times[0].clone(), None);
         for ((way, finds), times) in WAYS.iter().zip(&all).zip(times) {
             let ratios = times.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
             let mut line = vec![(*way).to_owned()];
@@ -190,11 +194,14 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
                 ran.context("it ran")??;
                 line.push(cell(Some(f64::from(u32::try_from(made)?) / f64::from(COUNTED)), 0));
                 let case = [NAME, way, &rows.to_string()];
-                line.push(cell(instructions(&case, None, COUNTED)?, 0));
+                let ran = instructions(&case, None, COUNTED)?;
+                bare_ran = bare_ran.or(ran);
+                line.push(cell(ran, 0));
+                line.push(cell(ran.zip(bare_ran).map(|(ours, bare)| ours / bare), 2));
             }
             lines.push(line);
         }
-        let counts = if counted { " | allocations | instructions" } else { "" };
+        let counts = if counted { " | allocations | instructions | of bare" } else { "" };
         let head = format!("way | µs | of bare{counts}");
         table(&format!("{title}, of {rows} documents"), &head, &lines);
     }

@@ -40,7 +40,9 @@ impl Waiting {
         self.node = sent.or_else(|| self.node.take());
         if let Some(error) = output.error() {
             let mut operation = call.start();
-            self.node.iter().for_each(|node| node.tell(&mut operation));
+            if let Some(node) = &self.node {
+                node.tell(&mut operation);
+            }
             operation.fail(error);
         }
         output
@@ -84,7 +86,6 @@ macro_rules! change_stream {
         $(#[$attribute:meta])*
         $name:ident<T: $first:ident $(+ $bound:ident)*>, $($driver:ident)::+
     ) => {
-        #[doc = concat!("As [`", $(stringify!($driver), "::",)+ "`].")]
         $(#[$attribute])*
         pub struct $name<T: $first $(+ $bound)*> {
             raw: $($driver)::+<T>,
@@ -121,6 +122,7 @@ macro_rules! change_stream {
 pub(crate) use change_stream;
 
 change_stream! {
+    /// As [`mongodb::change_stream::ChangeStream`].
     #[derive(Debug)]
     ChangeStream<T: DeserializeOwned>, driver::ChangeStream
 }
@@ -153,6 +155,7 @@ pub mod session {
     use crate::session::ClientSession;
 
     change_stream! {
+        /// As [`mongodb::change_stream::session::SessionChangeStream`].
         #[expect(missing_debug_implementations, reason = "the driver's has none")]
         SessionChangeStream<T: DeserializeOwned + Unpin + Send + Sync>, driver::SessionChangeStream
     }

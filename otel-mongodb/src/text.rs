@@ -166,10 +166,7 @@ impl Shown for Vec<Document> {
 
 impl Shown for Hint {
     fn shown(&self) -> Bson {
-        match self {
-            Self::Keys(keys) => keys.shown(),
-            _ => Bson::Null,
-        }
+        if let Self::Keys(keys) = self { keys.shown() } else { Bson::Null }
     }
 }
 

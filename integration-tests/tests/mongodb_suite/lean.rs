@@ -15,15 +15,7 @@ use otel_mongodb::otel_core::QueryText;
 use otel_testing::assert::ExpectedSpan;
 
 use crate::suite::audit::Audit;
-use crate::suite::{Lean, Scratch};
-
-fn one() -> Document {
-    doc! { "_id": 1 }
-}
-
-fn increment() -> Document {
-    doc! { "$inc": { "count": 1 } }
-}
+use crate::suite::{Lean, Scratch, increment, one};
 
 #[tokio::test]
 async fn each_method_of_a_collection_is_one_operation() {

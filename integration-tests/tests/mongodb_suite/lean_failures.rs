@@ -1,28 +1,18 @@
 //! What fails, is given up, or never becomes a command, through the handles.
 
-use std::collections::HashMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use integration_tests::{assert_nowhere, eventually, private};
 use mongodb::bson::doc;
 use mongodb::error::ErrorKind;
 use mongodb::options::{Credential, WriteConcern};
 use native::{Extra, Server};
-use opentelemetry::Context;
-use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
-use otel_testing::opentelemetry_sdk::trace::SpanData;
 use tokio::task::block_in_place;
 
-use crate::load::{AT_ONCE, Random, SEED, TASKS};
-use crate::suite::{Lean, Scratch, failed, lost};
-
-fn error(span: &SpanData) -> Option<String> {
-    let error = span.attributes.iter().find(|fact| fact.key.as_str() == "error.type");
-    error.map(|error| error.value.to_string())
-}
+use crate::load::run_tasks;
+use crate::suite::{Lean, Scratch, error, failed, lost};
 
 #[tokio::test]
 async fn what_the_server_refuses_is_an_error_of_the_call() {
@@ -183,14 +173,7 @@ async fn a_server_killed_in_mid_call_is_an_error_and_its_return_a_recovery() {
     let found = numbers.clone();
     let finding = tokio::spawn(async move { found.find_one(doc! {}).await });
     let capture = &scratch.capture;
-    let used = |point: &otel_testing::Point| {
-        point.attribute("db.client.connection.state").unwrap().as_str() == "used"
-            && integration_tests::whole(point) == 1
-    };
-    eventually("it runs", async || {
-        capture.assert_metric("db.client.connection.count").points.iter().any(used)
-    })
-    .await;
+    scratch.until_one_runs().await;
     block_in_place(|| server.kill()).unwrap();
     finding.await.unwrap().unwrap_err();
     drop(guard);
@@ -219,50 +202,23 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_are_told_once_each() {
     let Some(scratch) = scratch else { return };
     drop(scratch.filled(1..=5).await);
     let Lean { client, numbers, .. } = scratch.lean();
-    let mut random = Random(SEED);
-    let turns = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-    let tasks = (0..TASKS).map(|_| {
-        let (call, is_patient) = (random.below(3), random.below(2) == 0);
-        let patience = Duration::from_micros(random.below(60_000));
-        let (numbers, tracer) = (numbers.clone(), scratch.capture.tracer("test"));
-        let turns = std::sync::Arc::clone(&turns);
-        tokio::spawn(async move {
-            let _turn = turns.acquire_owned().await.unwrap();
-            let context = Context::current_with_span(tracer.start("task"));
-            let run = async {
-                match call {
-                    0 => numbers.find_one(doc! {}).await.map(drop),
-                    1 => {
-                        let found = numbers.find(doc! {}).batch_size(2).await?;
-                        found.try_collect::<Vec<_>>().await.map(drop)
-                    }
-                    _ => numbers.count_documents(doc! {}).await.map(drop),
+    let done = run_tasks(&scratch.capture, |call| {
+        let numbers = numbers.clone();
+        async move {
+            match call {
+                0 => numbers.find_one(doc! {}).await.map(drop),
+                1 => {
+                    let found = numbers.find(doc! {}).batch_size(2).await?;
+                    found.try_collect::<Vec<_>>().await.map(drop)
                 }
-            };
-            let run = run.with_context(context.clone());
-            let result = if is_patient {
-                Some(run.await)
-            } else {
-                tokio::time::timeout(patience, run).await.ok()
-            };
-            context.span().end();
-            (context.span().span_context().clone(), result)
-        })
+                _ => numbers.count_documents(doc! {}).await.map(drop),
+            }
+        }
     });
-    let tasks: Vec<_> = tasks.collect();
-    let done: Vec<_> = join_all(tasks).await.into_iter().map(|done| done.unwrap()).collect();
-    let capture = &scratch.capture;
-    capture.check();
+    let done = done.await;
+    scratch.capture.check();
     scratch.assert_measured();
-    let dropped = done.iter().filter(|(_, result)| result.is_none()).count();
-    assert!(dropped > 0 && dropped < done.len(), "{dropped} were dropped");
-    let spans = capture.spans();
-    let mut of_task: HashMap<_, Vec<&SpanData>> = HashMap::new();
-    for span in spans.iter().filter(|span| span.name != "task") {
-        of_task.entry(span.span_context.trace_id()).or_default().push(span);
-    }
-    for (task, result) in &done {
-        let own = of_task.remove(&task.trace_id()).unwrap_or_default();
+    done.each(&scratch.capture, |task, result, own| {
         // A timeout of no time polls once as well.
         let [span] = own[..] else { panic!("{own:#?}") };
         assert_eq!(span.parent_span_id, task.span_id());
@@ -273,8 +229,7 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_are_told_once_each() {
             }
             None => assert!(matches!(error(span).as_deref(), None | Some("cancelled")), "{span:?}"),
         }
-    }
-    assert!(of_task.is_empty(), "spans of no task: {of_task:#?}");
+    });
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
     scratch.end(client).await;
 }

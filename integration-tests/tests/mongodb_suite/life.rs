@@ -8,15 +8,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::{IndexOptions, InsertOneModel, WriteModel};
 use otel_mongodb::otel_core::QueryText;
 
-use crate::suite::{Scratch, failed};
-
-fn one() -> Document {
-    doc! { "_id": 1 }
-}
-
-fn increment() -> Document {
-    doc! { "$inc": { "count": 1 } }
-}
+use crate::suite::{Scratch, failed, increment, one};
 
 #[tokio::test]
 async fn each_method_of_a_collection_is_a_command_below_the_caller() {

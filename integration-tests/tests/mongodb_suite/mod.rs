@@ -2,7 +2,9 @@
 
 pub(crate) mod audit;
 
-use integration_tests::{count, soon, unique_name};
+use std::collections::HashMap;
+
+use integration_tests::{count, eventually, soon, unique_name, whole};
 use mongodb::bson::{Document, doc};
 use mongodb::options::{ClientOptions, ServerAddress};
 use mongodb::{Client, Collection, Database};
@@ -11,6 +13,7 @@ use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _, Tr
 use otel_mongodb::Telemetry;
 use otel_mongodb::otel_core::TelemetryBuilder;
 use otel_testing::assert::ExpectedSpan;
+use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, live, span};
 use tokio::sync::MutexGuard;
 
@@ -166,6 +169,12 @@ impl Scratch {
         guard
     }
 
+    /// Waits until one connection is used.
+    pub(crate) async fn until_one_runs(&self) {
+        let is_used = || connections(&self.capture).get("used") == Some(&1);
+        eventually("it runs", async || is_used()).await;
+    }
+
     /// As many measurements as spans of ours.
     #[track_caller]
     pub(crate) fn assert_measured(&self) {
@@ -204,6 +213,33 @@ impl Scratch {
             println!("by the {way}: {balance}");
         }
     }
+}
+
+pub(crate) fn one() -> Document {
+    doc! { "_id": 1 }
+}
+
+pub(crate) fn increment() -> Document {
+    doc! { "$inc": { "count": 1 } }
+}
+
+/// How many connections there are, in each of their states.
+pub(crate) fn connections(capture: &Capture) -> HashMap<String, i64> {
+    let counted = capture.assert_metric("db.client.connection.count");
+    let state = |point: &otel_testing::Point| {
+        point.attribute("db.client.connection.state").unwrap().to_string()
+    };
+    let mut all = HashMap::new();
+    for point in &counted.points {
+        *all.entry(state(point)).or_default() += whole(point);
+    }
+    all
+}
+
+/// Of an error the type.
+pub(crate) fn error(span: &SpanData) -> Option<String> {
+    let error = span.attributes.iter().find(|fact| fact.key.as_str() == "error.type");
+    error.map(|error| error.value.to_string())
 }
 
 /// Adds how it failed.

@@ -90,6 +90,7 @@ where
 }
 
 change_stream! {
+    /// As [`mongodb::sync::ChangeStream`].
     #[expect(missing_debug_implementations, reason = "the driver's has none")]
     ChangeStream<T: DeserializeOwned + Unpin + Send + Sync>, sync::ChangeStream
 }
@@ -110,6 +111,7 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Iterator for ChangeStream<T> {
 }
 
 change_stream! {
+    /// As [`mongodb::sync::SessionChangeStream`].
     #[expect(missing_debug_implementations, reason = "the driver's has none")]
     SessionChangeStream<T: DeserializeOwned + Unpin + Send + Sync>, sync::SessionChangeStream
 }
