@@ -5,7 +5,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::error::TRANSIENT_TRANSACTION_ERROR;
 
 use crate::suite::audit::Audit;
-use crate::suite::{Scratch, failed, lost};
+use crate::suite::{Lean, Scratch, failed, lost};
 
 fn turn_again() -> Document {
     doc! { "errorCode": 112, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] }
@@ -17,11 +17,7 @@ async fn what_the_driver_sends_itself_is_told_once_with_its_node() {
     let scratch = Scratch::with(|it| it, |options| options.direct_connection = None).await;
     let Some(scratch) = scratch else { return };
     drop(scratch.filled([1]).await);
-    let mut options = scratch.options();
-    otel_mongodb::with(&mut options, scratch.telemetry());
-    let builder = otel_mongodb::builder(&mut options).telemetry(scratch.telemetry());
-    let client = builder.client().unwrap();
-    let numbers = client.database(&scratch.name).collection::<Document>("numbers");
+    let Lean { client, numbers, .. } = scratch.both();
     let mut session = client.start_session().await.unwrap();
     let commit = || scratch.command("commitTransaction", "admin");
 

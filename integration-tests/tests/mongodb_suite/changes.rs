@@ -41,11 +41,7 @@ async fn a_stream_that_the_driver_resumes_is_told_where_that_fails() {
     let scratch = Scratch::with(|it| it, |options| options.direct_connection = None).await;
     let Some(scratch) = scratch else { return };
     drop(scratch.filled([1]).await);
-    let mut options = scratch.options();
-    otel_mongodb::with(&mut options, scratch.telemetry());
-    let builder = otel_mongodb::builder(&mut options).telemetry(scratch.telemetry());
-    let client = builder.client().unwrap();
-    let numbers = client.database(&scratch.name).collection::<mongodb::bson::Document>("numbers");
+    let Lean { client, numbers, .. } = scratch.both();
     let mut changes = numbers.watch().await.unwrap();
     numbers.insert_one(doc! { "_id": 2 }).await.unwrap();
     changes.next().await.unwrap().unwrap();

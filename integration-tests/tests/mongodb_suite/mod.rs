@@ -79,7 +79,17 @@ impl Scratch {
 
     /// Another client of the same options, of which each call is one operation.
     pub(crate) fn lean(&self) -> Lean {
+        self.handles(self.options())
+    }
+
+    /// Another client, by both ways at once.
+    pub(crate) fn both(&self) -> Lean {
         let mut options = self.options();
+        otel_mongodb::with(&mut options, &self.telemetry);
+        self.handles(options)
+    }
+
+    fn handles(&self, mut options: ClientOptions) -> Lean {
         let builder = otel_mongodb::builder(&mut options).telemetry(&self.telemetry);
         let client = builder.client().unwrap();
         let database = client.database(&self.name);
