@@ -184,3 +184,6 @@ impl Targets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
