@@ -3,6 +3,7 @@
 //! that one is asked as well.
 
 mod server;
+mod throughput;
 
 use std::env;
 use std::thread;
@@ -95,7 +96,8 @@ impl Finds {
             let mut options = ClientOptions::parse(url).await?;
             options.server_api = Some(ServerApi::builder().version(ServerApiVersion::V1).build());
             let name = format!("rows{rows}");
-            let telemetry = telemetry(way.rsplit(", ").next().unwrap_or_default());
+            let state = way.rsplit(", ").next().unwrap_or_default();
+            let telemetry = telemetry(state);
             match way {
                 "bare" => {}
                 "empty handler" => {
@@ -150,7 +152,8 @@ pub(crate) fn measure() -> Result<()> {
         }
         anyhow::Ok(())
     })?;
-    on(&url, "mongodb: one find, to the server of OTEL_TEST_MONGODB", false)
+    on(&url, "mongodb: one find, to the server of OTEL_TEST_MONGODB", false)?;
+    runtime.block_on(throughput::measure(&url))
 }
 
 fn on(url: &str, title: &str, counted: bool) -> Result<()> {
@@ -170,7 +173,8 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
                 }
             }
         }
-        let bare = times[0].clone();
+        // The bare driver comes first.
+        let (bare, mut bare_ran) = (times[0].clone(), None);
         for ((way, finds), times) in WAYS.iter().zip(&all).zip(times) {
             let ratios = times.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
             let mut line = vec![(*way).to_owned()];
@@ -180,11 +184,14 @@ fn on(url: &str, title: &str, counted: bool) -> Result<()> {
                 ran.context("it ran")??;
                 line.push(cell(Some(f64::from(u32::try_from(made)?) / f64::from(COUNTED)), 0));
                 let case = [NAME, way, &rows.to_string()];
-                line.push(cell(instructions(&case, None, COUNTED)?, 0));
+                let ran = instructions(&case, None, COUNTED)?;
+                bare_ran = bare_ran.or(ran);
+                line.push(cell(ran, 0));
+                line.push(cell(ran.zip(bare_ran).map(|(ours, bare)| ours / bare), 2));
             }
             lines.push(line);
         }
-        let counts = if counted { " | allocations | instructions" } else { "" };
+        let counts = if counted { " | allocations | instructions | of bare" } else { "" };
         let head = format!("way | µs | of bare{counts}");
         table(&format!("{title}, of {rows} documents"), &head, &lines);
     }

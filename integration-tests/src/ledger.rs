@@ -4,6 +4,8 @@
 pub mod kafka;
 #[cfg(feature = "sqlx")]
 pub mod mariadb;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "sqlx")]

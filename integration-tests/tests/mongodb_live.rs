@@ -4,6 +4,10 @@
 #[path = "mongodb_suite/mod.rs"]
 mod suite;
 
+#[path = "mongodb_suite/callbacks.rs"]
+mod callbacks;
+#[path = "mongodb_suite/changes.rs"]
+mod changes;
 #[path = "mongodb_suite/errors.rs"]
 mod errors;
 #[path = "mongodb_suite/handlers.rs"]
@@ -24,5 +28,7 @@ mod parity;
 mod pools;
 #[path = "mongodb_suite/sessions.rs"]
 mod sessions;
+#[path = "mongodb_suite/texts.rs"]
+mod texts;
 #[path = "mongodb_suite/unseen.rs"]
 mod unseen;

@@ -18,7 +18,9 @@ pub use mongodb::action::{
 use mongodb::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
 use otel_core::DbOperation;
 
+pub(crate) use self::answer::opened;
 pub use self::answer::{Answer, Answered};
+
 use crate::call::Call;
 use crate::driver::Mongo;
 use crate::polled;
@@ -76,7 +78,7 @@ impl<'a, A> Observed<'a, A> {
     pub(crate) fn block_on<R: Answer>(mut self, run: impl FnOnce(A) -> R) -> R::Ours {
         let mut operation = self.call.start();
         let (answer, _) = polled::step(&mut operation, || run(self.action));
-        answer.ours(Answered { operation, db: &self.call.db })
+        answer.ours(Answered { operation, call: &self.call })
     }
 }
 
@@ -116,7 +118,7 @@ where
         let (polled, _) = polled::step(operation, || Pin::new(future).poll(task));
         let answer = ready!(polled);
         let operation = mem::replace(operation, DbOperation::empty());
-        Poll::Ready(answer.ours(Answered { operation, db: &call.db }))
+        Poll::Ready(answer.ours(Answered { operation, call }))
     }
 }
 
@@ -135,17 +137,38 @@ impl<F> fmt::Debug for Running<'_, F> {
     }
 }
 
-/// Forwards setters that give the same action.
+/// Forwards methods that make an action, each told as one command.
+macro_rules! forward_calls {
+    ($(
+        $(#[$attribute:meta])*
+        fn $name:ident($($value:ident: $type:ty),*) -> $action:ty, $command:literal;
+    )*) => {
+        $(
+            /// As the driver's.
+            $(#[$attribute])*
+            pub fn $name(&self $(, $value: $type)*) -> $action {
+                Observed::new(self.raw.$name($($value),*), self.call($command))
+            }
+        )*
+    };
+}
+pub(crate) use forward_calls;
+
+/// Forwards setters that give the same action. What is said of a query is shown under a key, where
+/// texts are wanted; what is to be gone through twice is collected first.
 macro_rules! forward_setters {
     ([$($generics:tt)*] $action:ty {
-        $($(#[$attribute:meta])* $name:ident: $type:ty,)*
+        $($(#[$attribute:meta])* $name:ident: $type:ty $(as $key:literal $($collect:ident)?)?,)*
     }) => {
         impl<$($generics)*> Observed<'a, $action> {
             $(
                 /// As the driver's.
                 $(#[$attribute])*
                 pub fn $name(self, value: $type) -> Self {
-                    self.map(|action| action.$name(value))
+                    $($(let value: Vec<_> = value.into_iter().$collect();)?)?
+                    let Self { action, call } = self;
+                    $(let call = call.showing(|| doc! { $key: value.shown() });)?
+                    Self { action: action.$name(value), call }
                 }
             )*
         }

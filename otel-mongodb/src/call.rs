@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use mongodb::bson::{Bson, Document, RawDocument};
-use mongodb::options::UpdateModifications;
 use otel_core::{Db, DbCall, DbOperation};
 
-use crate::command::Command;
+use crate::command::{Command, is_of_a_collection};
 use crate::driver::Mongo;
-use crate::text;
+use crate::text::{self, Text};
 
 /// What is told of a call: of the command that it will be.
 #[derive(Clone, Debug)]
@@ -19,25 +18,44 @@ pub(crate) struct Call<'a> {
     database: Cow<'a, str>,
     collection: Option<Cow<'a, str>>,
     batch: usize,
+    /// The fields that are shown, where texts are wanted.
+    shown: Option<Text>,
+    /// All of a command as the user wrote it.
     text: Option<String>,
 }
 
 impl<'a> Call<'a> {
     /// Of no collection.
     pub(crate) fn new(db: &'a Db<Mongo>, command: &'static str, database: &'a str) -> Self {
-        let (db, command, database) = (Cow::Borrowed(db), Some(command.into()), database.into());
-        Self { db, command, database, collection: None, batch: 1, text: None }
+        Self {
+            shown: longest(db).map(Text::new),
+            ..Self::about(Cow::Borrowed(db), command, database)
+        }
+    }
+
+    fn about(db: Cow<'a, Db<Mongo>>, command: &'static str, database: &'a str) -> Self {
+        let (command, database) = (Some(command.into()), database.into());
+        Self { db, command, database, collection: None, batch: 1, shown: None, text: None }
     }
 
     /// What sends nothing itself, and is not told.
     pub(crate) fn quiet(db: &'a Db<Mongo>) -> Self {
-        Self { command: None, ..Self::new(db, "", "") }
+        Self { command: None, ..Self::about(Cow::Borrowed(db), "", "") }
     }
 
     /// The end of a client, which is handed over.
     pub(crate) fn ending_sessions(db: Db<Mongo>) -> Call<'static> {
-        let (db, command) = (Cow::Owned(db), Some("endSessions".into()));
-        Call { db, command, database: "admin".into(), collection: None, batch: 1, text: None }
+        Call::about(Cow::Owned(db), "endSessions", "admin")
+    }
+
+    /// What a cursor that this opened waits for.
+    pub(crate) fn goes_on(&self) -> Call<'static> {
+        let db = Cow::Owned(Db::clone(&self.db));
+        Call {
+            database: self.database.clone().into_owned().into(),
+            collection: self.collection.clone().map(|name| name.into_owned().into()),
+            ..Call::about(db, "getMore", "")
+        }
     }
 
     pub(crate) fn on(self, collection: impl Into<Cow<'a, str>>) -> Self {
@@ -61,14 +79,14 @@ impl<'a> Call<'a> {
         let name = body.keys().next().map_or("", |name| name);
         let command = Command { name, database, body };
         let (namespace, collection) = command.target();
-        let call = Self {
+        Self {
             command: Some(name.to_owned().into()),
             database: namespace.to_owned().into(),
             collection: collection.map(|it| it.to_owned().into()),
             batch: command.operations(),
+            text: longest(db).and_then(|longest| text::sanitized(command, longest)),
             ..Self::quiet(db)
-        };
-        call.with_text(|longest| text::sanitized(command, longest))
+        }
     }
 
     /// Of a command that is not parsed: of its first field.
@@ -83,22 +101,12 @@ impl<'a> Call<'a> {
         first.map_or_else(|| Self::quiet(db), |first| Self::command(db, database, &first))
     }
 
-    /// With a text where one is asked for: of the fields that the user gave.
-    pub(crate) fn showing(self, fields: impl FnOnce() -> Document) -> Self {
-        let (name, collection) = (self.command.clone(), self.collection.clone());
-        self.with_text(|longest| {
-            let name = name.unwrap_or_default();
-            let target = collection.map_or(Bson::Int32(1), |it| Bson::String(it.into_owned()));
-            let mut body = Document::new();
-            body.insert(&*name, target);
-            body.extend(fields());
-            text::sanitized(Command { name: &name, database: "", body: &body }, longest)
-        })
-    }
-
-    fn with_text(self, make: impl FnOnce(usize) -> String) -> Self {
-        let wanted = self.db.text_wanted().filter(|wanted| wanted.asked);
-        Self { text: wanted.map(|wanted| make(wanted.longest)), ..self }
+    /// With these fields in its text, where one is wanted.
+    pub(crate) fn showing(mut self, fields: impl FnOnce() -> Document) -> Self {
+        if let Some(shown) = &mut self.shown {
+            shown.more(&fields());
+        }
+        self
     }
 
     pub(crate) fn start(&mut self) -> DbOperation<Mongo> {
@@ -107,17 +115,15 @@ impl<'a> Call<'a> {
             let call = DbCall::new().operation(command).namespace(&*self.database);
             let call = self.collection.as_deref().into_iter().fold(call, DbCall::collection);
             let call = call.batch_by_itself(self.batch);
-            self.text.take().into_iter().fold(call, DbCall::sanitized_text)
+            let shown = self.shown.take();
+            let named = self.collection.as_deref().filter(|_| is_of_a_collection(command));
+            let shown = shown.map(|shown| shown.of(command, named));
+            self.text.take().or(shown).into_iter().fold(call, DbCall::sanitized_text)
         })
     }
 }
 
-/// As a command has them.
-pub(crate) fn modifications(update: &UpdateModifications) -> Bson {
-    match update {
-        UpdateModifications::Document(document) => Bson::Document(document.clone()),
-        UpdateModifications::Pipeline(stages) => stages.clone().into(),
-        // Of a later version of the driver.
-        _ => Bson::Null,
-    }
+/// How long the text of a call may be, where one is wanted.
+fn longest(db: &Db<Mongo>) -> Option<usize> {
+    db.text_wanted().filter(|wanted| wanted.asked).map(|wanted| wanted.longest)
 }

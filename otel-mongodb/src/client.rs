@@ -13,6 +13,7 @@ use otel_core::{Db, Telemetry};
 
 use crate::action::{
     BulkWrite, ListDatabases, Observed, Shutdown, StartSession, WarmConnectionPool, Watch,
+    forward_calls,
 };
 use crate::builder;
 use crate::call::Call;
@@ -38,51 +39,52 @@ impl Client {
         builder::Builder::of(&mut options).client()
     }
 
-    /// Of a client that is there already, and of whose pools nothing is known: the node that a call
-    /// goes to is not told, and no pool is measured.
-    pub fn new(raw: mongodb::Client) -> Self {
-        Self::with(raw, &Telemetry::global())
-    }
-
-    /// As [`new`](Self::new), reporting to `telemetry`.
-    pub fn with(raw: mongodb::Client, telemetry: &Telemetry) -> Self {
-        Self { raw, db: Db::new(telemetry, driver::deployment()) }
-    }
-
-    /// As [`mongodb::Client::database`].
-    pub fn database(&self, name: &str) -> Database {
-        Database { raw: self.raw.database(name), client: self.clone() }
-    }
-
-    /// As [`mongodb::Client::database_with_options`].
-    pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database {
-        Database { raw: self.raw.database_with_options(name, options), client: self.clone() }
-    }
-
-    /// As [`mongodb::Client::default_database`].
-    pub fn default_database(&self) -> Option<Database> {
-        Some(Database { raw: self.raw.default_database()?, client: self.clone() })
-    }
-
     /// As [`mongodb::Client::append_metadata`].
     pub fn append_metadata(&self, driver_info: DriverInfo) -> Result<()> {
         self.raw.append_metadata(driver_info)
-    }
-
-    /// The driver's own client: what is called on it is not told.
-    pub fn raw(&self) -> &mongodb::Client {
-        &self.raw
-    }
-
-    /// The driver's own client.
-    pub fn into_inner(self) -> mongodb::Client {
-        self.raw
     }
 }
 
 /// The methods of a client that both drivers have.
 macro_rules! client_methods {
-    () => {
+    ($driver:ident) => {
+        /// Of a client that is there already, and of whose pools nothing is known: the node that a
+        /// call goes to is not told, and no pool is measured.
+        pub fn new(raw: $driver::Client) -> Self {
+            Self::with(raw, &Telemetry::global())
+        }
+
+        /// As [`new`](Self::new), reporting to `telemetry`.
+        pub fn with(raw: $driver::Client, telemetry: &Telemetry) -> Self {
+            Self { raw, db: Db::new(telemetry, driver::deployment()) }
+        }
+
+        /// The driver's own client: what is called on it is not told.
+        pub fn raw(&self) -> &$driver::Client {
+            &self.raw
+        }
+
+        /// The driver's own client.
+        pub fn into_inner(self) -> $driver::Client {
+            self.raw
+        }
+
+        /// As the driver's.
+        pub fn database(&self, name: &str) -> Database {
+            Database { raw: self.raw.database(name), client: self.clone() }
+        }
+
+        /// As the driver's.
+        pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database {
+            let raw = self.raw.database_with_options(name, options);
+            Database { raw, client: self.clone() }
+        }
+
+        /// As the driver's.
+        pub fn default_database(&self) -> Option<Database> {
+            Some(Database { raw: self.raw.default_database()?, client: self.clone() })
+        }
+
         /// As the driver's.
         pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
             self.raw.selection_criteria()
@@ -98,16 +100,15 @@ macro_rules! client_methods {
             self.raw.write_concern()
         }
 
-        /// As the driver's.
-        pub fn list_databases(&self) -> ListDatabases<'_> {
-            let call = Call::new(&self.db, "listDatabases", "admin");
-            Observed::new(self.raw.list_databases(), call)
+        fn call(&self, command: &'static str) -> Call<'_> {
+            Call::new(&self.db, command, "admin")
         }
 
-        /// As the driver's.
-        pub fn list_database_names(&self) -> ListDatabases<'_, ListNames> {
-            let call = Call::new(&self.db, "listDatabases", "admin");
-            Observed::new(self.raw.list_database_names(), call)
+        forward_calls! {
+            fn list_databases() -> ListDatabases<'_>, "listDatabases";
+            fn list_database_names() -> ListDatabases<'_, ListNames>, "listDatabases";
+            /// Of what it waits for after it is opened, errors are told.
+            fn watch() -> Watch<'_>, "aggregate";
         }
 
         /// As the driver's. Of several collections, none is told.
@@ -115,20 +116,15 @@ macro_rules! client_methods {
             &self,
             models: impl IntoIterator<Item = impl Into<WriteModel>>,
         ) -> BulkWrite<'_, SummaryBulkWriteResult> {
-            let mut targets = $crate::client::Targets::default();
+            let mut targets = $crate::client::Targets::new(self.db.is_off());
             let models = models.into_iter().map(Into::into);
             let action = self.raw.bulk_write(models.inspect(|model| targets.see(model)));
-            Observed::new(action, targets.call(&self.db))
+            Observed::new(action, targets.of(self.call("bulkWrite")))
         }
 
         /// As the driver's; nothing is sent by it, and nothing told.
         pub fn start_session(&self) -> StartSession<'_> {
             Observed::new(self.raw.start_session(), Call::quiet(&self.db))
-        }
-
-        /// As the driver's. What it waits for after it is opened is not told.
-        pub fn watch(&self) -> Watch<'_> {
-            Observed::new(self.raw.watch(), Call::new(&self.db, "aggregate", "admin"))
         }
 
         /// As the driver's: told by the metrics of the pools.
@@ -146,19 +142,22 @@ macro_rules! client_methods {
 pub(crate) use client_methods;
 
 impl Client {
-    client_methods!();
+    client_methods!(mongodb);
 }
 
 /// What a `bulk_write` is about.
-#[derive(Default)]
 pub(crate) struct Targets {
     operations: usize,
-    /// The first, and whether it is that of all.
+    /// The first, if it is that of all.
     only: Option<mongodb::Namespace>,
     several: bool,
 }
 
 impl Targets {
+    pub(crate) fn new(nobody_asks: bool) -> Self {
+        Self { operations: 0, only: None, several: nobody_asks }
+    }
+
     pub(crate) fn see(&mut self, model: &WriteModel) {
         self.operations += 1;
         let target = match model {
@@ -171,16 +170,20 @@ impl Targets {
             _ => return self.several = true,
         };
         match &self.only {
+            _ if self.several => {}
             None => self.only = Some(target.clone()),
-            Some(only) => self.several |= only != target,
+            Some(only) => self.several = only != target,
         }
     }
 
-    pub(crate) fn call(self, db: &Db<Mongo>) -> Call<'_> {
-        let call = Call::new(db, "bulkWrite", "admin").batch(self.operations);
+    pub(crate) fn of(self, call: Call<'_>) -> Call<'_> {
+        let call = call.batch(self.operations);
         match self.only.filter(|_| !self.several) {
             Some(only) => call.of(Cow::Owned(only.db)).on(only.coll),
             None => call,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 use std::borrow::Borrow;
 
 use mongodb::action::{ListNames, Multiple};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
 use mongodb::options::{
     InsertOneModel, ReadConcern, ReplaceOneModel, SelectionCriteria, UpdateModifications,
@@ -15,9 +15,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::action::*;
-use crate::call::{Call, modifications};
+use crate::call::Call;
 use crate::client::Client;
 use crate::database::Database;
+use crate::text::Shown as _;
 
 /// As [`mongodb::Collection`].
 #[derive(Debug)]
@@ -62,6 +63,15 @@ macro_rules! collection_methods {
             fn call(&self, command: &'static str) -> Call<'_> {
                 let database = &self.database;
                 Call::new(&database.client.db, command, database.raw.name()).on(self.raw.name())
+            }
+
+            fn delete(&self, query: &Document) -> Call<'_> {
+                self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] })
+            }
+
+            fn update(&self, query: &Document, update: &UpdateModifications) -> Call<'_> {
+                let statement = || doc! { "q": query.clone(), "u": update.shown() };
+                self.call("update").showing(|| doc! { "updates": [statement()] })
             }
 
             /// The driver's own collection: what is called on it is not told.
@@ -111,9 +121,27 @@ macro_rules! collection_methods {
                 Observed::new(self.raw.aggregate(pipeline), call)
             }
 
-            /// As the driver's.
-            pub fn estimated_document_count(&self) -> EstimatedDocumentCount<'_> {
-                Observed::new(self.raw.estimated_document_count(), self.call("count"))
+            forward_calls! {
+                fn estimated_document_count() -> EstimatedDocumentCount<'_>, "count";
+                fn create_index(index: IndexModel) -> CreateIndex<'_>, "createIndexes";
+                fn create_indexes(indexes: impl IntoIterator<Item = IndexModel>)
+                    -> CreateIndex<'_, Multiple>, "createIndexes";
+                fn drop() -> DropCollection<'_>, "drop";
+                fn drop_index(name: impl AsRef<str>) -> DropIndex<'_>, "dropIndexes";
+                fn drop_indexes() -> DropIndex<'_>, "dropIndexes";
+                fn list_indexes() -> ListIndexes<'_>, "listIndexes";
+                fn list_index_names() -> ListIndexes<'_, ListNames>, "listIndexes";
+                fn create_search_index(model: SearchIndexModel)
+                    -> CreateSearchIndex<'_, Single>, "createSearchIndexes";
+                fn create_search_indexes(models: impl IntoIterator<Item = SearchIndexModel>)
+                    -> CreateSearchIndex<'_, Multiple>, "createSearchIndexes";
+                fn update_search_index(name: impl Into<String>, definition: Document)
+                    -> UpdateSearchIndex<'_>, "updateSearchIndex";
+                fn drop_search_index(name: impl Into<String>)
+                    -> DropSearchIndex<'_>, "dropSearchIndex";
+                fn list_search_indexes() -> ListSearchIndexes<'_>, "aggregate";
+                /// Of what it waits for after it is opened, errors are told.
+                fn watch() -> Watch<'_, T>, "aggregate";
             }
 
             /// As the driver's.
@@ -124,51 +152,22 @@ macro_rules! collection_methods {
             }
 
             /// As the driver's.
-            pub fn create_index(&self, index: IndexModel) -> CreateIndex<'_> {
-                Observed::new(self.raw.create_index(index), self.call("createIndexes"))
-            }
-
-            /// As the driver's.
-            pub fn create_indexes(
-                &self,
-                indexes: impl IntoIterator<Item = IndexModel>,
-            ) -> CreateIndex<'_, Multiple> {
-                Observed::new(self.raw.create_indexes(indexes), self.call("createIndexes"))
-            }
-
-            /// As the driver's.
             pub fn delete_one(&self, query: Document) -> Delete<'_> {
-                let call =
-                    self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] });
+                let call = self.delete(&query);
                 Observed::new(self.raw.delete_one(query), call)
             }
 
             /// As the driver's.
             pub fn delete_many(&self, query: Document) -> Delete<'_> {
-                let call =
-                    self.call("delete").showing(|| doc! { "deletes": [{ "q": query.clone() }] });
+                let call = self.delete(&query);
                 Observed::new(self.raw.delete_many(query), call)
             }
 
             /// As the driver's.
             pub fn distinct(&self, field_name: impl AsRef<str>, filter: Document) -> Distinct<'_> {
-                let call = self.call("distinct").showing(|| doc! { "query": filter.clone() });
+                let fields = || doc! { "key": Bson::Null, "query": filter.clone() };
+                let call = self.call("distinct").showing(fields);
                 Observed::new(self.raw.distinct(field_name, filter), call)
-            }
-
-            /// As the driver's.
-            pub fn drop(&self) -> DropCollection<'_> {
-                Observed::new(self.raw.drop(), self.call("drop"))
-            }
-
-            /// As the driver's.
-            pub fn drop_index(&self, name: impl AsRef<str>) -> DropIndex<'_> {
-                Observed::new(self.raw.drop_index(name), self.call("dropIndexes"))
-            }
-
-            /// As the driver's.
-            pub fn drop_indexes(&self) -> DropIndex<'_> {
-                Observed::new(self.raw.drop_indexes(), self.call("dropIndexes"))
             }
 
             /// As the driver's.
@@ -178,61 +177,13 @@ macro_rules! collection_methods {
             }
 
             /// As the driver's.
-            pub fn list_indexes(&self) -> ListIndexes<'_> {
-                Observed::new(self.raw.list_indexes(), self.call("listIndexes"))
-            }
-
-            /// As the driver's.
-            pub fn list_index_names(&self) -> ListIndexes<'_, ListNames> {
-                Observed::new(self.raw.list_index_names(), self.call("listIndexes"))
-            }
-
-            /// As the driver's.
-            pub fn create_search_index(
-                &self,
-                model: SearchIndexModel,
-            ) -> CreateSearchIndex<'_, Single> {
-                let call = self.call("createSearchIndexes");
-                Observed::new(self.raw.create_search_index(model), call)
-            }
-
-            /// As the driver's.
-            pub fn create_search_indexes(
-                &self,
-                models: impl IntoIterator<Item = SearchIndexModel>,
-            ) -> CreateSearchIndex<'_, Multiple> {
-                let call = self.call("createSearchIndexes");
-                Observed::new(self.raw.create_search_indexes(models), call)
-            }
-
-            /// As the driver's.
-            pub fn update_search_index(
-                &self,
-                name: impl Into<String>,
-                definition: Document,
-            ) -> UpdateSearchIndex<'_> {
-                let call = self.call("updateSearchIndex");
-                Observed::new(self.raw.update_search_index(name, definition), call)
-            }
-
-            /// As the driver's.
-            pub fn drop_search_index(&self, name: impl Into<String>) -> DropSearchIndex<'_> {
-                Observed::new(self.raw.drop_search_index(name), self.call("dropSearchIndex"))
-            }
-
-            /// As the driver's.
-            pub fn list_search_indexes(&self) -> ListSearchIndexes<'_> {
-                Observed::new(self.raw.list_search_indexes(), self.call("aggregate"))
-            }
-
-            /// As the driver's.
             pub fn update_one(
                 &self,
                 query: Document,
                 update: impl Into<UpdateModifications>,
             ) -> Update<'_> {
                 let update = update.into();
-                let call = self.call("update").showing(|| update_fields(&query, &update));
+                let call = self.update(&query, &update);
                 Observed::new(self.raw.update_one(query, update), call)
             }
 
@@ -243,13 +194,8 @@ macro_rules! collection_methods {
                 update: impl Into<UpdateModifications>,
             ) -> Update<'_> {
                 let update = update.into();
-                let call = self.call("update").showing(|| update_fields(&query, &update));
+                let call = self.update(&query, &update);
                 Observed::new(self.raw.update_many(query, update), call)
-            }
-
-            /// As the driver's. What it waits for after it is opened is not told.
-            pub fn watch(&self) -> Watch<'_, T> {
-                Observed::new(self.raw.watch(), self.call("aggregate"))
             }
         }
 
@@ -273,7 +219,7 @@ macro_rules! collection_methods {
                 update: impl Into<UpdateModifications>,
             ) -> FindOneAndUpdate<'_, T> {
                 let update = update.into();
-                let fields = || doc! { "query": filter.clone(), "update": modifications(&update) };
+                let fields = || doc! { "query": filter.clone(), "update": update.shown() };
                 let call = self.call("findAndModify").showing(fields);
                 Observed::new(self.raw.find_one_and_update(filter, update), call)
             }
@@ -294,8 +240,7 @@ macro_rules! collection_methods {
         impl<T: Serialize + Send + Sync> Collection<T> {
             /// As the driver's.
             pub fn insert_one(&self, document: impl Borrow<T>) -> InsertOne<'_> {
-                let call = self.call("insert").showing(Document::new);
-                Observed::new(self.raw.insert_one(document), call)
+                Observed::new(self.raw.insert_one(document), self.call("insert"))
             }
 
             /// As the driver's.
@@ -306,7 +251,7 @@ macro_rules! collection_methods {
                 let mut count = 0;
                 let documents = documents.into_iter().inspect(|_| count += 1);
                 let action = self.raw.insert_many(documents);
-                Observed::new(action, self.call("insert").batch(count).showing(Document::new))
+                Observed::new(action, self.call("insert").batch(count))
             }
 
             /// As the driver's.
@@ -326,7 +271,3 @@ macro_rules! collection_methods {
 pub(crate) use collection_methods;
 
 collection_methods!(mongodb);
-
-pub(crate) fn update_fields(query: &Document, update: &UpdateModifications) -> Document {
-    doc! { "updates": [{ "q": query.clone(), "u": modifications(update) }] }
-}

@@ -15,9 +15,15 @@ const OF_A_COLLECTION: &str = "\
     planCacheClearFilters planCacheListFilters planCacheSetFilter reIndex update \
     updateSearchIndex validate";
 
-fn is_of_a_collection(command: &str) -> bool {
+/// Whether its first value is the name of a collection, where it is a text.
+pub(crate) fn is_of_a_collection(command: &str) -> bool {
     OF_A_COLLECTION.split(' ').any(|known| known == command)
 }
+
+/// Those of which the driver's events show nothing, in whatever letters.
+const REDACTED: &str = "\
+    authenticate copydb copydbgetnonce copydbsaslstart createuser getnonce saslcontinue saslstart \
+    updateuser";
 
 /// A command as it is sent; of one that the driver redacts the body is empty.
 #[derive(Clone, Copy)]
@@ -35,9 +41,17 @@ impl<'a> Command<'a> {
         let call = collection.into_iter().fold(call, DbCall::collection);
         let call = call.batch_by_itself(self.operations());
         let text = text.filter(|_| !self.body.is_empty());
-        text.map(|longest| text::sanitized(self, longest))
+        text.and_then(|longest| text::sanitized(self, longest))
             .into_iter()
             .fold(call, DbCall::sanitized_text)
+    }
+
+    /// Whether it holds what logs somebody in.
+    pub(crate) fn is_redacted(self) -> bool {
+        let is = |word: &str| word.eq_ignore_ascii_case(self.name);
+        REDACTED.split(' ').any(is)
+            || (["hello", "ismaster"].into_iter().any(is)
+                && self.body.contains_key("speculativeAuthenticate"))
     }
 
     /// Database and collection. A `bulkWrite` is sent to `admin`, and has those that it writes to in
@@ -49,7 +63,7 @@ impl<'a> Command<'a> {
         let collection = match self.name {
             "getMore" => self.body.get_str("collection").ok(),
             "explain" => self.body.get_document("explain").ok().and_then(first_collection),
-            _ => first_collection(self.body).filter(|_| self.is_of_a_collection()),
+            _ => first_collection(self.body).filter(|_| is_of_a_collection(self.name)),
         };
         // Of cursors over no collection the server says `$cmd.aggregate`.
         (self.database, collection.filter(|name| !name.starts_with("$cmd")))
@@ -59,11 +73,6 @@ impl<'a> Command<'a> {
         let [Bson::Document(only)] = &**self.body.get_array("nsInfo").ok()? else { return None };
         let (database, collection) = only.get_str("ns").ok()?.split_once('.')?;
         Some((database, Some(collection)))
-    }
-
-    /// Whether its first value is the name of a collection, where it is a text.
-    pub(crate) fn is_of_a_collection(self) -> bool {
-        is_of_a_collection(self.name)
     }
 
     /// How many documents it writes, or operations it is made of; 1 where it is no batch.
@@ -140,7 +149,8 @@ pub(crate) fn analyze(body: &Document) -> (Option<String>, String) {
     let database = body.get_str("$db").unwrap_or_default();
     let command = Command { name, database, body };
     let db = Db::<Mongo>::new(&Telemetry::builder().build(), deployment());
-    let text = (!body.is_empty()).then(|| text::sanitized(command, DEFAULT_MAX_LENGTH));
+    let text = Some(DEFAULT_MAX_LENGTH).filter(|_| !body.is_empty());
+    let text = text.and_then(|longest| text::sanitized(command, longest));
     (text, db.span_name(&command.call(None)).into_owned())
 }
 

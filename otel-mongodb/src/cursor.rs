@@ -8,25 +8,44 @@ use mongodb::bson::{Document, RawDocument};
 use mongodb::error::Result;
 use serde::de::{Deserialize, DeserializeOwned};
 
-use crate::action::{Answer, Answered};
+use crate::action::{Answer, Answered, opened};
 use crate::reading::{self, Reading};
 use crate::session::ClientSession;
 
-/// As [`mongodb::Cursor`]. Its operation is that of the call that opened it, and ends with its last
-/// document, with its first error, or when it is dropped.
-#[derive(Debug)]
-pub struct Cursor<T> {
-    raw: mongodb::Cursor<T>,
-    reading: Reading,
-}
+/// What the cursors of both drivers have.
+macro_rules! cursor {
+    ($driver:ident, $name:ident) => {
+        opened! {
+            #[doc = concat!(
+                "As [`mongodb::", stringify!($name), "`]. Its operation is that of the call that ",
+                "opened it, and ends with its last document, with its first error, or when it is ",
+                "dropped."
+            )]
+            #[derive(Debug)]
+            $name<T>, $driver::$name, of
+        }
 
-impl<T> Answer for Result<mongodb::Cursor<T>> {
-    type Ours = Result<Cursor<T>>;
+        impl<T> $name<T> {
+            /// As the driver's.
+            pub fn current(&self) -> &RawDocument {
+                self.raw.current()
+            }
 
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| Cursor { raw, reading: Reading::of(it.operation) })
-    }
+            /// As the driver's.
+            pub fn deserialize_current<'a>(&'a self) -> Result<T>
+            where
+                T: Deserialize<'a>,
+            {
+                self.raw.deserialize_current()
+            }
+        }
+    };
 }
+#[cfg(feature = "sync")]
+pub(crate) use cursor;
+
+cursor!(mongodb, Cursor);
+cursor!(mongodb, SessionCursor);
 
 impl<T> Cursor<T> {
     /// As [`mongodb::Cursor::advance`].
@@ -34,22 +53,9 @@ impl<T> Cursor<T> {
         self.reading.advance(self.raw.advance()).await
     }
 
-    /// As [`mongodb::Cursor::current`].
-    pub fn current(&self) -> &RawDocument {
-        self.raw.current()
-    }
-
     /// As [`mongodb::Cursor::has_next`].
     pub fn has_next(&self) -> bool {
         self.raw.has_next()
-    }
-
-    /// As [`mongodb::Cursor::deserialize_current`].
-    pub fn deserialize_current<'a>(&'a self) -> Result<T>
-    where
-        T: Deserialize<'a>,
-    {
-        self.raw.deserialize_current()
     }
 
     /// As [`mongodb::Cursor::with_type`].
@@ -64,21 +70,6 @@ impl<T: DeserializeOwned> Stream for Cursor<T> {
     fn poll_next(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { raw, reading } = self.get_mut();
         reading.poll(|| Pin::new(raw).poll_next(task), reading::next)
-    }
-}
-
-/// As [`mongodb::SessionCursor`]; its operation as that of a [`Cursor`].
-#[derive(Debug)]
-pub struct SessionCursor<T> {
-    raw: mongodb::SessionCursor<T>,
-    reading: Reading,
-}
-
-impl<T> Answer for Result<mongodb::SessionCursor<T>> {
-    type Ours = Result<SessionCursor<T>>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| SessionCursor { raw, reading: Reading::of(it.operation) })
     }
 }
 
@@ -104,19 +95,6 @@ impl<T> SessionCursor<T> {
     /// As [`mongodb::SessionCursor::advance`].
     pub async fn advance(&mut self, session: &mut ClientSession) -> Result<bool> {
         self.reading.advance(self.raw.advance(&mut session.raw)).await
-    }
-
-    /// As [`mongodb::SessionCursor::current`].
-    pub fn current(&self) -> &RawDocument {
-        self.raw.current()
-    }
-
-    /// As [`mongodb::SessionCursor::deserialize_current`].
-    pub fn deserialize_current<'a>(&'a self) -> Result<T>
-    where
-        T: Deserialize<'a>,
-    {
-        self.raw.deserialize_current()
     }
 
     /// As [`mongodb::SessionCursor::with_type`].

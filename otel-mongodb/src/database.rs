@@ -8,7 +8,7 @@ use mongodb::options::{
 
 use crate::action::{
     Aggregate, CreateCollection, DropDatabase, ListCollections, Observed, RunCommand,
-    RunCursorCommand, Watch,
+    RunCursorCommand, Watch, forward_calls,
 };
 use crate::call::Call;
 use crate::client::Client;
@@ -98,26 +98,20 @@ macro_rules! database_methods {
             Observed::new(self.raw.aggregate(pipeline), call)
         }
 
+        forward_calls! {
+            fn drop() -> DropDatabase<'_>, "dropDatabase";
+            fn list_collections() -> ListCollections<'_>, "listCollections";
+            fn list_collection_names() -> ListCollections<'_, ListNames>, "listCollections";
+            /// Of what it waits for after it is opened, errors are told.
+            fn watch() -> Watch<'_>, "aggregate";
+        }
+
         /// As the driver's.
         pub fn create_collection(&self, name: impl Into<String>) -> CreateCollection<'_> {
             let name = name.into();
-            let call = self.call("create").on(name.clone());
+            let told = (!self.client.db.is_off()).then(|| name.clone());
+            let call = told.into_iter().fold(self.call("create"), Call::on);
             Observed::new(self.raw.create_collection(name), call)
-        }
-
-        /// As the driver's.
-        pub fn drop(&self) -> DropDatabase<'_> {
-            Observed::new(self.raw.drop(), self.call("dropDatabase"))
-        }
-
-        /// As the driver's.
-        pub fn list_collections(&self) -> ListCollections<'_> {
-            Observed::new(self.raw.list_collections(), self.call("listCollections"))
-        }
-
-        /// As the driver's.
-        pub fn list_collection_names(&self) -> ListCollections<'_, ListNames> {
-            Observed::new(self.raw.list_collection_names(), self.call("listCollections"))
         }
 
         /// As the driver's.
@@ -142,11 +136,6 @@ macro_rules! database_methods {
         pub fn run_raw_cursor_command(&self, command: RawDocumentBuf) -> RunCursorCommand<'_> {
             let call = Call::raw_command(&self.client.db, self.raw.name(), &command);
             Observed::new(self.raw.run_raw_cursor_command(command), call)
-        }
-
-        /// As the driver's. What it waits for after it is opened is not told.
-        pub fn watch(&self) -> Watch<'_> {
-            Observed::new(self.raw.watch(), self.call("aggregate"))
         }
     };
 }

@@ -13,7 +13,7 @@ pub use mongodb::gridfs::FilesCollectionDocument;
 use mongodb::options::{GridFsBucketOptions, ReadConcern, SelectionCriteria, WriteConcern};
 use otel_core::{Classify as _, Failure};
 
-use crate::action::{Answer, Answered, Observed};
+use crate::action::{Answer, Answered, Observed, forward_calls, opened};
 use crate::call::Call;
 use crate::database::Database;
 use crate::driver::Mongo;
@@ -67,46 +67,22 @@ macro_rules! bucket_methods {
             self.raw.selection_criteria()
         }
 
-        /// As the driver's.
-        pub fn delete(&self, id: Bson) -> Observed<'_, driver::Delete<'_>> {
-            Observed::new(self.raw.delete(id), self.call("delete"))
-        }
-
-        /// As the driver's.
-        pub fn delete_by_name(
-            &self,
-            filename: impl Into<String>,
-        ) -> Observed<'_, driver::DeleteByName<'_>> {
-            Observed::new(self.raw.delete_by_name(filename), self.call("delete"))
-        }
-
-        /// As the driver's.
-        pub fn open_download_stream(
-            &self,
-            id: Bson,
-        ) -> Observed<'_, driver::OpenDownloadStream<'_>> {
-            Observed::new(self.raw.open_download_stream(id), self.call("find"))
-        }
-
-        /// As the driver's.
-        pub fn open_download_stream_by_name(
-            &self,
-            filename: impl Into<String>,
-        ) -> Observed<'_, driver::OpenDownloadStreamByName<'_>> {
-            Observed::new(self.raw.open_download_stream_by_name(filename), self.call("find"))
-        }
-
-        /// As the driver's. It is told when the file is whole.
-        pub fn open_upload_stream(
-            &self,
-            filename: impl AsRef<str>,
-        ) -> Observed<'_, driver::OpenUploadStream<'_>> {
-            Observed::new(self.raw.open_upload_stream(filename), self.call("insert"))
-        }
-
-        /// As the driver's.
-        pub fn drop(&self) -> Observed<'_, driver::Drop<'_>> {
-            Observed::new(self.raw.drop(), self.call("drop"))
+        forward_calls! {
+            fn delete(id: Bson) -> Observed<'_, driver::Delete<'_>>, "delete";
+            fn delete_by_name(filename: impl Into<String>)
+                -> Observed<'_, driver::DeleteByName<'_>>, "delete";
+            fn open_download_stream(id: Bson)
+                -> Observed<'_, driver::OpenDownloadStream<'_>>, "find";
+            fn open_download_stream_by_name(filename: impl Into<String>)
+                -> Observed<'_, driver::OpenDownloadStreamByName<'_>>, "find";
+            /// It is told when the file is whole.
+            fn open_upload_stream(filename: impl AsRef<str>)
+                -> Observed<'_, driver::OpenUploadStream<'_>>, "insert";
+            fn drop() -> Observed<'_, driver::Drop<'_>>, "drop";
+            fn rename(id: Bson, new_filename: impl Into<String>)
+                -> Observed<'_, driver::Rename<'_>>, "update";
+            fn rename_by_name(filename: impl Into<String>, new_filename: impl Into<String>)
+                -> Observed<'_, driver::RenameByName<'_>>, "update";
         }
 
         /// As the driver's.
@@ -120,24 +96,6 @@ macro_rules! bucket_methods {
             let call = self.call("find").showing(|| doc! { "filter": filter.clone() });
             Observed::new(self.raw.find_one(filter), call)
         }
-
-        /// As the driver's.
-        pub fn rename(
-            &self,
-            id: Bson,
-            new_filename: impl Into<String>,
-        ) -> Observed<'_, driver::Rename<'_>> {
-            Observed::new(self.raw.rename(id, new_filename), self.call("update"))
-        }
-
-        /// As the driver's.
-        pub fn rename_by_name(
-            &self,
-            filename: impl Into<String>,
-            new_filename: impl Into<String>,
-        ) -> Observed<'_, driver::RenameByName<'_>> {
-            Observed::new(self.raw.rename_by_name(filename, new_filename), self.call("update"))
-        }
     };
 }
 #[cfg(feature = "sync")]
@@ -147,23 +105,11 @@ impl GridFsBucket {
     bucket_methods!(raw::GridFsBucket);
 }
 
-/// As [`mongodb::gridfs::GridFsDownloadStream`]. Its operation is that of the call that opened it,
-/// and ends with the file, with an error, or when it is dropped.
-#[expect(missing_debug_implementations, reason = "the driver's has none")]
-pub struct GridFsDownloadStream {
-    raw: raw::GridFsDownloadStream,
-    reading: Reading,
-}
-
-impl Answer for Result<raw::GridFsDownloadStream> {
-    type Ours = Result<GridFsDownloadStream>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| GridFsDownloadStream {
-            raw,
-            reading: Reading::of_file(it.operation),
-        })
-    }
+opened! {
+    /// As [`mongodb::gridfs::GridFsDownloadStream`]. Its operation is that of the call that opened
+    /// it, and ends with the file, with an error, or when it is dropped.
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    GridFsDownloadStream, raw::GridFsDownloadStream, of_file
 }
 
 impl AsyncRead for GridFsDownloadStream {
@@ -178,23 +124,11 @@ impl AsyncRead for GridFsDownloadStream {
     }
 }
 
-/// As [`mongodb::gridfs::GridFsUploadStream`]. Its operation is that of the call that opened it; to
-/// drop it before it is closed is to give it up.
-#[expect(missing_debug_implementations, reason = "the driver's has none")]
-pub struct GridFsUploadStream {
-    raw: raw::GridFsUploadStream,
-    reading: Reading,
-}
-
-impl Answer for Result<raw::GridFsUploadStream> {
-    type Ours = Result<GridFsUploadStream>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| GridFsUploadStream {
-            raw,
-            reading: Reading::of_upload(it.operation),
-        })
-    }
+opened! {
+    /// As [`mongodb::gridfs::GridFsUploadStream`]. Its operation is that of the call that opened
+    /// it; to drop it before it is closed is to give it up.
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    GridFsUploadStream, raw::GridFsUploadStream, of_upload
 }
 
 impl GridFsUploadStream {
@@ -221,12 +155,12 @@ impl AsyncWrite for GridFsUploadStream {
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         let Self { raw, reading } = self.get_mut();
-        reading.poll(|| Pin::new(raw).poll_flush(task), flushed)
+        reading.poll(|| Pin::new(raw).poll_flush(task), |it| done(it, Came::Bytes))
     }
 
     fn poll_close(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         let Self { raw, reading } = self.get_mut();
-        reading.poll(|| Pin::new(raw).poll_close(task), closed)
+        reading.poll(|| Pin::new(raw).poll_close(task), |it| done(it, Came::End))
     }
 }
 
@@ -239,12 +173,8 @@ pub(crate) fn came(bytes: &io::Result<usize>, is_read: bool) -> Came {
     }
 }
 
-pub(crate) fn flushed(flushed: &io::Result<()>) -> Came {
-    flushed.as_ref().map_or_else(|error| Came::Failed(failure(error)), |()| Came::Bytes)
-}
-
-pub(crate) fn closed(closed: &io::Result<()>) -> Came {
-    closed.as_ref().map_or_else(|error| Came::Failed(failure(error)), |()| Came::End)
+pub(crate) fn done(done: &io::Result<()>, came: Came) -> Came {
+    done.as_ref().map_or_else(|error| Came::Failed(failure(error)), |()| came)
 }
 
 /// The driver's error is inside.

@@ -2,12 +2,16 @@
 //! callback, and a user's callback takes one of ours: so for the time of the callback, the driver's
 //! session is in ours, and another one where it was.
 
+use std::future::poll_fn;
 use std::mem;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mongodb::error::{Error, Result, TRANSIENT_TRANSACTION_ERROR};
 use otel_core::{Db, DbCall, DbOperation, Failure};
 
 use crate::driver::Mongo;
+use crate::polled;
 
 /// A session of ours.
 pub(crate) trait Session {
@@ -40,32 +44,36 @@ impl<S: Session> Drop for Lent<'_, S> {
 
 /// The commit or abort that the driver makes after a callback: begins with the end of the one, and
 /// ends with the beginning of the next, or with the whole.
-pub(crate) struct Ending {
+#[derive(Default)]
+pub(crate) struct Ending(Mutex<Option<State>>);
+
+struct State {
     operation: DbOperation<Mongo>,
     commits: bool,
 }
 
-impl Default for Ending {
-    fn default() -> Self {
-        Self { operation: DbOperation::empty(), commits: false }
-    }
-}
-
 impl Ending {
     /// A callback ended; if it ended the transaction as well, nothing follows.
-    pub(crate) fn begin<T>(&mut self, session: &mut impl Session, result: &Result<T>) {
+    pub(crate) fn begin<T>(&self, session: &mut impl Session, result: &Result<T>) {
         if *session.in_transaction() {
-            self.commits = result.is_ok();
-            let command = if self.commits { "commitTransaction" } else { "abortTransaction" };
+            let commits = result.is_ok();
+            let command = if commits { "commitTransaction" } else { "abortTransaction" };
             let describe = || DbCall::new().operation(command).namespace("admin");
-            self.operation = session.db().start(describe);
+            let operation = session.db().start(describe);
+            if !operation.is_empty() {
+                polled::begins();
+                *self.state() = Some(State { operation, commits });
+            }
         }
     }
 
     /// The whole is done once more.
-    pub(crate) fn again(&mut self) {
-        let operation = self.take();
-        if self.commits {
+    pub(crate) fn again(&self) {
+        let Some(State { mut operation, commits }) = self.state().take() else { return };
+        if let Some(address) = polled::ends() {
+            address.tell(&mut operation);
+        }
+        if commits {
             operation.fail_with(Failure::new(TRANSIENT_TRANSACTION_ERROR));
         } else {
             operation.finish();
@@ -73,16 +81,42 @@ impl Ending {
     }
 
     /// An error after an abort is what led to it.
-    pub(crate) fn end<T>(&mut self, result: &Result<T>) {
-        let operation = self.take();
-        if self.commits {
+    fn end<T>(&self, result: &Result<T>) {
+        let Some(State { operation, commits }) = self.state().take() else { return };
+        if commits {
             operation.finish_with::<_, Error>(result);
         } else {
             operation.finish();
         }
     }
 
-    fn take(&mut self) -> DbOperation<Mongo> {
-        mem::replace(&mut self.operation, DbOperation::empty())
+    /// Runs the whole to its end.
+    pub(crate) async fn of<T>(&self, whole: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut whole = pin!(whole);
+        let result = poll_fn(|task| self.piece(|| whole.as_mut().poll(task))).await;
+        self.end(&result);
+        result
+    }
+
+    /// The same, in this thread.
+    #[cfg(feature = "sync")]
+    pub(crate) fn of_blocking<T>(&self, whole: impl FnOnce() -> Result<T>) -> Result<T> {
+        let result = self.piece(whole);
+        self.end(&result);
+        result
+    }
+
+    /// A piece of the whole: what the driver sends in it belongs to the commit or abort.
+    fn piece<T>(&self, piece: impl FnOnce() -> T) -> T {
+        let is_call = self.state().is_some();
+        let (output, sent) = polled::within(is_call, piece);
+        if let (Some(address), Some(state)) = (sent, &mut *self.state()) {
+            address.tell(&mut state.operation);
+        }
+        output
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

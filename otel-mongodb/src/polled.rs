@@ -2,6 +2,7 @@
 //! thread that polls the call, while it does.
 
 use std::cell::RefCell;
+use std::mem;
 use std::sync::Arc;
 
 use mongodb::options::ServerAddress;
@@ -24,6 +25,10 @@ impl Address {
             ServerAddress::Tcp { host, port } => Self { host: shared(host), port: *port },
             other => Self { host: shared(&other.to_string()), port: None },
         }
+    }
+
+    pub(crate) fn tell(&self, operation: &mut DbOperation<Mongo>) {
+        operation.server(self.host.clone(), self.port);
     }
 }
 
@@ -57,26 +62,44 @@ pub(crate) fn sent_to(address: &Arc<Address>) {
     }
 }
 
-/// Runs a piece of a call, and whether it took a connection meanwhile, whose node the operation has
-/// from now on.
-pub(crate) fn step<T>(operation: &mut DbOperation<Mongo>, piece: impl FnOnce() -> T) -> (T, bool) {
+/// A call begins in the middle of a piece.
+pub(crate) fn begins() {
+    drop(set(Polled::Call));
+}
+
+/// It ends there: and what it was sent to, if it took a connection meanwhile.
+pub(crate) fn ends() -> Option<Arc<Address>> {
+    match set(Polled::Other) {
+        Polled::Sent(address) => Some(address),
+        Polled::Other | Polled::Call => None,
+    }
+}
+
+/// Runs a piece of what tells itself, or one in which that may begin.
+pub(crate) fn within<T>(is_call: bool, piece: impl FnOnce() -> T) -> (T, Option<Arc<Address>>) {
     /// Also where the piece panics.
     struct Before(Polled);
 
     impl Drop for Before {
         fn drop(&mut self) {
-            drop(set(std::mem::take(&mut self.0)));
+            drop(set(mem::take(&mut self.0)));
         }
     }
 
+    let _before = Before(set(if is_call { Polled::Call } else { Polled::Other }));
+    let output = piece();
+    (output, ends())
+}
+
+/// Runs a piece of a call, and whether it took a connection meanwhile, whose node the operation has
+/// from now on.
+pub(crate) fn step<T>(operation: &mut DbOperation<Mongo>, piece: impl FnOnce() -> T) -> (T, bool) {
     if operation.is_empty() {
         return (piece(), false);
     }
-    let before = Before(set(Polled::Call));
-    let output = operation.step(piece);
-    let polled = set(Polled::Other);
-    drop(before);
-    let Polled::Sent(address) = polled else { return (output, false) };
-    operation.server(address.host.clone(), address.port);
-    (output, true)
+    let (output, sent) = within(true, || operation.step(piece));
+    if let Some(address) = &sent {
+        address.tell(operation);
+    }
+    (output, sent.is_some())
 }

@@ -9,24 +9,15 @@ use mongodb::raw_batch_cursor as driver;
 pub use mongodb::raw_batch_cursor::RawBatch;
 use otel_core::Classify as _;
 
-use crate::action::{Answer, Answered};
+use crate::action::{Answer, Answered, opened};
 use crate::driver::Mongo;
 use crate::reading::{Came, Reading};
 use crate::session::ClientSession;
 
-/// As [`mongodb::raw_batch_cursor::RawBatchCursor`].
-#[expect(missing_debug_implementations, reason = "the driver's has none")]
-pub struct RawBatchCursor {
-    raw: driver::RawBatchCursor,
-    reading: Reading,
-}
-
-impl Answer for Result<driver::RawBatchCursor> {
-    type Ours = Result<RawBatchCursor>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| RawBatchCursor { raw, reading: Reading::of(it.operation) })
-    }
+opened! {
+    /// As [`mongodb::raw_batch_cursor::RawBatchCursor`].
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    RawBatchCursor, driver::RawBatchCursor, of
 }
 
 impl Stream for RawBatchCursor {
@@ -38,20 +29,10 @@ impl Stream for RawBatchCursor {
     }
 }
 
-/// As [`mongodb::raw_batch_cursor::SessionRawBatchCursor`].
-#[derive(Debug)]
-pub struct SessionRawBatchCursor {
-    raw: driver::SessionRawBatchCursor,
-    reading: Reading,
-}
-
-impl Answer for Result<driver::SessionRawBatchCursor> {
-    type Ours = Result<SessionRawBatchCursor>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered
-            .open(self, |raw, it| SessionRawBatchCursor { raw, reading: Reading::of(it.operation) })
-    }
+opened! {
+    /// As [`mongodb::raw_batch_cursor::SessionRawBatchCursor`].
+    #[derive(Debug)]
+    SessionRawBatchCursor, driver::SessionRawBatchCursor, of
 }
 
 impl SessionRawBatchCursor {

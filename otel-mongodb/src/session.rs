@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mongodb::action as driver;
@@ -32,34 +31,6 @@ impl fmt::Debug for ClientSession {
     }
 }
 
-impl Answer for Result<mongodb::ClientSession> {
-    type Ours = Result<ClientSession>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| ClientSession {
-            raw,
-            db: it.db.clone(),
-            in_transaction: false,
-        })
-    }
-}
-
-impl Session for ClientSession {
-    type Raw = mongodb::ClientSession;
-
-    fn raw(&mut self) -> &mut Self::Raw {
-        &mut self.raw
-    }
-
-    fn db(&self) -> &Db<Mongo> {
-        &self.db
-    }
-
-    fn in_transaction(&mut self) -> &mut bool {
-        &mut self.in_transaction
-    }
-}
-
 /// For the actions, which take either.
 impl<'a> From<&'a mut ClientSession> for &'a mut mongodb::ClientSession {
     fn from(session: &'a mut ClientSession) -> Self {
@@ -67,27 +38,95 @@ impl<'a> From<&'a mut ClientSession> for &'a mut mongodb::ClientSession {
     }
 }
 
+/// What the sessions of both drivers have.
+macro_rules! session_methods {
+    ($driver:ident) => {
+        impl Answer for Result<$driver::ClientSession> {
+            type Ours = Result<ClientSession>;
+
+            fn ours(self, answered: Answered<'_>) -> Self::Ours {
+                answered.open(self, |raw, it| ClientSession {
+                    raw,
+                    db: Db::clone(&it.call.db),
+                    in_transaction: false,
+                })
+            }
+        }
+
+        impl Session for ClientSession {
+            type Raw = $driver::ClientSession;
+
+            fn raw(&mut self) -> &mut Self::Raw {
+                &mut self.raw
+            }
+
+            fn db(&self) -> &Db<Mongo> {
+                &self.db
+            }
+
+            fn in_transaction(&mut self) -> &mut bool {
+                &mut self.in_transaction
+            }
+        }
+
+        impl ClientSession {
+            /// As the driver's.
+            pub fn client(&self) -> Client {
+                Client { raw: self.raw.client(), db: self.db.clone() }
+            }
+
+            /// As the driver's.
+            pub fn id(&self) -> &Document {
+                self.raw.id()
+            }
+
+            /// As the driver's.
+            pub fn cluster_time(&self) -> Option<&ClusterTime> {
+                self.raw.cluster_time()
+            }
+
+            /// As the driver's.
+            pub fn advance_cluster_time(&mut self, to: &ClusterTime) {
+                self.raw.advance_cluster_time(to);
+            }
+
+            /// As the driver's. Nothing is sent by it, and nothing told.
+            pub fn start_transaction(&mut self) -> StartTransaction<&mut Self> {
+                StartTransaction { session: self, options: None }
+            }
+
+            /// As the driver's.
+            pub fn commit_transaction(&mut self) -> CommitTransaction<'_> {
+                self.in_transaction = false;
+                let call = Call::new(&self.db, "commitTransaction", "admin");
+                Observed::new(self.raw.commit_transaction(), call)
+            }
+
+            /// As the driver's.
+            pub fn abort_transaction(&mut self) -> AbortTransaction<'_> {
+                self.in_transaction = false;
+                let call = Call::new(&self.db, "abortTransaction", "admin");
+                Observed::new(self.raw.abort_transaction(), call)
+            }
+
+            /// The driver's own session: what is called on it is not told.
+            pub fn raw(&mut self) -> &mut $driver::ClientSession {
+                &mut self.raw
+            }
+
+            /// The driver's own session.
+            pub fn into_inner(self) -> $driver::ClientSession {
+                self.raw
+            }
+        }
+    };
+}
+#[cfg(feature = "sync")]
+pub(crate) use session_methods;
+
+session_methods!(mongodb);
+
 impl ClientSession {
-    /// As [`mongodb::ClientSession::client`].
-    pub fn client(&self) -> Client {
-        Client { raw: self.raw.client(), db: self.db.clone() }
-    }
-
-    /// As [`mongodb::ClientSession::id`].
-    pub fn id(&self) -> &Document {
-        self.raw.id()
-    }
-
-    /// As [`mongodb::ClientSession::cluster_time`].
-    pub fn cluster_time(&self) -> Option<&ClusterTime> {
-        self.raw.cluster_time()
-    }
-
-    /// As [`mongodb::ClientSession::advance_cluster_time`].
-    pub fn advance_cluster_time(&mut self, to: &ClusterTime) {
-        self.raw.advance_cluster_time(to);
-    }
-
     /// As [`mongodb::ClientSession::advance_operation_time`].
     pub fn advance_operation_time(&mut self, to: Timestamp) {
         self.raw.advance_operation_time(to);
@@ -101,35 +140,6 @@ impl ClientSession {
     /// As [`mongodb::ClientSession::snapshot_time`].
     pub fn snapshot_time(&self) -> Option<Timestamp> {
         self.raw.snapshot_time()
-    }
-
-    /// As [`mongodb::ClientSession::start_transaction`]. Nothing is sent by it, and nothing told.
-    pub fn start_transaction(&mut self) -> StartTransaction<&mut Self> {
-        StartTransaction { session: self, options: None }
-    }
-
-    /// As [`mongodb::ClientSession::commit_transaction`].
-    pub fn commit_transaction(&mut self) -> CommitTransaction<'_> {
-        self.in_transaction = false;
-        let call = Call::new(&self.db, "commitTransaction", "admin");
-        Observed::new(self.raw.commit_transaction(), call)
-    }
-
-    /// As [`mongodb::ClientSession::abort_transaction`].
-    pub fn abort_transaction(&mut self) -> AbortTransaction<'_> {
-        self.in_transaction = false;
-        let call = Call::new(&self.db, "abortTransaction", "admin");
-        Observed::new(self.raw.abort_transaction(), call)
-    }
-
-    /// The driver's own session: what is called on it is not told.
-    pub fn raw(&mut self) -> &mut mongodb::ClientSession {
-        &mut self.raw
-    }
-
-    /// The driver's own session.
-    pub fn into_inner(self) -> mongodb::ClientSession {
-        self.raw
     }
 }
 
@@ -193,20 +203,18 @@ impl StartTransaction<&mut ClientSession> {
         C: Send,
     {
         let (start, ours) = self.lend().await?;
-        let ending = Arc::new(Mutex::new(Ending::default()));
-        let state = (ours, Arc::clone(&ending), context, callback);
-        let result = start.and_run(state, |raw, (ours, ending, context, callback)| {
+        let ending = Ending::default();
+        let state = (ours, &ending, context, callback);
+        let whole = start.and_run(state, |raw, (ours, ending, context, callback)| {
             Box::pin(async move {
-                locked(ending).again();
+                ending.again();
                 let lent = Lent::new(raw, ours);
                 let result = callback(&mut *lent.ours, context).await;
-                locked(ending).begin(&mut *lent.ours, &result);
+                ending.begin(&mut *lent.ours, &result);
                 result
             })
         });
-        let result = result.await;
-        locked(&ending).end(&result);
-        result
+        ending.of(whole).await
     }
 
     /// As [`mongodb::action::StartTransaction::and_run2`], told as [`and_run`](Self::and_run).
@@ -215,17 +223,15 @@ impl StartTransaction<&mut ClientSession> {
         F: for<'b> AsyncFnMut(&'b mut ClientSession) -> Result<R>,
     {
         let (start, mut ours) = self.lend().await?;
-        let mut ending = Ending::default();
-        let result = start.and_run2(async |raw: &mut mongodb::ClientSession| {
+        let ending = Ending::default();
+        let whole = start.and_run2(async |raw: &mut mongodb::ClientSession| {
             ending.again();
             let lent = Lent::new(raw, &mut ours);
             let result = callback(&mut *lent.ours).await;
             ending.begin(&mut *lent.ours, &result);
             result
         });
-        let result = result.await;
-        ending.end(&result);
-        result
+        ending.of(whole).await
     }
 }
 
@@ -237,8 +243,4 @@ impl<'a> StartTransaction<&'a mut ClientSession> {
         let ours = ClientSession { raw: place, db: db.clone(), in_transaction: false };
         Ok((raw.start_transaction().with_options(self.options), ours))
     }
-}
-
-fn locked(ending: &Mutex<Ending>) -> MutexGuard<'_, Ending> {
-    ending.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@ mod session;
 use std::borrow::Borrow;
 
 use mongodb::action::{ListNames, Multiple};
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::error::Result;
 use mongodb::options::{
     ClientOptions, CollectionOptions, DatabaseOptions, GridFsBucketOptions, ReadConcern,
@@ -20,17 +20,18 @@ use otel_core::{Db, Telemetry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use mongodb::sync::ChangeStream;
-
-pub use self::cursor::{Cursor, SessionChangeStream, SessionCursor, SessionCursorIter};
+pub use self::cursor::{
+    ChangeStream, Cursor, SessionChangeStream, SessionCursor, SessionCursorIter,
+};
 use self::gridfs::GridFsBucket;
 pub use self::session::ClientSession;
 use crate::action::*;
-use crate::call::{Call, modifications};
+use crate::call::Call;
 use crate::client::client_methods;
-use crate::collection::{collection_methods, update_fields};
+use crate::collection::collection_methods;
 use crate::database::database_methods;
 use crate::driver::{self, Mongo};
+use crate::text::Shown as _;
 
 /// As [`mongodb::sync::Client`]: what is called on it, on its databases and on their collections is
 /// told.
@@ -58,43 +59,7 @@ impl Client {
         crate::Client::with_options(options).map(Self::from)
     }
 
-    /// Of a client that is there already, and of whose pools nothing is known: the node that a call
-    /// goes to is not told, and no pool is measured.
-    pub fn new(raw: sync::Client) -> Self {
-        Self::with(raw, &Telemetry::global())
-    }
-
-    /// As [`new`](Self::new), reporting to `telemetry`.
-    pub fn with(raw: sync::Client, telemetry: &Telemetry) -> Self {
-        Self { raw, db: Db::new(telemetry, driver::deployment()) }
-    }
-
-    /// As [`mongodb::sync::Client::database`].
-    pub fn database(&self, name: &str) -> Database {
-        Database { raw: self.raw.database(name), client: self.clone() }
-    }
-
-    /// As [`mongodb::sync::Client::database_with_options`].
-    pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database {
-        Database { raw: self.raw.database_with_options(name, options), client: self.clone() }
-    }
-
-    /// As [`mongodb::sync::Client::default_database`].
-    pub fn default_database(&self) -> Option<Database> {
-        Some(Database { raw: self.raw.default_database()?, client: self.clone() })
-    }
-
-    /// The driver's own client: what is called on it is not told.
-    pub fn raw(&self) -> &sync::Client {
-        &self.raw
-    }
-
-    /// The driver's own client.
-    pub fn into_inner(self) -> sync::Client {
-        self.raw
-    }
-
-    client_methods!();
+    client_methods!(sync);
 }
 
 /// As [`mongodb::sync::Database`].

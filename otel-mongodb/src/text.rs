@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use mongodb::bson::Bson;
+use mongodb::bson::{Bson, Document};
+use mongodb::options::{Collation, Hint, UpdateModifications};
 
-use crate::command::Command;
+use crate::command::{Command, is_of_a_collection};
 
 /// What the driver adds to each command: it says nothing about the query.
 const ADDED: [&str; 4] = ["$clusterTime", "$db", "lsid", "txnNumber"];
@@ -14,24 +15,49 @@ const DEPTH: usize = 32;
 const ELEMENTS: usize = 100;
 
 /// The command as JSON: keys as they are, each value `"?"`, equal neighbours of a list once. Ends
-/// soon after so many bytes.
-pub(crate) fn sanitized(command: Command<'_>, longest: usize) -> String {
-    let mut text = Text { written: String::new(), longest };
+/// soon after so many bytes. None of what the driver redacts.
+pub(crate) fn sanitized(command: Command<'_>, longest: usize) -> Option<String> {
+    if command.is_redacted() {
+        return None;
+    }
+    let mut text = Text::new(longest);
     let names_collection = match command.name {
         "getMore" => Some("collection"),
-        name => Some(name).filter(|_| command.is_of_a_collection()),
+        name => Some(name).filter(|name| is_of_a_collection(name)),
     };
     let told = command.body.iter().filter(|(key, _)| !ADDED.contains(&key.as_str()));
     text.fields(told, names_collection, 0);
-    text.written
+    Some(text.written)
 }
 
-struct Text {
+/// A text while it is put together.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
     written: String,
     longest: usize,
 }
 
 impl Text {
+    pub(crate) fn new(longest: usize) -> Self {
+        Self { written: String::new(), longest }
+    }
+
+    /// Fields that follow others.
+    pub(crate) fn more(&mut self, fields: &Document) {
+        for (key, value) in fields {
+            self.written.push_str(", ");
+            self.field(key, value, None, 0);
+        }
+    }
+
+    /// With these words in front of the fields.
+    pub(crate) fn of(self, command: &str, collection: Option<&str>) -> String {
+        let mut whole = Self { written: "{".to_owned(), ..self };
+        let collection = collection.map_or(Bson::Null, |name| Bson::String(name.to_owned()));
+        whole.field(command, &collection, Some(command), 0);
+        whole.written + &self.written + "}"
+    }
+
     fn is_full(&self) -> bool {
         self.written.len() > self.longest
     }
@@ -51,14 +77,18 @@ impl Text {
             if at > 0 {
                 self.written.push_str(", ");
             }
-            self.string(key);
-            self.written.push_str(": ");
-            match value {
-                Bson::String(text) if name == Some(key) => self.string(text),
-                _ => self.value(value, depth + 1),
-            }
+            self.field(key, value, name, depth);
         }
         self.written.push('}');
+    }
+
+    fn field(&mut self, key: &str, value: &Bson, name: Option<&str>, depth: usize) {
+        self.string(key);
+        self.written.push_str(": ");
+        match value {
+            Bson::String(text) if name == Some(key) => self.string(text),
+            _ => self.value(value, depth + 1),
+        }
     }
 
     fn value(&mut self, value: &Bson, depth: usize) {
@@ -113,6 +143,47 @@ impl Text {
         self.written.push('"');
     }
 }
+
+/// What is shown of what a setter takes.
+pub(crate) trait Shown {
+    /// Its keys; none of what has none.
+    fn shown(&self) -> Bson {
+        Bson::Null
+    }
+}
+
+impl Shown for Document {
+    fn shown(&self) -> Bson {
+        self.clone().into()
+    }
+}
+
+impl Shown for Vec<Document> {
+    fn shown(&self) -> Bson {
+        self.clone().into()
+    }
+}
+
+impl Shown for Hint {
+    fn shown(&self) -> Bson {
+        if let Self::Keys(keys) = self { keys.shown() } else { Bson::Null }
+    }
+}
+
+impl Shown for UpdateModifications {
+    fn shown(&self) -> Bson {
+        match self {
+            Self::Document(document) => document.shown(),
+            Self::Pipeline(stages) => stages.shown(),
+            // Of a later version of the driver.
+            _ => Bson::Null,
+        }
+    }
+}
+
+impl Shown for Collation {}
+impl Shown for i64 {}
+impl Shown for u64 {}
 
 #[cfg(test)]
 mod tests;

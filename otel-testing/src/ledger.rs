@@ -65,6 +65,9 @@ pub enum Unit {
     /// A call without a text is one statement, whose text is its operation and its target: `BEGIN`, or
     /// `find orders`.
     Statements(Dialect),
+    /// Calls of a database by their names, whatever their texts say: operation and target, as in
+    /// `find orders`. A call of a batch is as many as it has.
+    Operations,
     /// Commands of Redis, whose texts are their names: `GET`. A transaction is its commands, a `MULTI`
     /// and an `EXEC`.
     Commands,
@@ -229,6 +232,7 @@ impl fmt::Display for Balance {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.unit {
             Unit::Statements(_) => "statements",
+            Unit::Operations => "operations",
             Unit::Commands => "commands",
             Unit::Sent => "sent messages",
             Unit::Received => "received messages",

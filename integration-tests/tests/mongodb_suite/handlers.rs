@@ -14,6 +14,7 @@ use otel_testing::{Capture, live};
 use tokio::sync::mpsc;
 
 use crate::suite::Scratch;
+use crate::suite::audit::Audit;
 
 type Count = Arc<AtomicUsize>;
 
@@ -114,9 +115,10 @@ async fn what_is_switched_off_is_not_there() {
 #[test]
 fn the_blocking_client_has_the_spans_of_its_thread() {
     let Some(url) = live::address("MONGODB") else { return };
-    let capture = Capture::new();
+    let (capture, mut audit) = (Capture::new(), Audit::by_events());
     let mut options = ClientOptions::parse(url).run().unwrap();
-    otel_mongodb::with(&mut options, &capture.telemetry());
+    audit.watch(&mut options);
+    otel_mongodb::with(&mut options, &audit.note(&capture).build());
     let client = mongodb::sync::Client::with_options(options).unwrap();
     let name = integration_tests::unique_name();
     let numbers = client.database(&name).collection::<Document>("numbers");
@@ -132,6 +134,7 @@ fn the_blocking_client_has_the_spans_of_its_thread() {
     assert!(spans[..3].iter().all(|span| span.parent_span_id == request.span_id()));
     client.database(&name).drop().run().unwrap();
     client.shutdown().immediate(true).run();
+    integration_tests::apart(async || audit.balance().await);
 }
 
 #[tokio::test]

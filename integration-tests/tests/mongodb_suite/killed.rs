@@ -5,17 +5,11 @@ use std::time::Duration;
 use integration_tests::{eventually, private};
 use mongodb::bson::doc;
 use native::{Extra, Server};
-use otel_testing::opentelemetry_sdk::trace::SpanData;
 use tokio::task::block_in_place;
 
-use crate::suite::Scratch;
+use crate::suite::{Scratch, error};
 
 const ENDS: [&str; 4] = ["BrokenPipe", "ConnectionReset", "UnexpectedEof", "ConnectionPoolCleared"];
-
-fn error(span: &SpanData) -> Option<String> {
-    let error = span.attributes.iter().find(|fact| fact.key.as_str() == "error.type");
-    error.map(|error| error.value.to_string())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_in_mid_command_is_an_error_and_its_return_a_recovery() {
@@ -30,14 +24,7 @@ async fn a_server_killed_in_mid_command_is_an_error_and_its_return_a_recovery() 
     let found = numbers.clone();
     let finding = tokio::spawn(async move { found.find_one(doc! {}).await });
     let capture = &scratch.capture;
-    let used = |point: &otel_testing::Point| {
-        point.attribute("db.client.connection.state").unwrap().as_str() == "used"
-            && integration_tests::whole(point) == 1
-    };
-    eventually("it runs", async || {
-        capture.assert_metric("db.client.connection.count").points.iter().any(used)
-    })
-    .await;
+    scratch.until_one_runs().await;
     block_in_place(|| server.kill()).unwrap();
     finding.await.unwrap().unwrap_err();
     drop(guard);

@@ -5,26 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use integration_tests::{assert_nowhere, count, total};
+use integration_tests::{apart, assert_nowhere, count, total};
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
-use mongodb::event::EventHandler;
-use mongodb::event::command::CommandEvent;
 use mongodb::options::{InsertOneModel, WriteModel};
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use otel_mongodb::otel_core::QueryText;
 use otel_testing::assert::ExpectedSpan;
 
-use crate::suite::{Lean, Scratch};
-
-fn one() -> Document {
-    doc! { "_id": 1 }
-}
-
-fn increment() -> Document {
-    doc! { "$inc": { "count": 1 } }
-}
+use crate::suite::audit::Audit;
+use crate::suite::{Lean, Scratch, increment, one};
 
 #[tokio::test]
 async fn each_method_of_a_collection_is_one_operation() {
@@ -94,8 +85,7 @@ async fn each_method_of_a_collection_is_one_operation() {
     let request = otel_testing::span("request");
     scratch.capture.assert_spans(expected.chain([request]));
     scratch.assert_measured();
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -161,8 +151,7 @@ async fn a_bulk_write_has_the_collection_that_it_is_about() {
         outcome(scratch.command("bulkWrite", "admin")),
     ]);
     scratch.assert_measured();
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -184,8 +173,7 @@ async fn a_cursor_is_one_operation_until_it_is_read_or_dropped() {
     let rows = |rows: i64| scratch.on_numbers("find").attribute("db.response.returned_rows", rows);
     scratch.capture.assert_spans([rows(3), rows(0), rows(5)]);
     scratch.assert_measured();
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// What a caller does with a document that is there already is not the database's time.
@@ -204,8 +192,7 @@ async fn a_cursor_lasts_until_the_last_answer() {
     assert_eq!(looked_at.try_collect::<Vec<_>>().await.unwrap().len(), 5);
     let find = &scratch.capture.spans_named("find numbers")[0];
     assert!(find.end_time <= opened, "{find:?}");
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -239,9 +226,8 @@ async fn a_session_has_its_own_cursors_and_ends_its_transactions() {
         rows(4),
     ]);
     scratch.assert_measured();
-    drop(session);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    drop((found, session));
+    scratch.end(client).await;
 }
 
 /// Repeated by the driver, as its own are.
@@ -296,8 +282,7 @@ async fn a_transaction_that_the_driver_repeats_is_told_at_each_turn() {
     ]);
     assert_eq!(numbers.count_documents(doc! {}).await.unwrap(), 2);
     drop(session);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -311,8 +296,7 @@ async fn of_a_change_stream_the_opening_is_told() {
     assert_eq!(change.document_key, Some(doc! { "_id": 2 }));
     scratch.capture.assert_spans([scratch.on_numbers("aggregate"), scratch.on_numbers("insert")]);
     drop(changes);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -323,6 +307,7 @@ async fn a_file_is_one_operation_up_and_one_down() {
     let mut upload = bucket.open_upload_stream("secret.txt").chunk_size_bytes(4).await.unwrap();
     upload.write_all(b"secret in several pieces").await.unwrap();
     upload.close().await.unwrap();
+    drop(upload);
     let mut given_up = bucket.open_upload_stream("secret.txt").await.unwrap();
     given_up.write_all(b"secret").await.unwrap();
     drop(given_up);
@@ -341,8 +326,7 @@ async fn a_file_is_one_operation_up_and_one_down() {
     ]);
     scratch.assert_measured();
     assert_nowhere(&scratch.capture, "secret");
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// The hook leaves to the handles what they tell.
@@ -364,8 +348,7 @@ async fn both_ways_at_once_tell_each_call_once() {
     let max = scratch.capture.assert_metric("db.client.connection.max");
     // That of the test's own client, and this one.
     assert_eq!(max.points.len(), 2, "{max:?}");
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// By the events of the pools, where it is not certain before the call.
@@ -383,13 +366,13 @@ async fn the_node_is_known_from_the_pool() {
     let points = scratch.capture.assert_metric("db.client.operation.duration").points;
     assert!(points.iter().all(|point| point.attribute("server.address").is_some()), "{points:?}");
     // A client that was there already has no such events.
-    let client_of_users = otel_mongodb::Client::with(scratch.bare(), scratch.telemetry());
+    let raw = mongodb::Client::with_options(scratch.options()).unwrap();
+    let client_of_users = otel_mongodb::Client::with(raw, scratch.telemetry());
     scratch.capture.clear();
     client_of_users.database(&scratch.name).run_command(doc! { "ping": 1 }).await.unwrap();
     let ping = &scratch.capture.spans()[0];
     assert!(ping.attributes.iter().all(|fact| fact.key.as_str() != "server.address"), "{ping:?}");
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// In each argument that a call takes; by default, and with texts.
@@ -432,54 +415,29 @@ async fn no_argument_of_a_call_is_told() {
         let expected = r#"{"find": "numbers", "filter": {"_id": "?", "a": ["?", {"b": "?"}]}}"#;
         let expected = Some(expected.to_owned()).filter(|_| text != QueryText::Auto);
         assert_eq!(shown.map(|it| it.value.to_string()), expected);
-        client.shutdown().immediate(true).await;
-        scratch.remove().await;
+        scratch.end(client).await;
     }
 }
 
-/// As a user's own handler counts them: no command of the calls went past the operations, and none
-/// was told that was not sent. The stand-in counts nothing itself (`serverStatus` has no
-/// `opcounters` of one client), so the driver's events are the ledger.
+/// By the ledger that each of these tests has.
 #[tokio::test]
-async fn what_was_sent_was_told() {
-    let sent = Arc::new(std::sync::Mutex::new(Vec::<String>::new()));
-    let heard = Arc::clone(&sent);
-    let hear = move |event: CommandEvent| {
-        if let CommandEvent::Started(event) = event {
-            heard.lock().unwrap().push(event.command_name);
-        }
-    };
-    let Some(scratch) = Scratch::new().await else { return };
-    let mut options = scratch.options();
-    options.command_event_handler = Some(EventHandler::callback(hear));
-    let builder = otel_mongodb::builder(&mut options).telemetry(scratch.telemetry());
-    let client = builder.client().unwrap();
-    let numbers = client.database(&scratch.name).collection::<Document>("numbers");
+async fn what_goes_past_the_handles_is_found_and_named() {
+    let Some(mut scratch) = Scratch::new().await else { return };
+    let Lean { client, numbers, .. } = scratch.lean();
     numbers.insert_many((0..250).map(|id| doc! { "_id": id })).await.unwrap();
     for id in 0..20 {
         numbers.find_one(doc! { "_id": id }).await.unwrap();
         numbers.update_one(doc! { "_id": id }, increment()).await.unwrap();
     }
-    let found = numbers.find(doc! {}).batch_size(50).await.unwrap();
-    assert_eq!(found.try_collect::<Vec<_>>().await.unwrap().len(), 250);
     numbers.raw().count_documents(doc! {}).await.unwrap();
-    let mut sent = std::mem::take(&mut *sent.lock().unwrap());
-    let batches = sent.iter().filter(|command| *command == "getMore").count();
-    assert!(batches > 2, "{sent:?}");
-    sent.retain(|command| command != "getMore");
-    let mut told: Vec<_> = scratch.capture.spans().iter().map(operation).collect();
-    let past = sent.pop();
-    assert_eq!(past.as_deref(), Some("aggregate"), "the one that goes past is found by its name");
-    sent.sort_unstable();
-    told.sort_unstable();
-    assert_eq!(sent, told);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
-}
-
-fn operation(span: &otel_testing::opentelemetry_sdk::trace::SpanData) -> String {
-    let operation = span.attributes.iter().find(|it| it.key.as_str() == "db.operation.name");
-    operation.unwrap().value.to_string()
+    scratch.by_handles.goes_past("aggregate numbers", 1);
+    let balance = scratch.by_handles.balance().await;
+    assert!(!balance.is_even());
+    assert_eq!(
+        balance.to_string(),
+        "290 of 291 operations traced\npast the instrumentation: 1 x aggregate numbers"
+    );
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -495,17 +453,19 @@ async fn suppressed_and_switched_off_nothing_is_told() {
     let client_off = otel_mongodb::builder(&mut options).telemetry(&off).client().unwrap();
     client_off.database(&scratch.name).run_command(doc! { "ping": 1 }).await.unwrap();
     scratch.capture.assert_no_spans();
-    client.shutdown().immediate(true).await;
     client_off.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.by_handles.goes_past("insert numbers", 1);
+    scratch.by_handles.goes_past("ping", 1);
+    scratch.end(client).await;
 }
 
 #[test]
 fn the_blocking_client_is_told_alike() {
     let Some(url) = otel_testing::live::address("MONGODB") else { return };
-    let capture = otel_testing::Capture::new();
-    let telemetry = capture.telemetry_builder().returned_rows(true).build();
+    let (capture, mut audit) = (otel_testing::Capture::new(), Audit::by_handles());
+    let telemetry = audit.note(&capture).returned_rows(true).build();
     let mut options = mongodb::options::ClientOptions::parse(url).run().unwrap();
+    audit.watch(&mut options);
     let client = otel_mongodb::builder(&mut options).telemetry(&telemetry).client().unwrap();
     let client = otel_mongodb::sync::Client::from(client);
     let name = integration_tests::unique_name();
@@ -549,4 +509,5 @@ fn the_blocking_client_is_told_alike() {
     assert!(total(&capture, "db.client.connection.max") > 0);
     database.drop().run().unwrap();
     client.shutdown().immediate(true).run();
+    apart(async || audit.balance().await);
 }

@@ -1,28 +1,18 @@
 //! What fails, is given up, or never becomes a command, through the handles.
 
-use std::collections::HashMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use integration_tests::{assert_nowhere, eventually, private};
 use mongodb::bson::doc;
 use mongodb::error::ErrorKind;
 use mongodb::options::{Credential, WriteConcern};
 use native::{Extra, Server};
-use opentelemetry::Context;
-use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
-use otel_testing::opentelemetry_sdk::trace::SpanData;
 use tokio::task::block_in_place;
 
-use crate::load::{AT_ONCE, Random, SEED, TASKS};
-use crate::suite::{Lean, Scratch, failed, lost};
-
-fn error(span: &SpanData) -> Option<String> {
-    let error = span.attributes.iter().find(|fact| fact.key.as_str() == "error.type");
-    error.map(|error| error.value.to_string())
-}
+use crate::load::run_tasks;
+use crate::suite::{Lean, Scratch, error, failed, lost};
 
 #[tokio::test]
 async fn what_the_server_refuses_is_an_error_of_the_call() {
@@ -47,8 +37,7 @@ async fn what_the_server_refuses_is_an_error_of_the_call() {
         failed(scratch.on_numbers("find"), "2"),
         failed(scratch.on_numbers("aggregate"), "40324"),
     ]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// However often the driver tries, it is one call, which did not fail.
@@ -61,8 +50,8 @@ async fn a_repetition_of_the_drivers_is_inside_of_the_call() {
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
     drop(guard);
     scratch.capture.assert_spans([scratch.on_numbers("find")]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.by_handles.goes_past("find numbers", 1);
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -80,6 +69,7 @@ async fn without_a_server_the_call_is_an_error() {
     let took = span.end_time.duration_since(span.start_time).unwrap();
     assert!(took >= Duration::from_millis(200), "{took:?}");
     scratch.assert_measured();
+    scratch.audited().await;
 }
 
 #[tokio::test]
@@ -93,6 +83,7 @@ async fn a_wrong_password_is_an_error_of_the_call() {
     assert!(matches!(*error.kind, ErrorKind::Authentication { .. }), "{error:?}");
     scratch.capture.assert_spans([lost(scratch.on_numbers("find"), "Authentication")]);
     assert_nowhere(&scratch.capture, "nobody");
+    scratch.audited().await;
 }
 
 #[tokio::test]
@@ -105,8 +96,7 @@ async fn what_the_driver_refuses_is_an_error_of_the_call() {
     numbers.insert_many(Vec::<mongodb::bson::Document>::new()).await.unwrap_err();
     let refused = || lost(scratch.on_numbers("insert"), "InvalidArgument");
     scratch.capture.assert_spans([refused(), refused().attribute("db.operation.batch.size", 0)]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// It begins when the caller calls, and not when there is a connection.
@@ -134,8 +124,7 @@ async fn the_wait_for_a_connection_is_part_of_the_call() {
     ]);
     let spans = scratch.capture.spans();
     assert!(spans[2].start_time < spans[1].end_time, "{spans:?}");
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test]
@@ -165,8 +154,7 @@ async fn a_call_that_is_dropped_is_cancelled_at_once() {
     scratch.capture.clear();
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
     scratch.capture.assert_spans([scratch.on_numbers("find")]);
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,14 +173,7 @@ async fn a_server_killed_in_mid_call_is_an_error_and_its_return_a_recovery() {
     let found = numbers.clone();
     let finding = tokio::spawn(async move { found.find_one(doc! {}).await });
     let capture = &scratch.capture;
-    let used = |point: &otel_testing::Point| {
-        point.attribute("db.client.connection.state").unwrap().as_str() == "used"
-            && integration_tests::whole(point) == 1
-    };
-    eventually("it runs", async || {
-        capture.assert_metric("db.client.connection.count").points.iter().any(used)
-    })
-    .await;
+    scratch.until_one_runs().await;
     block_in_place(|| server.kill()).unwrap();
     finding.await.unwrap().unwrap_err();
     drop(guard);
@@ -210,9 +191,8 @@ async fn a_server_killed_in_mid_call_is_an_error_and_its_return_a_recovery() {
     numbers.insert_one(doc! { "_id": 4 }).await.unwrap();
     capture.assert_spans([scratch.on_numbers("find"), scratch.on_numbers("insert")]);
     assert_eq!(plain.count_documents(doc! {}).await.unwrap(), 4);
-    client.shutdown().immediate(true).await;
     bare.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }
 
 /// As many as the hook's, and as few at a time.
@@ -222,50 +202,23 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_are_told_once_each() {
     let Some(scratch) = scratch else { return };
     drop(scratch.filled(1..=5).await);
     let Lean { client, numbers, .. } = scratch.lean();
-    let mut random = Random(SEED);
-    let turns = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-    let tasks = (0..TASKS).map(|_| {
-        let (call, is_patient) = (random.below(3), random.below(2) == 0);
-        let patience = Duration::from_micros(random.below(60_000));
-        let (numbers, tracer) = (numbers.clone(), scratch.capture.tracer("test"));
-        let turns = std::sync::Arc::clone(&turns);
-        tokio::spawn(async move {
-            let _turn = turns.acquire_owned().await.unwrap();
-            let context = Context::current_with_span(tracer.start("task"));
-            let run = async {
-                match call {
-                    0 => numbers.find_one(doc! {}).await.map(drop),
-                    1 => {
-                        let found = numbers.find(doc! {}).batch_size(2).await?;
-                        found.try_collect::<Vec<_>>().await.map(drop)
-                    }
-                    _ => numbers.count_documents(doc! {}).await.map(drop),
+    let done = run_tasks(&scratch.capture, |call| {
+        let numbers = numbers.clone();
+        async move {
+            match call {
+                0 => numbers.find_one(doc! {}).await.map(drop),
+                1 => {
+                    let found = numbers.find(doc! {}).batch_size(2).await?;
+                    found.try_collect::<Vec<_>>().await.map(drop)
                 }
-            };
-            let run = run.with_context(context.clone());
-            let result = if is_patient {
-                Some(run.await)
-            } else {
-                tokio::time::timeout(patience, run).await.ok()
-            };
-            context.span().end();
-            (context.span().span_context().clone(), result)
-        })
+                _ => numbers.count_documents(doc! {}).await.map(drop),
+            }
+        }
     });
-    let tasks: Vec<_> = tasks.collect();
-    let done: Vec<_> = join_all(tasks).await.into_iter().map(|done| done.unwrap()).collect();
-    let capture = &scratch.capture;
-    capture.check();
+    let done = done.await;
+    scratch.capture.check();
     scratch.assert_measured();
-    let dropped = done.iter().filter(|(_, result)| result.is_none()).count();
-    assert!(dropped > 0 && dropped < done.len(), "{dropped} were dropped");
-    let spans = capture.spans();
-    let mut of_task: HashMap<_, Vec<&SpanData>> = HashMap::new();
-    for span in spans.iter().filter(|span| span.name != "task") {
-        of_task.entry(span.span_context.trace_id()).or_default().push(span);
-    }
-    for (task, result) in &done {
-        let own = of_task.remove(&task.trace_id()).unwrap_or_default();
+    done.each(&scratch.capture, |task, result, own| {
         // A timeout of no time polls once as well.
         let [span] = own[..] else { panic!("{own:#?}") };
         assert_eq!(span.parent_span_id, task.span_id());
@@ -276,9 +229,7 @@ async fn ten_thousand_tasks_of_which_many_are_dropped_are_told_once_each() {
             }
             None => assert!(matches!(error(span).as_deref(), None | Some("cancelled")), "{span:?}"),
         }
-    }
-    assert!(of_task.is_empty(), "spans of no task: {of_task:#?}");
+    });
     assert!(numbers.find_one(doc! {}).await.unwrap().is_some());
-    client.shutdown().immediate(true).await;
-    scratch.remove().await;
+    scratch.end(client).await;
 }

@@ -8,15 +8,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::{IndexOptions, InsertOneModel, WriteModel};
 use otel_mongodb::otel_core::QueryText;
 
-use crate::suite::{Scratch, failed};
-
-fn one() -> Document {
-    doc! { "_id": 1 }
-}
-
-fn increment() -> Document {
-    doc! { "$inc": { "count": 1 } }
-}
+use crate::suite::{Scratch, failed, increment, one};
 
 #[tokio::test]
 async fn each_method_of_a_collection_is_a_command_below_the_caller() {
@@ -127,7 +119,7 @@ async fn a_bulk_write_is_a_batch_of_its_own_word() {
     if scratch.capture.spans().is_empty() {
         assert!(written.is_err());
         otel_testing::live::skipped("the server knows no bulkWrite");
-        return;
+        return scratch.remove().await;
     }
     written.unwrap();
     let again = scratch.client.bulk_write([2, 3].map(model)).await;
@@ -217,10 +209,12 @@ async fn a_file_of_grid_fs_is_its_commands() {
     let mut upload = bucket.open_upload_stream("secret.txt").await.unwrap();
     upload.write_all(b"secret").await.unwrap();
     upload.close().await.unwrap();
+    drop(upload);
     let mut text = String::new();
     let mut download = bucket.open_download_stream_by_name("secret.txt").await.unwrap();
     download.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "secret");
+    drop(download);
     let names: Vec<_> = scratch.capture.spans().iter().map(|span| span.name.to_string()).collect();
     for name in ["insert fs.chunks", "insert fs.files", "find fs.files", "find fs.chunks"] {
         assert!(names.iter().any(|told| told == name), "{name}: {names:?}");

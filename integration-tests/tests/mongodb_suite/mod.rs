@@ -1,6 +1,10 @@
 //! What all of them share.
 
-use integration_tests::{count, unique_name};
+pub(crate) mod audit;
+
+use std::collections::HashMap;
+
+use integration_tests::{count, eventually, soon, unique_name, whole};
 use mongodb::bson::{Document, doc};
 use mongodb::options::{ClientOptions, ServerAddress};
 use mongodb::{Client, Collection, Database};
@@ -9,8 +13,11 @@ use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _, Tr
 use otel_mongodb::Telemetry;
 use otel_mongodb::otel_core::TelemetryBuilder;
 use otel_testing::assert::ExpectedSpan;
+use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, live, span};
 use tokio::sync::MutexGuard;
+
+use self::audit::Audit;
 
 /// A database of one test's own, through an instrumented client.
 pub(crate) struct Scratch {
@@ -18,8 +25,11 @@ pub(crate) struct Scratch {
     pub(crate) client: Client,
     pub(crate) database: Database,
     pub(crate) name: String,
+    /// Of that client, and of those of [`lean`](Self::lean) and [`options`](Self::options).
+    pub(crate) by_events: Audit,
+    pub(crate) by_handles: Audit,
     node: ServerAddress,
-    /// As they were before they were instrumented.
+    /// As they were before they were instrumented, or watched.
     options: ClientOptions,
     telemetry: Telemetry,
 }
@@ -39,7 +49,7 @@ impl Scratch {
 
     /// With options of the telemetry and of the client.
     pub(crate) async fn with(
-        telemetry: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
+        telemetry: impl Fn(TelemetryBuilder) -> TelemetryBuilder,
         set: impl FnOnce(&mut ClientOptions),
     ) -> Option<Self> {
         Some(Self::on(&live::address("MONGODB")?, telemetry, set).await)
@@ -47,7 +57,7 @@ impl Scratch {
 
     pub(crate) async fn on(
         url: &str,
-        telemetry: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
+        telemetry: impl Fn(TelemetryBuilder) -> TelemetryBuilder,
         set: impl FnOnce(&mut ClientOptions),
     ) -> Self {
         let capture = Capture::new();
@@ -56,26 +66,42 @@ impl Scratch {
         options.app_name = Some(name.clone());
         set(&mut options);
         let node = options.hosts[0].clone();
-        let telemetry = telemetry(capture.telemetry_builder()).build();
+        let (by_events, by_handles) = (Audit::by_events(), Audit::by_handles());
         let before = options.clone();
-        otel_mongodb::with(&mut options, &telemetry);
+        by_events.watch(&mut options);
+        otel_mongodb::with(&mut options, &telemetry(by_events.note(&capture)).build());
+        let telemetry = telemetry(by_handles.note(&capture)).build();
         let client = Client::with_options(options).unwrap();
         let database = client.database(&name);
-        Self { database, capture, client, name, node, options: before, telemetry }
+        let options = before;
+        Self { capture, client, database, name, by_events, by_handles, node, options, telemetry }
     }
 
     /// Another client of the same options, of which each call is one operation.
     pub(crate) fn lean(&self) -> Lean {
-        let mut options = self.options.clone();
+        self.handles(self.options())
+    }
+
+    /// Another client, by both ways at once.
+    pub(crate) fn both(&self) -> Lean {
+        let mut options = self.options();
+        otel_mongodb::with(&mut options, &self.telemetry);
+        self.handles(options)
+    }
+
+    fn handles(&self, mut options: ClientOptions) -> Lean {
         let builder = otel_mongodb::builder(&mut options).telemetry(&self.telemetry);
         let client = builder.client().unwrap();
         let database = client.database(&self.name);
         Lean { numbers: database.collection("numbers"), database, client }
     }
 
-    /// The options of its client, before they were instrumented.
+    /// The options of its client, before they were instrumented; what their clients send is watched
+    /// with that of the handles.
     pub(crate) fn options(&self) -> ClientOptions {
-        self.options.clone()
+        let mut options = self.options.clone();
+        self.by_handles.watch(&mut options);
+        options
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
@@ -131,16 +157,32 @@ impl Scratch {
     /// The server fails the next command of this name that this client sends, in this way. There is
     /// one fail point for all, so keep what is returned until it has happened.
     pub(crate) async fn fail_next(&self, command: &str, how: Document) -> MutexGuard<'static, ()> {
+        self.fail(1, &[command], how).await
+    }
+
+    /// As [`fail_next`](Self::fail_next), so many commands of these names.
+    pub(crate) async fn fail(
+        &self,
+        times: i32,
+        commands: &[&str],
+        how: Document,
+    ) -> MutexGuard<'static, ()> {
         static FAIL_POINT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
         let guard = FAIL_POINT.lock().await;
-        let mut data = doc! { "failCommands": [command], "appName": &self.name };
+        let mut data = doc! { "failCommands": commands, "appName": &self.name };
         data.extend(how);
         let arm =
-            doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+            doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
         self.client.database("admin").run_command(arm).await.unwrap();
         self.capture.clear();
         guard
+    }
+
+    /// Waits until one connection is used.
+    pub(crate) async fn until_one_runs(&self) {
+        let is_used = || connections(&self.capture).get("used") == Some(&1);
+        eventually("it runs", async || is_used()).await;
     }
 
     /// As many measurements as spans of ours.
@@ -160,12 +202,54 @@ impl Scratch {
         (output, context.span().span_context().clone())
     }
 
-    /// What a failed test leaves goes with the server. A client that is only dropped ends its sessions
-    /// in a task of its own, when the test may be over.
+    /// What a failed test leaves goes with the server. Waits until all that was dropped is ended, since
+    /// a session that is not handed back yet is not ended with the client.
     pub(crate) async fn remove(self) {
         self.database.drop().await.unwrap();
-        self.client.shutdown().immediate(true).await;
+        soon("nothing is open", self.client.clone().shutdown().into_future()).await;
+        self.audited().await;
     }
+
+    /// The same, and the end of a client of the handles.
+    pub(crate) async fn end(self, client: otel_mongodb::Client) {
+        soon("nothing is open", client.shutdown().into_future()).await;
+        self.remove().await;
+    }
+
+    /// For a test that leaves nothing, or ends it itself.
+    pub(crate) async fn audited(mut self) {
+        for (way, audit) in [("events", &mut self.by_events), ("handles", &mut self.by_handles)] {
+            let balance = audit.balance().await;
+            println!("by the {way}: {balance}");
+        }
+    }
+}
+
+pub(crate) fn one() -> Document {
+    doc! { "_id": 1 }
+}
+
+pub(crate) fn increment() -> Document {
+    doc! { "$inc": { "count": 1 } }
+}
+
+/// How many connections there are, in each of their states.
+pub(crate) fn connections(capture: &Capture) -> HashMap<String, i64> {
+    let counted = capture.assert_metric("db.client.connection.count");
+    let state = |point: &otel_testing::Point| {
+        point.attribute("db.client.connection.state").unwrap().to_string()
+    };
+    let mut all = HashMap::new();
+    for point in &counted.points {
+        *all.entry(state(point)).or_default() += whole(point);
+    }
+    all
+}
+
+/// Of an error the type.
+pub(crate) fn error(span: &SpanData) -> Option<String> {
+    let error = span.attributes.iter().find(|fact| fact.key.as_str() == "error.type");
+    error.map(|error| error.value.to_string())
 }
 
 /// Adds how it failed.

@@ -9,6 +9,8 @@ use mongodb::options::ClientOptions;
 use mongodb::{Client, IndexModel};
 use otel_testing::{Capture, live};
 
+use crate::suite::audit::Audit;
+
 /// What comes of each call, in order, without the name of the database.
 macro_rules! scenario {
     ($name:ident, $client:ty) => {
@@ -55,17 +57,27 @@ async fn results_and_errors_are_the_drivers() {
     let Some(url) = live::address("MONGODB") else { return };
     let bare = Client::with_uri_str(&url).await.unwrap();
     let expected = scenario(&bare).await;
-    let capture = Capture::new();
-    for telemetry in [capture.telemetry(), otel_mongodb::Telemetry::builder().build()] {
-        let mut options = ClientOptions::parse(&url).await.unwrap();
+    let (capture, mut audit) = (Capture::new(), Audit::by_handles());
+    for is_off in [false, true] {
+        let builder =
+            if is_off { otel_mongodb::Telemetry::builder() } else { audit.note(&capture) };
+        let telemetry = builder.build();
+        let watched = |mut options: ClientOptions| {
+            if !is_off {
+                audit.watch(&mut options);
+            }
+            options
+        };
+        let mut options = watched(ClientOptions::parse(&url).await.unwrap());
         otel_mongodb::with(&mut options, &telemetry);
         let told = scenario(&Client::with_options(options).unwrap()).await;
         assert_same(&told, &expected);
-        let mut options = ClientOptions::parse(&url).await.unwrap();
+        let mut options = watched(ClientOptions::parse(&url).await.unwrap());
         let client = otel_mongodb::builder(&mut options).telemetry(&telemetry).client().unwrap();
         assert_same(&scenario_of_ours(&client).await, &expected);
     }
     assert!(capture.spans().len() > expected.len());
+    audit.balance().await;
 }
 
 /// Of an error the cluster's time and the server's answer differ at each call.

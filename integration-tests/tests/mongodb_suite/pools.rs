@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use integration_tests::{PATIENCE, count, eventually, eventually_ok, total, whole};
+use integration_tests::{PATIENCE, count, eventually, eventually_ok, total};
 use mongodb::bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
-use otel_testing::Capture;
 use tokio::sync::Semaphore;
 
-use crate::suite::Scratch;
+use crate::suite::{Scratch, connections};
 
 /// What the driver's events come to.
 #[derive(Default)]
@@ -47,14 +46,6 @@ impl Driver {
             _ => {}
         }
     }
-}
-
-fn connections(capture: &Capture) -> HashMap<String, i64> {
-    let counted = capture.assert_metric("db.client.connection.count");
-    let state = |point: &otel_testing::Point| {
-        point.attribute("db.client.connection.state").unwrap().to_string()
-    };
-    counted.points.iter().map(|point| (state(point), whole(point))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,15 +108,14 @@ async fn pools_are_measured_as_the_driver_tells() {
     let guard = scratch.fail_next("find", slow).await;
     let found = numbers.clone();
     let finding = tokio::spawn(async move { found.find_one(doc! {}).await });
-    eventually("one is used", async || connections(capture)["used"] == 1).await;
+    scratch.until_one_runs().await;
     finding.await.unwrap().unwrap();
     drop(guard);
     scratch.database.drop().await.unwrap();
-    let Scratch { capture, client, database, .. } = scratch;
-    drop((database, numbers));
-    client.shutdown().await;
+    scratch.client.clone().shutdown().await;
     eventually("the pool is gone", async || {
         !capture.metrics().iter().any(|metric| metric.name == "db.client.connection.count")
     })
     .await;
+    scratch.audited().await;
 }

@@ -55,6 +55,7 @@ async fn of_two_transactions_on_one_document_the_second_fails() {
     drop(second);
     let aborts = || scratch.capture.spans_named("abortTransaction admin").len();
     eventually("the second is ended", async || aborts() == 2).await;
+    drop(first);
     scratch.remove().await;
 }
 
@@ -94,6 +95,10 @@ async fn what_nobody_waits_for_is_not_told_where_a_parent_is_required() {
     };
     eventually("it is ended", async || measured() == 2).await;
     scratch.capture.assert_no_spans();
+    // Nothing is a span here, and all of it was sent.
+    let sent =
+        [("abortTransaction", 1), ("dropDatabase", 1), ("endSessions", 1), ("insert numbers", 2)];
+    sent.into_iter().for_each(|(text, times)| scratch.by_events.goes_past(text, times));
     scratch.remove().await;
 }
 
@@ -101,14 +106,12 @@ async fn what_nobody_waits_for_is_not_told_where_a_parent_is_required() {
 #[tokio::test]
 async fn the_sessions_of_a_client_end_with_it() {
     let Some(scratch) = Scratch::new().await else { return };
-    let numbers = scratch.filled([1]).await;
-    numbers.find_one(doc! {}).await.unwrap();
+    scratch.filled([1]).await.find_one(doc! {}).await.unwrap();
     scratch.capture.clear();
     let expected = scratch.command("endSessions", "admin");
     scratch.database.drop().await.unwrap();
     scratch.capture.clear();
-    let Scratch { capture, client, database, .. } = scratch;
-    drop((database, numbers));
-    client.shutdown().await;
-    capture.assert_spans([expected]);
+    scratch.client.clone().shutdown().await;
+    scratch.capture.assert_spans([expected]);
+    scratch.audited().await;
 }

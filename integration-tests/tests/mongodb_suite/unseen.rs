@@ -25,6 +25,7 @@ async fn no_server() {
     assert!(matches!(*error.kind, ErrorKind::ServerSelection { .. }), "{error:?}");
     scratch.capture.assert_no_spans();
     scratch.capture.assert_no_metric("db.client.operation.duration");
+    scratch.audited().await;
 }
 
 #[tokio::test]
@@ -36,6 +37,7 @@ async fn a_wrong_password() {
     let error = scratch.numbers().find_one(doc! {}).await.unwrap_err();
     assert!(matches!(*error.kind, ErrorKind::Authentication { .. }), "{error:?}");
     scratch.capture.assert_no_spans();
+    scratch.audited().await;
 }
 
 #[tokio::test]
@@ -46,6 +48,7 @@ async fn what_the_driver_refuses_itself() {
     let error = refused.unwrap_err();
     assert!(matches!(*error.kind, ErrorKind::InvalidArgument { .. }), "{error:?}");
     scratch.capture.assert_no_spans();
+    scratch.audited().await;
 }
 
 /// Its span begins when it has a connection; the wait is the pool's metric.

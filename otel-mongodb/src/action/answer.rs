@@ -6,8 +6,9 @@ use mongodb::results::{
     CreateIndexResult, CreateIndexesResult, DatabaseSpecification, DeleteResult, InsertManyResult,
     InsertOneResult, SummaryBulkWriteResult, UpdateResult, VerboseBulkWriteResult,
 };
-use otel_core::{Db, DbOperation};
+use otel_core::DbOperation;
 
+use crate::call::Call;
 use crate::driver::Mongo;
 
 /// What the driver answers, and what the user gets for it: another type where it leads to more
@@ -24,7 +25,7 @@ pub trait Answer {
 #[derive(Debug)]
 pub struct Answered<'a> {
     pub(crate) operation: DbOperation<Mongo>,
-    pub(crate) db: &'a Db<Mongo>,
+    pub(crate) call: &'a Call<'a>,
 }
 
 impl Answered<'_> {
@@ -87,3 +88,26 @@ impl<T> Answer for Result<Option<T>> {
         answered.end(self)
     }
 }
+
+/// A handle of the driver's that a call opened, and the operation that goes on with it.
+macro_rules! opened {
+    ($(#[$attribute:meta])* $name:ident$(<$type:ident>)?, $($driver:ident)::+, $reading:ident) => {
+        $(#[$attribute])*
+        pub struct $name$(<$type>)? {
+            raw: $($driver)::+$(<$type>)?,
+            reading: Reading,
+        }
+
+        impl$(<$type>)? Answer for Result<$($driver)::+$(<$type>)?> {
+            type Ours = Result<$name$(<$type>)?>;
+
+            fn ours(self, answered: Answered<'_>) -> Self::Ours {
+                answered.open(self, |raw, it| $name {
+                    raw,
+                    reading: Reading::$reading(it.operation),
+                })
+            }
+        }
+    };
+}
+pub(crate) use opened;

@@ -6,27 +6,28 @@ use std::time::Duration;
 
 use mongodb::ClientSession;
 use mongodb::action::*;
-use mongodb::bson::{Bson, Document, Timestamp};
+use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::change_stream::event::ResumeToken;
 use mongodb::options::*;
 use mongodb::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
 
 use super::{Observed, forward_setters};
+use crate::text::Shown as _;
 
 forward_setters! { ['a, S, T] Aggregate<'a, S, T> {
     with_options: impl Into<Option<AggregateOptions>>,
     allow_disk_use: bool,
     batch_size: u32,
     bypass_document_validation: bool,
-    collation: Collation,
+    collation: Collation as "collation",
     comment: impl Into<Bson>,
-    hint: Hint,
+    hint: Hint as "hint",
     max_await_time: Duration,
     max_time: Duration,
     read_concern: ReadConcern,
     selection_criteria: SelectionCriteria,
     write_concern: WriteConcern,
-    let_vars: Document,
+    let_vars: Document as "let",
 } }
 
 forward_setters! { ['a] BulkWrite<'a, SummaryBulkWriteResult> {
@@ -34,7 +35,7 @@ forward_setters! { ['a] BulkWrite<'a, SummaryBulkWriteResult> {
     ordered: bool,
     bypass_document_validation: bool,
     comment: impl Into<Bson>,
-    let_vars: Document,
+    let_vars: Document as "let",
     write_concern: WriteConcern,
     session: impl Into<&'a mut ClientSession>,
 } }
@@ -44,7 +45,7 @@ forward_setters! { ['a] BulkWrite<'a, VerboseBulkWriteResult> {
     ordered: bool,
     bypass_document_validation: bool,
     comment: impl Into<Bson>,
-    let_vars: Document,
+    let_vars: Document as "let",
     write_concern: WriteConcern,
     session: impl Into<&'a mut ClientSession>,
 } }
@@ -59,11 +60,11 @@ forward_setters! { ['a] EstimatedDocumentCount<'a> {
 
 forward_setters! { ['a] CountDocuments<'a> {
     with_options: impl Into<Option<CountOptions>>,
-    hint: Hint,
-    limit: u64,
+    hint: Hint as "hint",
+    limit: u64 as "limit",
     max_time: Duration,
-    skip: u64,
-    collation: Collation,
+    skip: u64 as "skip",
+    collation: Collation as "collation",
     selection_criteria: SelectionCriteria,
     read_concern: ReadConcern,
     comment: impl Into<Bson>,
@@ -76,12 +77,12 @@ forward_setters! { ['a] CreateCollection<'a> {
     size: u64,
     max: u64,
     storage_engine: Document,
-    validator: Document,
+    validator: Document as "validator",
     validation_level: ValidationLevel,
     validation_action: ValidationAction,
     view_on: impl Into<String>,
-    pipeline: impl IntoIterator<Item = Document>,
-    collation: Collation,
+    pipeline: impl IntoIterator<Item = Document> as "pipeline" collect,
+    collation: Collation as "collation",
     write_concern: WriteConcern,
     index_option_defaults: IndexOptionDefaults,
     timeseries: TimeseriesOptions,
@@ -103,10 +104,10 @@ forward_setters! { ['a, M] CreateIndex<'a, M> {
 
 forward_setters! { ['a] Delete<'a> {
     with_options: impl Into<Option<DeleteOptions>>,
-    collation: Collation,
+    collation: Collation as "collation",
     write_concern: WriteConcern,
-    hint: Hint,
-    let_vars: Document,
+    hint: Hint as "hint",
+    let_vars: Document as "let",
     comment: impl Into<Bson>,
     session: impl Into<&'a mut ClientSession>,
 } }
@@ -116,9 +117,9 @@ forward_setters! { ['a] Distinct<'a> {
     max_time: Duration,
     selection_criteria: SelectionCriteria,
     read_concern: ReadConcern,
-    collation: Collation,
+    collation: Collation as "collation",
     comment: impl Into<Bson>,
-    hint: Hint,
+    hint: Hint as "hint",
     session: impl Into<&'a mut ClientSession>,
 } }
 
@@ -149,72 +150,72 @@ forward_setters! { ['a, T: Send + Sync, S] Find<'a, T, S> {
     batch_size: u32,
     comment: impl Into<Bson>,
     cursor_type: CursorType,
-    hint: Hint,
-    limit: i64,
-    max: Document,
+    hint: Hint as "hint",
+    limit: i64 as "limit",
+    max: Document as "max",
     max_await_time: Duration,
     #[allow(deprecated)] max_scan: u64,
     max_time: Duration,
-    min: Document,
+    min: Document as "min",
     no_cursor_timeout: bool,
-    projection: Document,
+    projection: Document as "projection",
     read_concern: ReadConcern,
     return_key: bool,
     selection_criteria: SelectionCriteria,
     show_record_id: bool,
-    skip: u64,
-    sort: Document,
-    collation: Collation,
-    let_vars: Document,
+    skip: u64 as "skip",
+    sort: Document as "sort",
+    collation: Collation as "collation",
+    let_vars: Document as "let",
 } }
 
 forward_setters! { ['a, T: Send + Sync] FindOne<'a, T> {
     with_options: impl Into<Option<FindOneOptions>>,
     allow_partial_results: bool,
-    collation: Collation,
+    collation: Collation as "collation",
     comment: impl Into<Bson>,
-    hint: Hint,
-    max: Document,
+    hint: Hint as "hint",
+    max: Document as "max",
     #[allow(deprecated)] max_scan: u64,
     max_time: Duration,
-    min: Document,
-    projection: Document,
+    min: Document as "min",
+    projection: Document as "projection",
     read_concern: ReadConcern,
     return_key: bool,
     selection_criteria: SelectionCriteria,
     show_record_id: bool,
-    skip: u64,
-    sort: Document,
-    let_vars: Document,
+    skip: u64 as "skip",
+    sort: Document as "sort",
+    let_vars: Document as "let",
     session: impl Into<&'a mut ClientSession>,
 } }
 
 forward_setters! { ['a, T: Send + Sync] FindOneAndDelete<'a, T> {
     with_options: impl Into<Option<FindOneAndDeleteOptions>>,
     max_time: Duration,
-    projection: Document,
-    sort: Document,
+    projection: Document as "fields",
+    sort: Document as "sort",
     write_concern: WriteConcern,
-    collation: Collation,
-    hint: Hint,
-    let_vars: Document,
+    collation: Collation as "collation",
+    hint: Hint as "hint",
+    let_vars: Document as "let",
     comment: impl Into<Bson>,
     session: impl Into<&'a mut ClientSession>,
 } }
 
 forward_setters! { ['a, T: Send + Sync] FindOneAndUpdate<'a, T> {
     with_options: impl Into<Option<FindOneAndUpdateOptions>>,
-    array_filters: impl IntoIterator<Item = Document>,
+    array_filters: impl IntoIterator<Item = Document> as "arrayFilters" collect,
     bypass_document_validation: bool,
     max_time: Duration,
-    projection: Document,
+    projection: Document as "fields",
     return_document: ReturnDocument,
-    sort: Document,
+    sort: Document as "sort",
     upsert: bool,
     write_concern: WriteConcern,
-    collation: Collation,
-    hint: Hint,
-    let_vars: Document,
+    collation: Collation as "collation",
+    hint: Hint as "hint",
+    let_vars: Document as "let",
     comment: impl Into<Bson>,
     session: impl Into<&'a mut ClientSession>,
 } }
@@ -223,14 +224,14 @@ forward_setters! { ['a, T: Send + Sync] FindOneAndReplace<'a, T> {
     with_options: impl Into<Option<FindOneAndReplaceOptions>>,
     bypass_document_validation: bool,
     max_time: Duration,
-    projection: Document,
+    projection: Document as "fields",
     return_document: ReturnDocument,
-    sort: Document,
+    sort: Document as "sort",
     upsert: bool,
     write_concern: WriteConcern,
-    collation: Collation,
-    hint: Hint,
-    let_vars: Document,
+    collation: Collation as "collation",
+    hint: Hint as "hint",
+    let_vars: Document as "let",
     comment: impl Into<Bson>,
     session: impl Into<&'a mut ClientSession>,
 } }
@@ -244,17 +245,17 @@ forward_setters! { ['a] gridfs::Find<'a> {
     with_options: impl Into<Option<GridFsFindOptions>>,
     allow_disk_use: bool,
     batch_size: u32,
-    limit: i64,
+    limit: i64 as "limit",
     max_time: Duration,
-    skip: u64,
-    sort: Document,
+    skip: u64 as "skip",
+    sort: Document as "sort",
 } }
 
 forward_setters! { ['a] gridfs::FindOne<'a> {
     with_options: impl Into<Option<GridFsFindOneOptions>>,
     max_time: Duration,
-    skip: u64,
-    sort: Document,
+    skip: u64 as "skip",
+    sort: Document as "sort",
 } }
 
 forward_setters! { ['a] gridfs::OpenUploadStream<'a> {
@@ -285,7 +286,7 @@ forward_setters! { ['a, S] ListCollections<'a, ListNames, S> {
     with_options: impl Into<Option<ListCollectionsOptions>>,
     batch_size: u32,
     comment: impl Into<Bson>,
-    filter: Document,
+    filter: Document as "filter",
     authorized_collections: bool,
 } }
 
@@ -293,7 +294,7 @@ forward_setters! { ['a, S: ActionSession<'a>] ListCollections<'a, ListSpecificat
     with_options: impl Into<Option<ListCollectionsOptions>>,
     batch_size: u32,
     comment: impl Into<Bson>,
-    filter: Document,
+    filter: Document as "filter",
     authorized_collections: bool,
 } }
 
@@ -301,7 +302,7 @@ forward_setters! { ['a, M] ListDatabases<'a, M> {
     with_options: impl Into<Option<ListDatabasesOptions>>,
     authorized_databases: bool,
     comment: impl Into<Bson>,
-    filter: Document,
+    filter: Document as "filter",
     session: impl Into<&'a mut ClientSession>,
 } }
 
@@ -323,12 +324,12 @@ forward_setters! { ['a] ReplaceOne<'a> {
     with_options: impl Into<Option<ReplaceOptions>>,
     bypass_document_validation: bool,
     upsert: bool,
-    collation: Collation,
-    hint: Hint,
+    collation: Collation as "collation",
+    hint: Hint as "hint",
     write_concern: WriteConcern,
-    let_vars: Document,
+    let_vars: Document as "let",
     comment: impl Into<Bson>,
-    sort: Document,
+    sort: Document as "sort",
     session: impl Into<&'a mut ClientSession>,
 } }
 
@@ -375,15 +376,15 @@ forward_setters! { ['a] StartSession<'a> {
 
 forward_setters! { ['a] Update<'a> {
     with_options: impl Into<Option<UpdateOptions>>,
-    array_filters: impl IntoIterator<Item = Document>,
+    array_filters: impl IntoIterator<Item = Document> as "arrayFilters" collect,
     bypass_document_validation: bool,
     upsert: bool,
-    collation: Collation,
-    hint: Hint,
+    collation: Collation as "collation",
+    hint: Hint as "hint",
     write_concern: WriteConcern,
-    let_vars: Document,
+    let_vars: Document as "let",
     comment: impl Into<Bson>,
-    sort: Document,
+    sort: Document as "sort",
     session: impl Into<&'a mut ClientSession>,
 } }
 
@@ -395,11 +396,11 @@ forward_setters! { ['a, T] Watch<'a, T> {
     start_after: ResumeToken,
     max_await_time: Duration,
     batch_size: u32,
-    collation: Collation,
+    collation: Collation as "collation",
     read_concern: ReadConcern,
     selection_criteria: SelectionCriteria,
     show_expanded_events: bool,
     comment: impl Into<Bson>,
-    pipeline: impl IntoIterator<Item = Document>,
+    pipeline: impl IntoIterator<Item = Document> as "pipeline" collect,
     resume_after: impl Into<Option<ResumeToken>>,
 } }

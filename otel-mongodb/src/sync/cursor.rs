@@ -9,24 +9,13 @@ use mongodb::sync;
 use serde::de::{Deserialize, DeserializeOwned};
 
 use super::ClientSession;
-use crate::action::{Answer, Answered};
+use crate::action::{Answer, Answered, opened};
+use crate::change_stream::{Waiting, change_stream};
+use crate::cursor::cursor;
 use crate::reading::{self, Reading};
 
-/// As [`mongodb::sync::Cursor`]. Its operation is that of the call that opened it, and ends with its
-/// last document, with its first error, or when it is dropped.
-#[derive(Debug)]
-pub struct Cursor<T> {
-    raw: sync::Cursor<T>,
-    reading: Reading,
-}
-
-impl<T> Answer for Result<sync::Cursor<T>> {
-    type Ours = Result<Cursor<T>>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| Cursor { raw, reading: Reading::of(it.operation) })
-    }
-}
+cursor!(sync, Cursor);
+cursor!(sync, SessionCursor);
 
 impl<T> Cursor<T> {
     /// As the driver's.
@@ -35,21 +24,8 @@ impl<T> Cursor<T> {
     }
 
     /// As the driver's.
-    pub fn current(&self) -> &RawDocument {
-        self.raw.current()
-    }
-
-    /// As the driver's.
     pub fn has_next(&self) -> bool {
         self.raw.has_next()
-    }
-
-    /// As the driver's.
-    pub fn deserialize_current<'a>(&'a self) -> Result<T>
-    where
-        T: Deserialize<'a>,
-    {
-        self.raw.deserialize_current()
     }
 }
 
@@ -61,38 +37,10 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Iterator for Cursor<T> {
     }
 }
 
-/// As [`mongodb::sync::SessionCursor`]; its operation as that of a [`Cursor`].
-#[derive(Debug)]
-pub struct SessionCursor<T> {
-    raw: sync::SessionCursor<T>,
-    reading: Reading,
-}
-
-impl<T> Answer for Result<sync::SessionCursor<T>> {
-    type Ours = Result<SessionCursor<T>>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| SessionCursor { raw, reading: Reading::of(it.operation) })
-    }
-}
-
 impl<T> SessionCursor<T> {
     /// As the driver's.
     pub fn advance(&mut self, session: &mut ClientSession) -> Result<bool> {
         self.reading.step(|| self.raw.advance(&mut session.raw), reading::advanced)
-    }
-
-    /// As the driver's.
-    pub fn current(&self) -> &RawDocument {
-        self.raw.current()
-    }
-
-    /// As the driver's.
-    pub fn deserialize_current<'a>(&'a self) -> Result<T>
-    where
-        T: Deserialize<'a>,
-    {
-        self.raw.deserialize_current()
     }
 }
 
@@ -141,57 +89,41 @@ where
     }
 }
 
-impl<T: DeserializeOwned + Unpin + Send + Sync> Answer for Result<sync::ChangeStream<T>> {
-    type Ours = Self;
+change_stream! {
+    /// As [`mongodb::sync::ChangeStream`].
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    ChangeStream<T: DeserializeOwned + Unpin + Send + Sync>, sync::ChangeStream
+}
 
-    fn ours(self, answered: Answered<'_>) -> Self {
-        answered.end(self)
+impl<T: DeserializeOwned + Unpin + Send + Sync> ChangeStream<T> {
+    /// As the driver's.
+    pub fn next_if_any(&mut self) -> Result<Option<T>> {
+        self.waiting.piece(|| self.raw.next_if_any())
     }
 }
 
-/// As [`mongodb::sync::SessionChangeStream`].
-pub struct SessionChangeStream<T: DeserializeOwned + Unpin>(sync::SessionChangeStream<T>);
+impl<T: DeserializeOwned + Unpin + Send + Sync> Iterator for ChangeStream<T> {
+    type Item = Result<T>;
 
-impl<T: DeserializeOwned + Unpin> fmt::Debug for SessionChangeStream<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SessionChangeStream").finish_non_exhaustive()
+    fn next(&mut self) -> Option<Self::Item> {
+        self.waiting.piece(|| self.raw.next())
     }
 }
 
-impl<T: DeserializeOwned + Unpin> Answer for Result<sync::SessionChangeStream<T>> {
-    type Ours = Result<SessionChangeStream<T>>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.end(self).map(SessionChangeStream)
-    }
+change_stream! {
+    /// As [`mongodb::sync::SessionChangeStream`].
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    SessionChangeStream<T: DeserializeOwned + Unpin + Send + Sync>, sync::SessionChangeStream
 }
 
 impl<T: DeserializeOwned + Unpin + Send + Sync> SessionChangeStream<T> {
     /// As the driver's.
-    pub fn resume_token(&self) -> Option<ResumeToken> {
-        self.0.resume_token()
-    }
-
-    /// As the driver's.
-    pub fn with_type<D>(self) -> SessionChangeStream<D>
-    where
-        D: DeserializeOwned + Unpin + Send + Sync,
-    {
-        SessionChangeStream(self.0.with_type())
-    }
-
-    /// As the driver's.
     pub fn next(&mut self, session: &mut ClientSession) -> Result<Option<T>> {
-        self.0.next(&mut session.raw)
-    }
-
-    /// As the driver's.
-    pub fn is_alive(&self) -> bool {
-        self.0.is_alive()
+        self.waiting.piece(|| self.raw.next(&mut session.raw))
     }
 
     /// As the driver's.
     pub fn next_if_any(&mut self, session: &mut ClientSession) -> Result<Option<T>> {
-        self.0.next_if_any(&mut session.raw)
+        self.waiting.piece(|| self.raw.next_if_any(&mut session.raw))
     }
 }

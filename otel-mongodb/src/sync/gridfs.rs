@@ -11,10 +11,10 @@ use mongodb::sync::gridfs as raw;
 pub use mongodb::sync::gridfs::FilesCollectionDocument;
 
 use super::Database;
-use crate::action::{Answer, Answered, Observed};
+use crate::action::{Answer, Answered, Observed, forward_calls, opened};
 use crate::call::Call;
-use crate::gridfs::{bucket_methods, came, closed, flushed};
-use crate::reading::{Reading, advanced};
+use crate::gridfs::{bucket_methods, came, done};
+use crate::reading::{Came, Reading, advanced};
 
 /// As [`mongodb::sync::gridfs::GridFsBucket`]. What is called on it is told as what it does to the
 /// collection of its files.
@@ -34,23 +34,11 @@ impl GridFsBucket {
     bucket_methods!(raw::GridFsBucket);
 }
 
-/// As [`mongodb::sync::gridfs::GridFsDownloadStream`]. Its operation is that of the call that opened
-/// it, and ends with the file, with an error, or when it is dropped.
-#[expect(missing_debug_implementations, reason = "the driver's has none")]
-pub struct GridFsDownloadStream {
-    raw: raw::GridFsDownloadStream,
-    reading: Reading,
-}
-
-impl Answer for Result<raw::GridFsDownloadStream> {
-    type Ours = Result<GridFsDownloadStream>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| GridFsDownloadStream {
-            raw,
-            reading: Reading::of_file(it.operation),
-        })
-    }
+opened! {
+    /// As [`mongodb::sync::gridfs::GridFsDownloadStream`]. Its operation is that of the call that opened
+    /// it, and ends with the file, with an error, or when it is dropped.
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    GridFsDownloadStream, raw::GridFsDownloadStream, of_file
 }
 
 impl Read for GridFsDownloadStream {
@@ -60,23 +48,11 @@ impl Read for GridFsDownloadStream {
     }
 }
 
-/// As [`mongodb::sync::gridfs::GridFsUploadStream`]. Its operation is that of the call that opened
-/// it; to drop it before it is closed is to give it up.
-#[expect(missing_debug_implementations, reason = "the driver's has none")]
-pub struct GridFsUploadStream {
-    raw: raw::GridFsUploadStream,
-    reading: Reading,
-}
-
-impl Answer for Result<raw::GridFsUploadStream> {
-    type Ours = Result<GridFsUploadStream>;
-
-    fn ours(self, answered: Answered<'_>) -> Self::Ours {
-        answered.open(self, |raw, it| GridFsUploadStream {
-            raw,
-            reading: Reading::of_upload(it.operation),
-        })
-    }
+opened! {
+    /// As [`mongodb::sync::gridfs::GridFsUploadStream`]. Its operation is that of the call that opened
+    /// it; to drop it before it is closed is to give it up.
+    #[expect(missing_debug_implementations, reason = "the driver's has none")]
+    GridFsUploadStream, raw::GridFsUploadStream, of_upload
 }
 
 impl GridFsUploadStream {
@@ -87,7 +63,7 @@ impl GridFsUploadStream {
 
     /// As the driver's.
     pub fn close(&mut self) -> io::Result<()> {
-        self.reading.step(|| self.raw.close(), closed)
+        self.reading.step(|| self.raw.close(), |it| done(it, Came::End))
     }
 
     /// As the driver's.
@@ -102,6 +78,6 @@ impl Write for GridFsUploadStream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.reading.step(|| self.raw.flush(), flushed)
+        self.reading.step(|| self.raw.flush(), |it| done(it, Came::Bytes))
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 
 fn text(body: &Document) -> String {
     let name = body.keys().next().map_or("", |name| name);
-    sanitized(Command { name, database: "shop", body }, 4096)
+    sanitized(Command { name, database: "shop", body }, 4096).unwrap()
 }
 
 #[test]
@@ -34,6 +34,40 @@ fn only_a_collection_is_a_name() {
     assert_eq!(text(&nested), expected);
     let lookup = doc! { "aggregate": 1, "pipeline": [{ "$lookup": { "from": "secret" } }] };
     assert_eq!(text(&lookup), r#"{"aggregate": "?", "pipeline": [{"$lookup": {"from": "?"}}]}"#);
+}
+
+#[test]
+fn what_is_said_later_follows() {
+    let mut text = Text::new(40);
+    text.more(&doc! { "filter": { "name": "secret" } });
+    text.more(&doc! { "sort": Hint::Keys(doc! { "name": 1 }).shown() });
+    let told = text.clone().of("find", Some("users"));
+    assert_eq!(told, r#"{"find": "users", "filter": {"name": "?"}, "sort": {"name": "?"}}"#);
+    assert_eq!(Text::new(40).of("ping", None), r#"{"ping": "?"}"#);
+    // What is longer is cut off, and not gone through to its end.
+    text.more(
+        &doc! { "k".repeat(1 << 20): (0..100_000).map(|it| it.into()).collect::<Vec<Bson>>() },
+    );
+    assert!(text.of("find", Some(&"u".repeat(1 << 20))).len() < 300);
+    let update = UpdateModifications::Pipeline(vec![doc! { "$set": { "a": "secret" } }]);
+    assert_eq!(update.shown(), vec![doc! { "$set": { "a": "secret" } }].into());
+    assert_eq!(Hint::Name("secret".into()).shown(), Bson::Null);
+}
+
+#[test]
+fn what_the_driver_redacts_is_not_shown() {
+    let shown = |body: &Document| {
+        let name = body.keys().next().unwrap();
+        sanitized(Command { name, database: "shop", body }, 4096).is_some()
+    };
+    for name in ["createUser", "CREATEUSER", "saslStart", "copydb", "getnonce", "updateUser"] {
+        assert!(!shown(&doc! { name: "secret", "pwd": "secret" }), "{name}");
+    }
+    for name in ["hello", "isMaster", "ismaster"] {
+        assert!(!shown(&doc! { name: 1, "speculativeAuthenticate": { "mechanism": "secret" } }));
+        assert!(shown(&doc! { name: 1 }), "{name}");
+    }
+    assert!(shown(&doc! { "dropUser": "ada" }) && shown(&doc! { "create": "a" }));
 }
 
 #[test]

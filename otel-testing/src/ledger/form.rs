@@ -40,6 +40,7 @@ pub(crate) struct Call {
 pub(crate) fn forms(unit: Unit, text: &str) -> Vec<Form> {
     match unit {
         Unit::Statements(dialect) => statements(dialect, text, None),
+        Unit::Operations => vec![operation(text.to_owned())],
         Unit::Commands => vec![operation(text.to_ascii_uppercase())],
         Unit::Sent | Unit::Received => {
             let kind = text.split_once('[').map_or(text, |(destination, _)| destination);
@@ -135,10 +136,11 @@ fn number(attributes: &[KeyValue], name: &str) -> Option<u64> {
 pub(crate) fn calls(unit: Unit, kind: &SpanKind, attributes: &[KeyValue]) -> Vec<Call> {
     let is_call = *kind == SpanKind::Client && value(attributes, names::DB_SYSTEM_NAME).is_some();
     let (forms, times) = match unit {
-        Unit::Statements(_) | Unit::Commands if !is_call => return Vec::new(),
+        Unit::Statements(_) | Unit::Operations | Unit::Commands if !is_call => return Vec::new(),
         Unit::Statements(dialect) => {
             (told_statements(dialect, attributes), names::DB_OPERATION_BATCH_SIZE)
         }
+        Unit::Operations => (told_operation(attributes), names::DB_OPERATION_BATCH_SIZE),
         Unit::Commands => (told_commands(attributes), ""),
         Unit::Sent => (told_message("send", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT),
         Unit::Received => {
@@ -167,10 +169,11 @@ fn told_statements(dialect: Dialect, attributes: &[KeyValue]) -> Vec<Form> {
         return Vec::new();
     }
     let by_text = statements(dialect, &query, summary.as_deref());
-    let Some(name) = text(attributes, names::DB_OPERATION_NAME).filter(|_| by_text.is_empty())
-    else {
-        return by_text;
-    };
+    if by_text.is_empty() { told_operation(attributes) } else { by_text }
+}
+
+fn told_operation(attributes: &[KeyValue]) -> Vec<Form> {
+    let Some(name) = text(attributes, names::DB_OPERATION_NAME) else { return Vec::new() };
     let words = [Some(name), text(attributes, names::DB_COLLECTION_NAME)];
     vec![operation(words.into_iter().flatten().collect::<Vec<_>>().join(" "))]
 }
@@ -332,6 +335,26 @@ mod tests {
             told(&[system, find[0], find[1]]),
             [("find orders".to_owned(), Outcome::Done, 3)]
         );
+    }
+
+    #[test]
+    fn a_span_tells_of_its_operation() {
+        let attributes = [
+            KeyValue::new(names::DB_SYSTEM_NAME, "mongodb"),
+            KeyValue::new(names::DB_OPERATION_NAME, "insert"),
+            KeyValue::new(names::DB_COLLECTION_NAME, "orders"),
+            KeyValue::new(names::DB_QUERY_TEXT, r#"{"insert": "orders"}"#),
+            KeyValue::new(names::DB_OPERATION_BATCH_SIZE, 3),
+        ];
+        let of = |attributes| {
+            let calls = calls(Unit::Operations, &SpanKind::Client, attributes);
+            calls.into_iter().map(|it| (it.form.text, it.times)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&attributes), [("insert orders".to_owned(), 3)]);
+        assert_eq!(of(&attributes[..2]), [("insert".to_owned(), 1)]);
+        assert_eq!(of(&attributes[..1]), []);
+        assert_eq!(of(&attributes[1..]), []);
+        assert_eq!(forms(Unit::Operations, "insert orders")[0].text, "insert orders");
     }
 
     #[test]
