@@ -3,7 +3,8 @@
 //!
 //! The conventions have none of these. Names, units and labels are those that OpenTelemetry's
 //! instrumentation for Java gives to the same facts, so that one dashboard shows both; what Java's
-//! clients do not count is named after the library that does, and of NATS as its client for .NET has it.
+//! clients do not count is named after the library that does, and of NATS as its client for .NET has it;
+//! of RabbitMQ, whose clients count none of it, alike.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -83,6 +84,19 @@ pub const NATS_MESSAGE_DROPPED: Event = Event(Statistic {
     name: "nats.client.messages.dropped",
     unit: "{message}",
     description: "Messages that were dropped because a subscription was full",
+});
+
+/// The connection to the broker is there again.
+pub const RABBITMQ_RECONNECT: Event = Event(Statistic {
+    name: "rabbitmq.client.reconnects",
+    unit: "{event}",
+    description: "Connections that were made again",
+});
+/// The broker takes no messages over the connection for the time being.
+pub const RABBITMQ_BLOCKED: Event = Event(Statistic {
+    name: "rabbitmq.client.blocked",
+    unit: "{event}",
+    description: "Times that the broker blocked the connection",
 });
 
 /// Made when they are first used: most clients tell nothing of the kind.

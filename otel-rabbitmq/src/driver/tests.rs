@@ -1,0 +1,3 @@
+//! What names say, and how errors are told.
+
+use super::*;
