@@ -148,8 +148,11 @@ impl Connection {
 }
 
 pub(crate) fn facts(options: &ConnectionProperties, uri: Option<&AMQPUri>) -> (Facts, Telemetry) {
-    let mut facts = Facts { name: options.name.clone(), ..Facts::default() };
-    uri.into_iter().for_each(|uri| facts.set_uri(uri));
+    let mut facts = Facts::default();
+    facts.name.clone_from(&options.name);
+    if let Some(uri) = uri {
+        facts.set_uri(uri);
+    }
     (facts, options.telemetry.clone())
 }
 

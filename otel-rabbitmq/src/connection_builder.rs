@@ -29,7 +29,9 @@ where
 }
 
 /// What a builder of lapin's runs on: it has no name of its own there.
-trait Runs {
+#[doc(hidden)]
+#[expect(unnameable_types, reason = "only the alias names it")]
+pub trait Runs {
     type Kit: RuntimeKit + Send + Sync + Clone + 'static;
 }
 
