@@ -160,3 +160,145 @@ fn entries(table: Option<&FieldTable>) -> impl Iterator<Item = (&str, &[u8])> {
         Some((name.as_str(), value))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::{ByteArray, DecimalValue, FieldArray};
+
+    use super::*;
+
+    fn text(text: &str) -> AMQPValue {
+        AMQPValue::LongString(text.into())
+    }
+
+    fn table(all: &[(&str, AMQPValue)]) -> FieldTable {
+        let entries = all.iter().map(|(name, value)| (ShortString::from(*name), value.clone()));
+        entries.collect::<BTreeMap<_, _>>().into()
+    }
+
+    fn properties(all: &[(&str, AMQPValue)]) -> BasicProperties {
+        BasicProperties::default().with_headers(table(all))
+    }
+
+    /// By what the protocol writes; the live tests compare it with the broker's limit.
+    #[test]
+    fn lengths_are_those_on_the_wire() {
+        let short = |length: usize| ShortString::from("s".repeat(length));
+        assert_eq!(properties_length(&BasicProperties::default()), 2);
+        let all = BasicProperties::default()
+            .with_content_type(short(1))
+            .with_content_encoding(short(2))
+            .with_correlation_id(short(3))
+            .with_reply_to(short(4))
+            .with_expiration(short(5))
+            .with_message_id(short(6))
+            .with_type(short(7))
+            .with_user_id(short(8))
+            .with_app_id(short(9))
+            .with_cluster_id(short(10))
+            .with_delivery_mode(2)
+            .with_priority(1)
+            .with_timestamp(7);
+        assert_eq!(properties_length(&all), 2 + 10 + 55 + 2 + 8);
+        assert_eq!(properties_length(&properties(&[])), 2 + 4);
+        let inner = table(&[("ab", AMQPValue::Void)]);
+        for (value, expected) in [
+            (AMQPValue::Void, 0),
+            (AMQPValue::Boolean(true), 1),
+            (AMQPValue::ShortShortInt(1), 1),
+            (AMQPValue::ShortShortUInt(1), 1),
+            (AMQPValue::ShortInt(1), 2),
+            (AMQPValue::ShortUInt(1), 2),
+            (AMQPValue::LongInt(1), 4),
+            (AMQPValue::LongUInt(1), 4),
+            (AMQPValue::Float(1.0), 4),
+            (AMQPValue::DecimalValue(DecimalValue { scale: 1, value: 1 }), 5),
+            (AMQPValue::LongLongInt(1), 8),
+            (AMQPValue::Double(1.0), 8),
+            (AMQPValue::Timestamp(1), 8),
+            (AMQPValue::ShortString(short(3)), 1 + 3),
+            (text("abc"), 4 + 3),
+            (AMQPValue::ByteArray(ByteArray::from(&b"abc"[..])), 4 + 3),
+            (AMQPValue::FieldTable(inner.clone()), 4 + 1 + 2 + 1),
+            (AMQPValue::FieldArray(FieldArray::from(vec![text("a"), AMQPValue::Void])), 4 + 6 + 1),
+        ] {
+            let length = properties_length(&properties(&[("name", value.clone())]));
+            assert_eq!(length, 2 + 4 + 1 + 4 + 1 + expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_than_there_is_room_for() {
+        let parent = "0".repeat(55);
+        for own in [None, Some(properties(&[("own", AMQPValue::Void)]))] {
+            let bare = own.unwrap_or_default();
+            let headers = if bare.headers().is_none() { LENGTH } else { 0 };
+            let least = FRAME + BEFORE + properties_length(&bare) + headers + SHORTEST;
+            let mut sent = bare.clone();
+            assert!(Outgoing::new(&mut sent, least - 1).is_none());
+            let mut outgoing = Outgoing::new(&mut sent, least).unwrap();
+            outgoing.append("traceparent", parent.clone().into_bytes());
+            outgoing.append("baggage", b"a=1".to_vec());
+            drop(outgoing);
+            assert_eq!(FRAME + BEFORE + properties_length(&sent), least);
+            let names: Vec<_> = sent.headers().as_ref().unwrap().inner().keys().collect();
+            assert!(names.iter().any(|name| name.as_str() == "traceparent"));
+            assert!(!names.iter().any(|name| name.as_str() == "baggage"));
+        }
+        let mut nothing = BasicProperties::default();
+        drop(Outgoing::new(&mut nothing, usize::MAX).unwrap());
+        assert_eq!(nothing, BasicProperties::default(), "nothing was written");
+    }
+
+    /// What is no text of ours is as it was, in its order.
+    #[test]
+    fn replaced_in_any_case_and_nothing_else_is_touched() {
+        let death =
+            AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::FieldTable(table(&[(
+                "count",
+                AMQPValue::LongLongInt(1),
+            )]))]));
+        let mut sent = properties(&[
+            ("Traceparent", text("old")),
+            ("TRACEPARENT", AMQPValue::LongInt(7)),
+            ("x-death", death.clone()),
+            ("nothing", AMQPValue::Void),
+        ]);
+        let mut outgoing = Outgoing::new(&mut sent, 10_000).unwrap();
+        let before = outgoing.room;
+        outgoing.remove("traceparent");
+        assert_eq!(outgoing.room, before + 2 * (1 + 11 + 1) + (4 + 3) + 4);
+        outgoing.append("traceparent", b"new".to_vec());
+        drop(outgoing);
+        let expected =
+            [("nothing", AMQPValue::Void), ("traceparent", text("new")), ("x-death", death)];
+        assert_eq!(sent, properties(&expected));
+    }
+
+    /// lapin panics where such a name is made of text.
+    #[test]
+    fn long_names_are_left_out() {
+        let mut sent = BasicProperties::default();
+        let mut outgoing = Outgoing::new(&mut sent, usize::MAX).unwrap();
+        outgoing.append(&"n".repeat(256), b"value".to_vec());
+        outgoing.append(&"n".repeat(255), b"value".to_vec());
+        drop(outgoing);
+        assert_eq!(sent, properties(&[(&"n".repeat(255), text("value"))]));
+    }
+
+    /// As Java, .NET and old clients write them.
+    #[test]
+    fn text_of_each_type_is_read() {
+        let received = properties(&[
+            ("a", text("long")),
+            ("b", AMQPValue::ShortString("short".into())),
+            ("c", AMQPValue::ByteArray(ByteArray::from(&b"bytes"[..]))),
+            ("d", AMQPValue::LongInt(7)),
+            ("e", AMQPValue::Void),
+        ]);
+        let incoming = Incoming(&received);
+        let read: Vec<_> = incoming.entries().collect();
+        assert_eq!(read, [("a", &b"long"[..]), ("b", b"short"), ("c", b"bytes")]);
+        assert_eq!(Incoming(&BasicProperties::default()).entries().count(), 0);
+    }
+}

@@ -48,6 +48,7 @@ static CONFLUENT_KAFKA: Foreign =
     python!("confluent-kafka", "Python's confluent-kafka", "confluent_kafka");
 static KAFKA_PYTHON: Foreign = python!("kafka-python", "Python's kafka-python", "kafka_python");
 static NATS_PY: Foreign = python!("nats-py", "Python's nats-py", "nats_py");
+static PIKA: Foreign = python!("pika", "Python's pika", "pika");
 
 impl Foreign {
     /// Python's client over librdkafka. Its handlers have spans that link to the message's.
@@ -64,6 +65,11 @@ impl Foreign {
     /// propagators, as a service does by hand.
     pub fn nats_py() -> &'static Self {
         &NATS_PY
+    }
+
+    /// RabbitMQ's own client for Python. What it receives has spans below the message's.
+    pub fn pika() -> &'static Self {
+        &PIKA
     }
 
     /// What people read.
