@@ -179,8 +179,11 @@ impl Place {
         queue: &ShortString,
     ) -> Self {
         let (nature, stem) = nature_of(queue.as_str());
-        // The key once more, if it is the queue.
-        let key = Some(routing_key.as_str()).filter(|key| *key != queue.as_str());
+        // The key would be the queue once more; of answers it says which channel's.
+        let is_queue = |key: &str| {
+            key == queue.as_str() || (nature == Nature::Temporary && nature_of(key).0 == nature)
+        };
+        let key = Some(routing_key.as_str()).filter(|key| !is_queue(key));
         let compose = |queue: &str| {
             let parts = [exchange.as_str(), key.unwrap_or_default(), queue];
             parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":")

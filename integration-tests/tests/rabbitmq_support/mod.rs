@@ -21,7 +21,8 @@ use otel_testing::opentelemetry::trace::SpanContext;
 use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, CaptureTracer};
 
-pub const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
+pub const MANDATORY: BasicPublishOptions =
+    BasicPublishOptions { mandatory: true, immediate: false };
 pub const KEY: &str = "messaging.rabbitmq.destination.routing_key";
 pub const TAG: &str = "messaging.rabbitmq.message.delivery_tag";
 
