@@ -20,7 +20,7 @@ use otel_rabbitmq::otel_core::ProcessParent;
 use otel_rabbitmq::types::{FieldTable, ShortString};
 use otel_rabbitmq::uri::AMQPUri;
 use otel_rabbitmq::{BasicProperties, Channel, Confirmation, ExchangeKind};
-use otel_testing::assert::ExpectedPoint;
+use otel_testing::assert::{ExpectedPoint, ExpectedSpan};
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
 use otel_testing::opentelemetry::{Context, KeyValue};
@@ -72,11 +72,11 @@ async fn ordinary_life() {
         channel.basic_publish(exchange.clone(), key.clone(), options, b"order", properties);
     assert_eq!(publishing.await.unwrap().await.unwrap(), Confirmation::Ack(None));
     let (target, source) = (format!("{exchange}:{key}"), format!("{exchange}:{key}:{queue}"));
-    let known = |span: otel_testing::ExpectedSpan| {
+    let known = |span: ExpectedSpan| {
         span.attribute("messaging.message.id", "message-7")
             .attribute("messaging.message.conversation_id", "order-7")
     };
-    let with_key = |span: otel_testing::ExpectedSpan| known(span).attribute(KEY, "order.paid");
+    let with_key = |span: ExpectedSpan| known(span).attribute(KEY, "order.paid");
     capture.assert_spans([with_key(about(&url, "publish", "send", &target)).producer().root()]);
     let sent = sent(&capture, &format!("publish {target}"));
     let attributes = |point: ExpectedPoint, operation: &'static str, place: &str| {
@@ -530,8 +530,8 @@ async fn what_exists_is_wrapped() {
     let Some(url) = live::address("RABBITMQ") else { return };
     let capture = Capture::new();
     let telemetry = capture.telemetry();
-    let properties = otel_rabbitmq::lapin::ConnectionProperties::default();
-    let raw = otel_rabbitmq::lapin::Connection::connect(&url, properties).await.unwrap();
+    let properties = lapin::ConnectionProperties::default();
+    let raw = lapin::Connection::connect(&url, properties).await.unwrap();
     let bare = raw.create_channel().await.unwrap();
     let uri: AMQPUri = url.parse().unwrap();
     let channel = Channel::builder(bare.clone()).connection(&raw).uri(&uri).name("live");
