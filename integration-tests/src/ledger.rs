@@ -8,6 +8,8 @@ pub mod mariadb;
 pub mod nats;
 #[cfg(feature = "sqlx")]
 pub mod postgres;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 

@@ -94,15 +94,22 @@ impl Future for Marked {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Answered> {
         let mark = Arc::clone(&self.mark);
-        mark.is_noted.store(false, Ordering::Relaxed);
         drop(lock(&mark.waker).replace(task.waker().clone()));
         let waker = Waker::from(Arc::clone(&mark));
-        let polled = Pin::new(&mut self.raw).poll(&mut task::Context::from_waker(&waker));
-        polled.map(|result| {
-            // If it was there before it was waited for.
-            mark.note();
-            Answered { result, number: mark.number, inner: Arc::clone(&self.inner) }
-        })
+        loop {
+            let is_noted = mark.is_noted.load(Ordering::Relaxed);
+            match Pin::new(&mut self.raw).poll(&mut task::Context::from_waker(&waker)) {
+                Poll::Ready(result) => {
+                    // If it was there before it was waited for.
+                    mark.note();
+                    let (number, inner) = (mark.number, Arc::clone(&self.inner));
+                    return Poll::Ready(Answered { result, number, inner });
+                }
+                // Woken for nothing: to be noted anew, also if it was told right now.
+                Poll::Pending if is_noted => mark.is_noted.store(false, Ordering::Relaxed),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }
 
