@@ -141,7 +141,7 @@ fn outcomes(capture: &Capture) -> BTreeMap<usize, Option<String>> {
     outcomes
 }
 
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 12;
 const MESSAGES: usize = 200;
 
 /// Every other message comes back. lapin gives some of them to other messages' confirms: the spans that
@@ -186,9 +186,10 @@ async fn what_came_back_is_told_of_the_right_message() {
         let error = |number| (number % 2 == 1).then(|| "NO_ROUTE".to_owned());
         let expected = (0..MESSAGES).map(|number| (number, error(number))).collect();
         assert_eq!(outcomes(&capture), expected, "round {round}");
+        assert_eq!(total(&capture, SENT), i64::try_from(MESSAGES).unwrap());
     }
-    eprintln!("{mixed_up} came with another message's confirm");
-    assert_eq!(total(&capture, SENT), i64::try_from(ROUNDS * MESSAGES).unwrap());
+    // Chance decides how many; for some of them the rest of this is here.
+    assert!(mixed_up > 0, "lapin gave each message to its own confirm");
 }
 
 /// A queue that is full refuses, which is `Ok` to lapin.
@@ -222,12 +223,15 @@ async fn a_channel_that_is_closed() {
         let (exchange, properties) = (nowhere.clone(), BasicProperties::default());
         channel.basic_publish(exchange, "key".into(), options, b"lost", properties)
     };
-    let (held, dropped) = (send().await.unwrap(), send().await.unwrap());
-    drop(dropped);
+    // Both are written before the broker answers.
+    let (held, dropped) = tokio::join!(send(), send());
+    let held = held.unwrap();
+    drop(dropped.unwrap());
     let error = soon("the channel is closed", held).await.unwrap_err();
     assert!(error.is_amqp_soft_error(), "{error:?}");
     eventually("it is closed", async || !channel.status().connected()).await;
     send().await.unwrap_err();
+    assert_eq!(channel.wait_for_confirms().await.unwrap_err(), error);
     assert!(channel.wait_for_confirms().await.unwrap().is_empty());
     let errors: Vec<_> = capture.spans().iter().map(|span| error_type(span).unwrap()).collect();
     assert_eq!(errors, ["NOT_FOUND", "NOT_FOUND", "InvalidChannelState"]);

@@ -5,7 +5,9 @@
 mod rabbitmq_support;
 
 use integration_tests::{assert_nowhere, eventually, soon};
-use otel_rabbitmq::options::{BasicAckOptions, BasicPublishOptions, BasicRejectOptions};
+use otel_rabbitmq::options::{
+    BasicAckOptions, BasicPublishOptions, BasicRejectOptions, QueueDeclareOptions,
+};
 use otel_rabbitmq::types::{
     AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString,
 };
@@ -51,7 +53,7 @@ async fn names(consumer: &mut Consumer) -> Vec<String> {
     headers.map(|(name, _)| name.to_string()).collect()
 }
 
-/// A longer header ends the connection: the broker's own limit, to the byte.
+/// A longer header ends the connection of whoever reads it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_left_out_where_a_frame_has_no_room() {
     let Some(url) = live::address("RABBITMQ") else { return };
@@ -88,7 +90,8 @@ async fn a_trace_is_left_out_where_a_frame_has_no_room() {
     let bare = lapin::Connection::connect(&small, properties).await.unwrap();
     let channel = bare.create_channel().await.unwrap();
     channel.confirm_select(Default::default()).await.unwrap();
-    for (length, fits) in [(FRAME_MAX - OWN, true), (FRAME_MAX - OWN + 1, false)] {
+    // The broker itself takes eight bytes more than it says; lapin, which reads what it sent, does not.
+    for (length, fits) in [(FRAME_MAX - OWN + 8, true), (FRAME_MAX - OWN + 9, false)] {
         let options = BasicPublishOptions::default();
         let sent = channel.basic_publish("".into(), queue.clone(), options, b"", own(length));
         let confirmed = soon("it is confirmed", sent.await.unwrap()).await;
@@ -251,7 +254,7 @@ async fn odd_names_and_large_messages() {
 
     // The longest name that there is, of characters that are odd.
     let odd = ShortString::from(format!("a\r\nb:\u{1}{}", "ü".repeat(120)));
-    let options = otel_rabbitmq::options::QueueDeclareOptions::exclusive();
+    let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(odd.clone(), options, FieldTable::default()).await.unwrap();
     let large = vec![b'x'; 1_000_000];
     for body in [&b""[..], &large] {

@@ -22,6 +22,35 @@ use crate::connection_properties::ConnectionProperties;
 use crate::driver::{Facts, Instrumentation, RabbitMq};
 use crate::forward::{forward, leads_to_raw};
 
+/// The ways to connect to an address, by [`Connect`].
+macro_rules! forward_connects {
+    ($address:ty: $plain:ident, $with_runtime:ident, $with_config:ident) => {
+        #[doc = concat!("As lapin's `Connection::", stringify!($plain), "`.")]
+        pub async fn $plain(uri: $address, options: ConnectionProperties) -> Result<Self> {
+            Connect::connect(uri, options).await
+        }
+
+        #[doc = concat!("As lapin's `Connection::", stringify!($with_runtime), "`.")]
+        pub async fn $with_runtime<RK: RuntimeKit + Send + Sync + Clone + 'static>(
+            uri: $address,
+            options: ConnectionProperties,
+            runtime: Runtime<RK>,
+        ) -> Result<Self> {
+            uri.connect_with_config(options, OwnedTLSConfig::default(), runtime).await
+        }
+
+        #[doc = concat!("As lapin's `Connection::", stringify!($with_config), "`.")]
+        pub async fn $with_config<RK: RuntimeKit + Send + Sync + Clone + 'static>(
+            uri: $address,
+            options: ConnectionProperties,
+            config: OwnedTLSConfig,
+            runtime: Runtime<RK>,
+        ) -> Result<Self> {
+            uri.connect_with_config(options, config, runtime).await
+        }
+    };
+}
+
 /// An instrumented connection: lapin's `Connection`. Its channels are instrumented.
 ///
 /// What needs lapin's own is one call away, at [`raw`](Self::raw), and is not traced.
@@ -60,53 +89,8 @@ impl Connection {
         Self { raw, instrumentation }
     }
 
-    /// As lapin's `Connection::connect`.
-    pub async fn connect(uri: &str, options: ConnectionProperties) -> Result<Self> {
-        Connect::connect(uri, options).await
-    }
-
-    /// As lapin's `Connection::connect_with_runtime`.
-    pub async fn connect_with_runtime<RK: RuntimeKit + Send + Sync + Clone + 'static>(
-        uri: &str,
-        options: ConnectionProperties,
-        runtime: Runtime<RK>,
-    ) -> Result<Self> {
-        uri.connect_with_config(options, OwnedTLSConfig::default(), runtime).await
-    }
-
-    /// As lapin's `Connection::connect_with_config`.
-    pub async fn connect_with_config<RK: RuntimeKit + Send + Sync + Clone + 'static>(
-        uri: &str,
-        options: ConnectionProperties,
-        config: OwnedTLSConfig,
-        runtime: Runtime<RK>,
-    ) -> Result<Self> {
-        uri.connect_with_config(options, config, runtime).await
-    }
-
-    /// As lapin's `Connection::connect_uri`.
-    pub async fn connect_uri(uri: AMQPUri, options: ConnectionProperties) -> Result<Self> {
-        Connect::connect(uri, options).await
-    }
-
-    /// As lapin's `Connection::connect_uri_with_runtime`.
-    pub async fn connect_uri_with_runtime<RK: RuntimeKit + Send + Sync + Clone + 'static>(
-        uri: AMQPUri,
-        options: ConnectionProperties,
-        runtime: Runtime<RK>,
-    ) -> Result<Self> {
-        uri.connect_with_config(options, OwnedTLSConfig::default(), runtime).await
-    }
-
-    /// As lapin's `Connection::connect_uri_with_config`.
-    pub async fn connect_uri_with_config<RK: RuntimeKit + Send + Sync + Clone + 'static>(
-        uri: AMQPUri,
-        options: ConnectionProperties,
-        config: OwnedTLSConfig,
-        runtime: Runtime<RK>,
-    ) -> Result<Self> {
-        uri.connect_with_config(options, config, runtime).await
-    }
+    forward_connects! { &str: connect, connect_with_runtime, connect_with_config }
+    forward_connects! { AMQPUri: connect_uri, connect_uri_with_runtime, connect_uri_with_config }
 
     /// As lapin's `Connection::connector`. What it is told to connect to is the server.
     pub async fn connector<RK: RuntimeKit + Clone + Send + 'static>(

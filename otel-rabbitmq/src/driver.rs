@@ -10,7 +10,6 @@ use std::io;
 use std::sync::Arc;
 
 use lapin::protocol::AMQPErrorKind;
-use lapin::protocol::constants::FRAME_MIN_SIZE;
 use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Configuration, Error, ErrorKind};
@@ -27,6 +26,10 @@ const SYSTEM: &str = "rabbitmq";
 const DEFAULT_EXCHANGE: &str = "amq.default";
 /// What lapin and RabbitMQ's own clients call the property that names a connection.
 pub(crate) const CONNECTION_NAME: &str = "connection_name";
+/// Bytes of a frame that each broker takes. lapin's number of this name is that of newer ones.
+///
+/// Source: <https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf>, `frame-min-size`.
+const FRAME_MIN_SIZE: u32 = 4096;
 /// A queue of the broker's own for answers, one for each channel.
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 /// What queues begin with whose names the broker made, or Spring did.

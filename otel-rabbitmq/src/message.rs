@@ -21,6 +21,7 @@ use crate::reception::{Link, Origin};
 pub type DeliveryResult = lapin::Result<Option<Delivery>>;
 
 /// A received message: lapin's `Delivery`, with its fields, and with the context that it carries.
+#[derive(Debug, PartialEq)]
 pub struct Delivery {
     /// As lapin's `Delivery::delivery_tag`.
     pub delivery_tag: DeliveryTag,
@@ -46,6 +47,19 @@ pub(crate) struct Received {
     link: Arc<Link>,
     /// The operation of the delegate that has the message, until that handles it.
     handling: Option<Handling>,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.carried.fmt(formatter)
+    }
+}
+
+/// Messages are compared by their fields.
+impl PartialEq for Received {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The operation of a delegate, which is the one of `process` where the delegate calls that.
@@ -130,33 +144,6 @@ impl Delivery {
 impl From<Delivery> for lapin::message::Delivery {
     fn from(delivery: Delivery) -> Self {
         delivery.into_inner()
-    }
-}
-
-impl fmt::Debug for Delivery {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Delivery")
-            .field("delivery_tag", &self.delivery_tag)
-            .field("exchange", &self.exchange)
-            .field("routing_key", &self.routing_key)
-            .field("redelivered", &self.redelivered)
-            .field("properties", &self.properties)
-            .field("data", &self.data)
-            .field("acker", &self.acker)
-            .finish()
-    }
-}
-
-impl PartialEq for Delivery {
-    fn eq(&self, other: &Self) -> bool {
-        self.delivery_tag == other.delivery_tag
-            && self.exchange == other.exchange
-            && self.routing_key == other.routing_key
-            && self.redelivered == other.redelivered
-            && self.properties == other.properties
-            && self.data == other.data
-            && self.acker == other.acker
     }
 }
 

@@ -122,6 +122,8 @@ pub(super) struct State {
     order: VecDeque<u64>,
     /// Told with another's message.
     unsure: VecDeque<(Identity, Answer)>,
+    /// Came back before it was heard that they are written.
+    strays: VecDeque<(Identity, u16)>,
     dropped: VecDeque<u64>,
     drops: u64,
     returned: Vec<Returned>,
@@ -130,7 +132,9 @@ pub(super) struct State {
 impl State {
     pub(super) fn open(&mut self, identity: Option<Identity>) -> u64 {
         self.last += 1;
-        self.open.insert(self.last, Open { identity, ..Open::default() });
+        let known = self.strays.iter().position(|(stray, _)| Some(stray) == identity.as_ref());
+        let returned = known.and_then(|place| self.strays.remove(place)).map(|(_, code)| code);
+        self.open.insert(self.last, Open { identity, returned, ..Open::default() });
         self.last
     }
 
@@ -231,7 +235,12 @@ impl State {
             |open: &&mut Open| open.returned.is_none() && open.identity.as_ref() == Some(identity);
         if let Some(open) = open.find(same) {
             open.returned = Some(code);
+            return None;
         }
+        if self.strays.len() == MOST_UNSURE {
+            self.strays.pop_front();
+        }
+        self.strays.push_back((identity.clone(), code));
         None
     }
 
@@ -268,5 +277,98 @@ impl State {
         let mut returned = mem::take(&mut self.returned);
         returned.sort_by_key(|returned| (returned.late, returned.dropped));
         returned.into_iter().map(|returned| returned.message).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otel_core::Telemetry;
+
+    use super::*;
+    use crate::driver::Facts;
+
+    fn identity(key: &str) -> Identity {
+        let messaging = Facts::default().messaging(&Telemetry::builder().enabled(false).build());
+        let place = (&ShortString::default(), &ShortString::from(key));
+        Identity::new(&messaging, place, &BasicProperties::default(), 7)
+    }
+
+    /// What was told of a message, with what came with it.
+    fn told(state: &mut State, number: u64, with: Option<&str>) -> Vec<Option<Failure>> {
+        let answer = Answer {
+            operation: MessagingOperation::empty(),
+            failure: None,
+            carried: with.map(|key| (identity(key), 312)),
+            is_lost: false,
+        };
+        assert!(state.told(vec![number]).is_empty(), "nothing is watched here");
+        assert!(state.answered(number, answer).is_none());
+        state.decide().into_iter().map(|ending| ending.failure).collect()
+    }
+
+    fn no_route() -> Option<Failure> {
+        Some(Failure::new("NO_ROUTE"))
+    }
+
+    #[test]
+    fn with_its_own_or_another_that_is_told_later() {
+        let mut state = State::default();
+        let [a, b, c] = ["a", "b", "c"].map(|key| state.open(Some(identity(key))));
+        assert_eq!(told(&mut state, a, Some("a")), [no_route()]);
+        // It is not clear yet whether this came back as well.
+        assert_eq!(told(&mut state, b, Some("c")), []);
+        assert_eq!(told(&mut state, c, Some("b")), [no_route(), no_route()]);
+    }
+
+    #[test]
+    fn an_empty_queue_says_that_the_others_did_not_come_back() {
+        let mut state = State::default();
+        let [a, b, c] = ["a", "b", "c"].map(|key| state.open(Some(identity(key))));
+        assert_eq!(told(&mut state, a, Some("b")), []);
+        assert_eq!(told(&mut state, c, None), [None, None]);
+        assert_eq!(told(&mut state, b, None), [no_route()]);
+    }
+
+    #[test]
+    fn with_one_that_cannot_come_back() {
+        let mut state = State::default();
+        let plain = state.open(None);
+        let a = state.open(Some(identity("a")));
+        assert_eq!(told(&mut state, plain, Some("a")), [None]);
+        assert_eq!(told(&mut state, a, None), [no_route()]);
+    }
+
+    /// Once all that may come back were told, nothing is left in lapin's queue.
+    #[test]
+    fn nothing_is_left_at_the_end() {
+        let mut state = State::default();
+        let [a, b] = ["a", "b"].map(|key| state.open(Some(identity(key))));
+        assert_eq!(told(&mut state, b, Some("a")), []);
+        assert_eq!(told(&mut state, a, None), [None, no_route()]);
+        let a = state.open(Some(identity("a")));
+        assert_eq!(told(&mut state, a, Some("gone")), [None]);
+    }
+
+    /// The broker may answer before the task runs that publishes.
+    #[test]
+    fn came_back_before_it_was_heard_that_it_is_written() {
+        let mut state = State::default();
+        let a = state.open(Some(identity("a")));
+        let other = state.open(Some(identity("other")));
+        assert_eq!(told(&mut state, a, Some("b")), []);
+        let b = state.open(Some(identity("b")));
+        assert_eq!(told(&mut state, b, None), [None, no_route()]);
+        assert_eq!(told(&mut state, other, None), [None]);
+        assert!(state.open.is_empty() && state.strays.is_empty() && state.unsure.is_empty());
+    }
+
+    /// Somebody looks at one right now: those behind it wait for that.
+    #[test]
+    fn in_the_order_of_lapin() {
+        let mut state = State::default();
+        let [a, b] = ["a", "b"].map(|key| state.open(Some(identity(key))));
+        assert!(state.told(vec![a]).is_empty());
+        assert_eq!(told(&mut state, b, None), []);
+        assert_eq!(told(&mut state, a, Some("b")), [None, no_route()]);
     }
 }

@@ -299,7 +299,7 @@ async fn reconnect(addr: &str) -> Result<Vec<String>> {
     Ok(vec![seen, format!("{confirmed:?}")])
 }
 
-async fn by<C: Connect>(address: C) -> Result<String> {
+async fn by<C: Connect + Send>(address: C) -> Result<String> {
     let connection = address.connect(ConnectionProperties::default()).await?;
     Ok(connection.configuration().frame_max().to_string())
 }
