@@ -10,6 +10,8 @@ pub mod mongodb;
 pub mod nats;
 #[cfg(feature = "sqlx")]
 pub mod postgres;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
 

@@ -10,7 +10,7 @@ mod support;
 
 use otel_core::messaging::statistic::{
     KAFKA_CONSUMER_LAG, KAFKA_PRODUCER_BUFFER_TOTAL, NATS_MESSAGE_DROPPED, NATS_RECONNECT,
-    PARTITION, TOPIC,
+    PARTITION, RABBITMQ_BLOCKED, RABBITMQ_RECONNECT, TOPIC,
 };
 use otel_testing::{Capture, metric, point};
 use support::broker::messaging;
@@ -41,7 +41,9 @@ fn each_is_a_gauge_of_its_own_with_the_last_value() {
 fn what_happens_is_counted() {
     let capture = Capture::new();
     let messaging = messaging(&capture.telemetry());
-    for event in [NATS_RECONNECT, NATS_MESSAGE_DROPPED, NATS_MESSAGE_DROPPED] {
+    let rabbitmq = [RABBITMQ_RECONNECT, RABBITMQ_BLOCKED, RABBITMQ_BLOCKED];
+    let nats = [NATS_RECONNECT, NATS_MESSAGE_DROPPED, NATS_MESSAGE_DROPPED];
+    for event in nats.into_iter().chain(rabbitmq) {
         messaging.statistics().unwrap().count(event);
     }
     let of_client = |times: f64| point().attribute("client-id", "stub-1").value(times);
@@ -49,7 +51,11 @@ fn what_happens_is_counted() {
     capture.assert_metric(reconnects.point(of_client(1.0)));
     let dropped = metric("nats.client.messages.dropped").counter().unit("{message}");
     capture.assert_metric(dropped.point(of_client(2.0)));
-    assert_eq!(capture.metrics().len(), 2);
+    let reconnects = metric("rabbitmq.client.reconnects").counter().unit("{event}");
+    capture.assert_metric(reconnects.point(of_client(1.0)));
+    let blocked = metric("rabbitmq.client.blocked").counter().unit("{event}");
+    capture.assert_metric(blocked.point(of_client(2.0)));
+    assert_eq!(capture.metrics().len(), 4);
 }
 
 #[test]

@@ -49,6 +49,7 @@ static CONFLUENT_KAFKA: Foreign =
 static KAFKA_PYTHON: Foreign = python!("kafka-python", "Python's kafka-python", "kafka_python");
 static NATS_PY: Foreign = python!("nats-py", "Python's nats-py", "nats_py");
 static REDIS_PY: Foreign = python!("redis-py", "Python's redis-py", "redis_py");
+static PIKA: Foreign = python!("pika", "Python's pika", "pika");
 
 impl Foreign {
     /// Python's client over librdkafka. Its handlers have spans that link to the message's.
@@ -72,6 +73,11 @@ impl Foreign {
     /// from when it is subscribed to.
     pub fn redis_py() -> &'static Self {
         &REDIS_PY
+    }
+
+    /// RabbitMQ's own client for Python. What it receives has spans below the message's.
+    pub fn pika() -> &'static Self {
+        &PIKA
     }
 
     /// What people read.

@@ -207,15 +207,14 @@ where
     }
 }
 
-impl<F, C, E> Future for Receipt<F, C, E>
+impl<F, C, E> Receipt<F, C, E>
 where
     F: Future<Output: Send> + Unpin + Send + 'static,
     C: 'static,
     E: FnOnce(MessagingOperation<C>, &F::Output) + Send + 'static,
 {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
+    /// As its `poll`, for a receipt that whoever sweeps it has as well.
+    pub fn poll_shared(&self, task: &mut Context<'_>) -> Poll<F::Output> {
         let looks = self.0.look == Look::Later || lock(&self.0.woken).again;
         if looks {
             // Noted before it is looked: it may be woken at any time from then on.
@@ -241,6 +240,19 @@ where
             task.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+}
+
+impl<F, C, E> Future for Receipt<F, C, E>
+where
+    F: Future<Output: Send> + Unpin + Send + 'static,
+    C: 'static,
+    E: FnOnce(MessagingOperation<C>, &F::Output) + Send + 'static,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
+        self.poll_shared(task)
     }
 }
 

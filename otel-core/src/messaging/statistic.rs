@@ -3,7 +3,8 @@
 //!
 //! The conventions have none of these. Names, units and labels are those that OpenTelemetry's
 //! instrumentation for Java gives to the same facts, so that one dashboard shows both; what Java's
-//! clients do not count is named after the library that does, and of NATS as its client for .NET has it.
+//! clients do not count is named after the library that does, and of NATS as its client for .NET has it;
+//! of RabbitMQ, whose clients count none of it, alike.
 
 use std::fmt;
 
@@ -81,6 +82,13 @@ pub const NATS_RECONNECT: Event =
 /// The client threw away a message that came faster than it was taken.
 pub const NATS_MESSAGE_DROPPED: Event =
     event("nats.client.messages.dropped", "{message}", "Messages that a full subscription lost");
+
+/// The connection to the broker is there again.
+pub const RABBITMQ_RECONNECT: Event =
+    event("rabbitmq.client.reconnects", "{event}", "Connections that were made again");
+/// The broker takes no messages over the connection for the time being.
+pub const RABBITMQ_BLOCKED: Event =
+    event("rabbitmq.client.blocked", "{event}", "Times that the broker blocked the connection");
 
 /// Takes the statistics of a client, while somebody measures.
 ///

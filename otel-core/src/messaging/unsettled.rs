@@ -13,7 +13,7 @@ use super::delivery::{Delivery, MOST_LINKS};
 /// A consumer that never settles keeps the last of its messages, not all.
 const MOST_MESSAGES: usize = 1024;
 
-/// The messages with a trace that a consumer delivered and has not settled, in order, by what the
+/// The messages, those with a trace or all, that a consumer delivered and has not settled, in order, by what the
 /// client knows them by: a partition and an offset, a channel and a tag. Bounded: of a consumer that
 /// never settles, the last ones.
 #[derive(Debug)]
@@ -40,6 +40,17 @@ impl<M> Unsettled<M> {
         self.lock().is_empty()
     }
 
+    /// As [`note`](Self::note), also where it carries no span: for clients whose calls say of no
+    /// message what it was and where it came from, and of many not how many.
+    pub fn note_any(
+        &self,
+        delivery: &Delivery,
+        order: impl Fn(&M) -> Option<Ordering>,
+        message: impl FnOnce(Option<&M>) -> M,
+    ) {
+        self.push(delivery.span_context().unwrap_or(SpanContext::NONE), order, message);
+    }
+
     /// Notes a delivered message, if it carries a span. `message` makes it, from the one before it
     /// if there is any, so that both may share what they have in common.
     ///
@@ -52,7 +63,17 @@ impl<M> Unsettled<M> {
         order: impl Fn(&M) -> Option<Ordering>,
         message: impl FnOnce(Option<&M>) -> M,
     ) {
-        let Some(span) = delivery.span_context() else { return };
+        if let Some(span) = delivery.span_context() {
+            self.push(span, order, message);
+        }
+    }
+
+    fn push(
+        &self,
+        span: SpanContext,
+        order: impl Fn(&M) -> Option<Ordering>,
+        message: impl FnOnce(Option<&M>) -> M,
+    ) {
         let mut entries = self.lock();
         let last = entries.iter().rev().find_map(|(known, _)| order(known));
         if last.is_some_and(Ordering::is_ge) {
@@ -113,7 +134,8 @@ impl<M> Settling<M> {
     pub fn deliveries(&self, own: Option<Delivery>) -> Vec<Delivery> {
         let most = MOST_LINKS - usize::from(own.is_some());
         let last = self.0.get(self.0.len().saturating_sub(most)..).unwrap_or_default();
-        last.iter().map(|(_, span)| span.clone().into()).chain(own).collect()
+        let spans = last.iter().map(|(_, span)| span).filter(|span| span.is_valid());
+        spans.map(|span| span.clone().into()).chain(own).collect()
     }
 }
 
@@ -170,6 +192,10 @@ mod tests {
         let unsettled = Unsettled::default();
         unsettled.note(&Delivery::default(), |_| None, |_| (0, 0));
         assert!(unsettled.is_empty(), "it carries nothing");
+        unsettled.note_any(&Delivery::default(), |_| None, |_| (7, 0));
+        let nothing = unsettled.take(|_| true);
+        assert_eq!(nothing.messages().collect::<Vec<_>>(), [&(7, 0)]);
+        assert!(nothing.deliveries(None).is_empty());
         (0..4).for_each(|position| note(&unsettled, 0, position));
         unsettled.update(|message| message.0 = u8::from(message.1 == 3));
         let mut settling = unsettled.take(|message| message.0 == 0);

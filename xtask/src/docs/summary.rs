@@ -129,8 +129,14 @@ fn is_nuid(part: &str) -> bool {
         && has(char::is_ascii_lowercase)
 }
 
+/// What RabbitMQ's own names begin with, of queues and of answers.
+const MADE_BY_RABBITMQ: [&str; 2] = ["amq.gen-", "amq.rabbitmq.reply-to."];
+
 /// A text with what differs between runs named instead.
 pub(crate) fn steady(text: &str) -> String {
+    if let Some(known) = MADE_BY_RABBITMQ.iter().find(|known| text.starts_with(**known)) {
+        return format!("{known}{{id}}");
+    }
     let is_digit = |it: char| it.is_ascii_digit();
     let mut shown = String::new();
     let named = text.split('.').map(|part| if is_nuid(part) { "{id}" } else { part });

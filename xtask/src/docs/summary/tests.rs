@@ -18,6 +18,9 @@ fn what_differs_between_runs_is_named() {
             "a.twenty.two.letters.lowercaseandtwentytwoo",
             "a.twenty.two.letters.lowercaseandtwentytwoo",
         ),
+        ("amq.gen-_aX-0", "amq.gen-{id}"),
+        ("amq.rabbitmq.reply-to.g1h2.key==", "amq.rabbitmq.reply-to.{id}"),
+        ("amq.gen", "amq.gen"),
         ("", ""),
     ] {
         assert_eq!(steady(text), expected);

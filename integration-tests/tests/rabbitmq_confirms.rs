@@ -1,0 +1,293 @@
+//! A publish of otel-rabbitmq ends with the broker's word, whoever waits for it.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod rabbitmq_support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use integration_tests::{eventually, private, soon, total, unique_name};
+use native::{Extra, Server};
+use otel_rabbitmq::lapin;
+use otel_rabbitmq::options::{BasicPublishOptions, ConfirmSelectOptions};
+use otel_rabbitmq::types::{AMQPValue, ShortString};
+use otel_rabbitmq::{BasicProperties, Channel, Confirmation, PublisherConfirm};
+use otel_testing::{Capture, live};
+use tokio::runtime::Builder;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+use crate::rabbitmq_support::{
+    MANDATORY, attribute, captured, confirming, error_type, failed, publish, published, queue,
+    queue_with, store, text,
+};
+
+const SENT: &str = "messaging.client.sent.messages";
+const ID: &str = "messaging.message.id";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_or_dropped_it_ends_when_the_broker_has_it() {
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(mut server) = server else { return };
+    let url = server.url().to_owned();
+    let (capture, connection) = captured(&url).await;
+    let channel = confirming(&connection).await;
+    let queue = queue(&channel).await;
+    server.pause().unwrap();
+    let mut held = publish(&channel, &queue, b"held").await;
+    drop(publish(&channel, &queue, b"dropped").await);
+    let polled = publish(&channel, &queue, b"polled").await;
+    let awaiting = tokio::spawn(polled);
+    let abandoned = tokio::spawn(publish(&channel, &queue, b"abandoned").await);
+    tokio::task::yield_now().await;
+    abandoned.abort();
+    abandoned.await.unwrap_err();
+    assert!((&mut held).now_or_never().is_none());
+    capture.assert_no_spans();
+    server.resume().unwrap();
+    assert!(soon("it is confirmed", awaiting).await.unwrap().unwrap().is_ack());
+    assert!(soon("it is confirmed", held).await.unwrap().is_ack());
+    assert!(soon("all are", channel.wait_for_confirms()).await.unwrap().is_empty());
+    capture.assert_spans(vec![published(&url, &queue).producer(); 4]);
+    // By the moment of the confirm, whenever that was looked at.
+    let late = publish(&channel, &queue, b"late").await;
+    store(&channel, &queue, b"after it").await;
+    let looked = std::time::SystemTime::now();
+    late.await.unwrap();
+    let ends: Vec<_> = capture.spans().iter().map(|span| span.end_time).collect();
+    assert!(ends[4] < looked);
+    assert_eq!(total(&capture, SENT), 6);
+}
+
+/// What lapin wakes is told under locks that a poll takes again.
+struct PollsInWaker<F>(Mutex<Option<F>>);
+
+impl<F: Future + Unpin + Send + 'static> Wake for PollsInWaker<F> {
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::from(Arc::clone(&self));
+        let mut confirm = self.0.lock().unwrap();
+        if let Some(confirm) = &mut *confirm {
+            let _output = Pin::new(confirm).poll(&mut Context::from_waker(&waker));
+        }
+    }
+}
+
+/// Whether a connection is alive after a confirm was polled so: what this crate must not do, and
+/// watches messages without.
+async fn is_alive(url: String, watched: bool) -> bool {
+    let patience = Duration::from_secs(3);
+    let capture = Capture::new();
+    let (_keeps, channel) = if watched {
+        let connection = rabbitmq_support::connect(&url, &capture.telemetry()).await;
+        let channel = confirming(&connection).await;
+        let queue = queue(&channel).await;
+        drop(publish(&channel, &queue, b"order").await);
+        (Some(connection), channel.raw().clone())
+    } else {
+        let properties = lapin::ConnectionProperties::default();
+        let connection = lapin::Connection::connect(&url, properties).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        std::mem::forget(connection);
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let options = BasicPublishOptions::default();
+        let sent = channel
+            .basic_publish("".into(), unique_name().into(), options, b"order", Default::default())
+            .await
+            .unwrap();
+        let waker = Arc::new(PollsInWaker(Mutex::new(Some(sent))));
+        Arc::clone(&waker).wake();
+        (None, channel)
+    };
+    let waits = timeout(patience, channel.wait_for_confirms()).await;
+    let asks = timeout(patience, channel.confirm_select(ConfirmSelectOptions::default())).await;
+    waits.is_ok() && asks.is_ok()
+}
+
+/// On a runtime that is left behind: a thread of it hangs.
+#[test]
+fn to_poll_in_the_waker_ends_a_connection() {
+    let Some(url) = live::address("RABBITMQ") else { return };
+    for watched in [true, false] {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let alive = runtime.block_on(is_alive(url.clone(), watched));
+        runtime.shutdown_background();
+        assert_eq!(alive, watched);
+    }
+}
+
+async fn send(
+    channel: &Channel,
+    key: &ShortString,
+    options: BasicPublishOptions,
+    id: usize,
+) -> PublisherConfirm {
+    let properties = BasicProperties::default().with_message_id(id.to_string().into());
+    let body = id.to_string();
+    let sent = channel.basic_publish("".into(), key.clone(), options, body.as_bytes(), properties);
+    sent.await.unwrap()
+}
+
+/// The error of each message.
+fn outcomes(capture: &Capture) -> BTreeMap<usize, Option<String>> {
+    let spans = capture.spans();
+    let outcome = |span| (attribute(span, ID).unwrap().parse().unwrap(), error_type(span));
+    let outcomes: BTreeMap<_, _> = spans.iter().map(outcome).collect();
+    assert_eq!(outcomes.len(), spans.len(), "each ended once");
+    outcomes
+}
+
+const ROUNDS: usize = 12;
+const MESSAGES: usize = 200;
+
+/// Every other message comes back. lapin gives some of them to other messages' confirms: the spans that
+/// fail are those of what came back, and what lapin gave is given on as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_back_is_told_of_the_right_message() {
+    let Some(url) = live::address("RABBITMQ") else { return };
+    let (capture, connection) = captured(&url).await;
+    let channel = confirming(&connection).await;
+    let (queue, nowhere) = (queue(&channel).await, ShortString::from(unique_name()));
+    let mut mixed_up = 0;
+    for round in 0..ROUNDS {
+        capture.clear();
+        let mut confirms = Vec::new();
+        for number in 0..MESSAGES {
+            let key = if number % 2 == 0 { &queue } else { &nowhere };
+            confirms.push(send(&channel, key, MANDATORY, number).await);
+        }
+        let mut returned = BTreeSet::new();
+        let mut note = |message: lapin::message::BasicReturnMessage, held: Option<usize>| {
+            let number: usize =
+                String::from_utf8(message.delivery.data.clone()).unwrap().parse().unwrap();
+            assert!(returned.insert(number));
+            mixed_up += usize::from(held.is_some_and(|held| held != number));
+        };
+        for (number, confirm) in confirms.into_iter().enumerate() {
+            // All are held, or some, or none.
+            if round % 3 == 1 || (round % 3 == 2 && number % 3 == 0) {
+                drop(confirm);
+                continue;
+            }
+            let confirmed = soon("it is confirmed", confirm).await.unwrap();
+            if let Some(message) = confirmed.take_message() {
+                note(message, Some(number));
+            }
+        }
+        for message in soon("all are", channel.wait_for_confirms()).await.unwrap() {
+            note(message, None);
+        }
+        // Each that came back was given to somebody, once.
+        assert_eq!(returned, (0..MESSAGES).filter(|number| number % 2 == 1).collect());
+        let error = |number| (number % 2 == 1).then(|| "NO_ROUTE".to_owned());
+        let expected = (0..MESSAGES).map(|number| (number, error(number))).collect();
+        assert_eq!(outcomes(&capture), expected, "round {round}");
+        assert_eq!(total(&capture, SENT), i64::try_from(MESSAGES).unwrap());
+    }
+    // Chance decides how many; for some of them the rest of this is here.
+    assert!(mixed_up > 0, "lapin gave each message to its own confirm");
+}
+
+/// A queue that is full refuses, which is `Ok` to lapin.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_refuses_fails() {
+    let Some(url) = live::address("RABBITMQ") else { return };
+    let (capture, connection) = captured(&url).await;
+    let channel = confirming(&connection).await;
+    let full = [("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))];
+    let queue = queue_with(&channel, &full).await;
+    store(&channel, &queue, b"first").await;
+    capture.clear();
+    let confirm = publish(&channel, &queue, b"second").await;
+    let confirmed = soon("it is refused", confirm).await.unwrap();
+    assert_eq!(confirmed, Confirmation::Nack(None));
+    drop(publish(&channel, &queue, b"third").await);
+    channel.wait_for_confirms().await.unwrap();
+    capture.assert_spans(vec![failed(published(&url, &queue).producer(), "nack"); 2]);
+}
+
+/// A channel that the broker closes fails what was not confirmed, held or dropped; what comes then fails
+/// at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_closed() {
+    let Some(url) = live::address("RABBITMQ") else { return };
+    let (capture, connection) = captured(&url).await;
+    let channel = confirming(&connection).await;
+    let nowhere = ShortString::from(unique_name());
+    let options = BasicPublishOptions::default();
+    let send = || {
+        let (exchange, properties) = (nowhere.clone(), BasicProperties::default());
+        channel.basic_publish(exchange, "key".into(), options, b"lost", properties)
+    };
+    // Both are written before the broker answers.
+    let (held, dropped) = tokio::join!(send(), send());
+    let held = held.unwrap();
+    drop(dropped.unwrap());
+    let error = soon("the channel is closed", held).await.unwrap_err();
+    assert!(error.is_amqp_soft_error(), "{error:?}");
+    eventually("it is closed", async || !channel.status().connected()).await;
+    send().await.unwrap_err();
+    assert_eq!(channel.wait_for_confirms().await.unwrap_err(), error);
+    assert!(channel.wait_for_confirms().await.unwrap().is_empty());
+    let errors: Vec<_> = capture.spans().iter().map(|span| error_type(span).unwrap()).collect();
+    assert_eq!(errors, ["NOT_FOUND", "NOT_FOUND", "InvalidChannelState"]);
+}
+
+/// Of what nobody holds this crate keeps so many; what is older lapin has back, and tells of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_very_many_that_nobody_holds_the_oldest_end() {
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(mut server) = server else { return };
+    let (capture, connection) = captured(server.url()).await;
+    let channel = confirming(&connection).await;
+    let nowhere = ShortString::from(unique_name());
+    server.pause().unwrap();
+    for number in 0..1030 {
+        drop(send(&channel, &nowhere, MANDATORY, number).await);
+    }
+    assert_eq!(outcomes(&capture).into_keys().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    server.resume().unwrap();
+    let returned = soon("all are confirmed", channel.wait_for_confirms()).await.unwrap();
+    assert_eq!(returned.len(), 1030);
+    let outcomes = outcomes(&capture);
+    assert_eq!(outcomes.len(), 1030);
+    let failed = outcomes.values().filter(|error| error.as_deref() == Some("NO_ROUTE")).count();
+    assert_eq!(failed, 1024);
+}
+
+/// Once it was had, it says so, as the driver's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirm_that_was_had() {
+    let Some(url) = live::address("RABBITMQ") else { return };
+    let (capture, connection) = captured(&url).await;
+    let channel = confirming(&connection).await;
+    let queue = queue(&channel).await;
+    let mut confirm = publish(&channel, &queue, b"order").await;
+    assert!((&mut confirm).await.unwrap().is_ack());
+    let again = poll_fn(|task| Poll::Ready(Pin::new(&mut confirm).poll(task))).await;
+    let Poll::Ready(Err(error)) = again else { panic!("{again:?}") };
+    assert!(matches!(error.kind(), otel_rabbitmq::ErrorKind::FutureCompleted));
+    assert_eq!(capture.spans().len(), 1);
+}
+
+/// The last handle of a channel looks once more; what is not confirmed by then is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_dropped() {
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(mut server) = server else { return };
+    let url = server.url().to_owned();
+    let (capture, connection) = captured(&url).await;
+    let channel = confirming(&connection).await;
+    let queue = queue(&channel).await;
+    drop(publish(&channel, &queue, b"confirmed").await);
+    soon("it is there", channel.raw().wait_for_confirms()).await.unwrap();
+    server.pause().unwrap();
+    drop(publish(&channel, &queue, b"not yet").await);
+    drop(channel);
+    capture.assert_spans(vec![published(&url, &queue).producer(); 2]);
+    server.resume().unwrap();
+}

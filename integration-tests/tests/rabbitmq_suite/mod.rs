@@ -1,0 +1,7 @@
+//! Scenarios that are played with bare lapin and with the instrumented one.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(unreachable_pub, reason = "two that say the same")]
+#![allow(clippy::duplicate_mod, reason = "that is the point")]
+
+pub mod bare;
+pub mod ours;

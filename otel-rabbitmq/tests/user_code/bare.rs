@@ -1,0 +1,6 @@
+//! The examples with the driver itself.
+
+pub(crate) use lapin as driver;
+
+#[path = "examples.rs"]
+pub(crate) mod examples;
