@@ -35,9 +35,7 @@ impl Extractor for Read<'_> {
             PARENT => Some(value).filter(|value| is_parent(value)),
             STATE => Some(value).filter(|value| is_state(value)),
             // To a reader of the format both are the same, but some cut a value at this sign.
-            BAGGAGE
-                if may_have_equals_in_values(value) && equals_in_values(value).next().is_some() =>
-            {
+            BAGGAGE if equals_in_values(value).next().is_some() => {
                 Some(self.baggage.get_or_init(|| encoded(value, equals_in_values(value))))
             }
             _ => Some(value),
@@ -86,8 +84,7 @@ impl Injector for Written<'_> {
                     value.clear();
                 }
             }
-            // Of all bytes, so that many are looked at at once.
-            BAGGAGE if value.bytes().fold(false, |found, byte| found | is_odd(byte)) => {
+            BAGGAGE if odd_bytes(&value).next().is_some() => {
                 value = encoded(&value, odd_bytes(&value));
             }
             _ => {}
@@ -143,11 +140,6 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether there may be any [`equals_in_values`]: most lists are one member, told apart for less.
-fn may_have_equals_in_values(baggage: &str) -> bool {
-    baggage.bytes().filter(|byte| *byte == b'=').count() > 1
-}
-
 /// The `=` that are part of a value, which may have any number of them.
 fn equals_in_values(baggage: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
     let (mut in_value, mut in_properties) = (false, false);
@@ -163,12 +155,9 @@ fn equals_in_values(baggage: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
 }
 
 /// What has a place neither in a list of members nor in the white space around them.
-fn is_odd(byte: u8) -> bool {
-    !matches!(byte, b' '..=b'~' | b'\t') || byte == b'"' || byte == b'\\'
-}
-
 fn odd_bytes(baggage: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
-    baggage.bytes().enumerate().filter(|(_, byte)| is_odd(*byte))
+    let has_a_place = |byte| matches!(byte, b' '..=b'~' | b'\t') && byte != b'"' && byte != b'\\';
+    baggage.bytes().enumerate().filter(move |(_, byte)| !has_a_place(*byte))
 }
 
 /// A text with these of its bytes percent-encoded.
