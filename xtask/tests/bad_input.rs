@@ -27,7 +27,10 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
             "[possible values: on, off]",
         ),
         (&["docs", "--check", "--registry", "checkout"], "cannot be used with"),
-        (&["bench", "slq"], "[possible values: stub, sql, kafka, mongodb, redis, setup, sqlite]"),
+        (
+            &["bench", "slq"],
+            "[possible values: stub, sql, kafka, mongodb, nats, redis, setup, sqlite]",
+        ),
         (
             &["analyze", "sql", "--dialect", "oracle"],
             "unknown SQL dialect; known are generic, postgresql, mysql, mariadb, sqlite, cql",
