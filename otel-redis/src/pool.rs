@@ -257,7 +257,9 @@ impl<P> Pool<P> {
         match got {
             Ok(mut guard) => {
                 // Told with the first use: the manager that made it does not know the pool.
-                created(&mut guard).into_iter().for_each(|elapsed| self.metrics.created(elapsed));
+                if let Some(elapsed) = created(&mut guard) {
+                    self.metrics.created(elapsed);
+                }
                 Ok(self.take::<H, G>(guard, waiting.got()))
             }
             Err(error) => {
@@ -295,7 +297,9 @@ impl<M: r2d2::ManageConnection<Connection: Held>> Pool<r2d2::Pool<M>> {
     /// As the pool's `try_get`.
     pub fn try_get(&self) -> Option<Given<M::Connection, r2d2::PooledConnection<M>>> {
         let mut guard = self.raw().try_get()?;
-        guard.created().into_iter().for_each(|elapsed| self.metrics.created(elapsed));
+        if let Some(elapsed) = guard.created() {
+            self.metrics.created(elapsed);
+        }
         Some(self.take::<M::Connection, _>(guard, self.metrics.in_use()))
     }
 }

@@ -169,12 +169,11 @@ impl Text {
     fn command<'a>(&mut self, mut arguments: impl Arguments<'a>) {
         let name = arguments.next().unwrap_or_default();
         self.verbatim = self.wanted.verbatim && !SECRET.iter().any(|secret| is(name, secret));
-        match self.last.filter(|(known, _)| *known == name) {
-            Some((known, _)) => self.written.extend_from_slice(known),
-            None => {
-                self.written.extend_from_slice(crate::call::name(Some(name)).as_bytes());
-                self.last = row(name, arguments.clone().next());
-            }
+        if self.last.is_some_and(|(known, _)| known == name) {
+            self.written.extend_from_slice(name);
+        } else {
+            self.written.extend_from_slice(crate::call::name(Some(name)).as_bytes());
+            self.last = row(name, arguments.clone().next());
         }
         let Some((known, signs)) = self.last else { return self.values(arguments) };
         if known.len() > name.len() {
@@ -262,9 +261,9 @@ impl Text {
                 return;
             }
             if self.wanted.keys || self.verbatim {
-                self.quoted(argument)
+                self.quoted(argument);
             } else {
-                self.written.extend_from_slice(b" ?")
+                self.written.extend_from_slice(b" ?");
             }
         }
     }
@@ -275,9 +274,9 @@ impl Text {
                 return;
             }
             if self.verbatim {
-                self.quoted(argument)
+                self.quoted(argument);
             } else {
-                self.written.extend_from_slice(b" ?")
+                self.written.extend_from_slice(b" ?");
             }
         }
     }
