@@ -119,6 +119,7 @@ macro_rules! change_stream {
         }
     };
 }
+#[cfg(feature = "sync")]
 pub(crate) use change_stream;
 
 change_stream! {

@@ -4,7 +4,7 @@ use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use integration_tests::{assert_nowhere, eventually};
 use mongodb::IndexModel;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::doc;
 use mongodb::options::{IndexOptions, InsertOneModel, WriteModel};
 use otel_mongodb::otel_core::QueryText;
 
