@@ -57,13 +57,14 @@ async fn connecting_fails_as_with_the_driver() {
     ];
     for url in wrong {
         let bare = lapin::Connection::connect(&url, lapin::ConnectionProperties::default());
-        let bare = bare.await.map(drop).unwrap_err();
+        let bare = soon(&url, bare).await.map(drop).unwrap_err();
         let properties = properties().with_telemetry(&capture.telemetry());
-        let ours = Connection::connect(&url, properties.clone()).await.map(drop).unwrap_err();
+        let ours = soon(&url, Connection::connect(&url, properties.clone())).await;
+        let ours = ours.map(drop).unwrap_err();
         assert_eq!(ours.to_string(), bare.to_string());
         let builder = otel_rabbitmq::DefaultConnectionBuilder::new().unwrap();
-        let builder = builder.with_properties(properties).with_uri_str(url);
-        let ours = builder.connect().await.map(drop).unwrap_err();
+        let builder = builder.with_properties(properties).with_uri_str(url.clone());
+        let ours = soon(&url, builder.connect()).await.map(drop).unwrap_err();
         assert_eq!(ours.to_string(), bare.to_string());
     }
     capture.assert_silent();

@@ -1,17 +1,15 @@
 //! What settles a message.
 
 use std::fmt;
-use std::sync::Arc;
 
 use lapin::Result;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::types::DeliveryTag;
 use otel_core::Failure;
-use otel_core::messaging::Delivery as Carried;
 
-use crate::driver::Known;
 use crate::forward::{forward, leads_to_raw};
-use crate::reception::{Link, Settlement};
+use crate::message::Received;
+use crate::reception::Settlement;
 
 /// Settles a message: lapin's `Acker`. It keeps what its span links to. A clone is another handle of the
 /// same message.
@@ -19,9 +17,7 @@ use crate::reception::{Link, Settlement};
 pub struct Acker {
     raw: lapin::Acker,
     tag: DeliveryTag,
-    carried: Carried,
-    known: Option<Arc<Known>>,
-    link: Arc<Link>,
+    received: Received,
 }
 
 leads_to_raw!(Acker, lapin::Acker);
@@ -39,13 +35,8 @@ impl PartialEq for Acker {
 }
 
 impl Acker {
-    pub(crate) fn of(
-        raw: lapin::Acker,
-        tag: DeliveryTag,
-        (carried, known): (Carried, Option<Arc<Known>>),
-        link: &Arc<Link>,
-    ) -> Self {
-        Self { raw, tag, carried, known, link: Arc::clone(link) }
+    pub(crate) fn of(raw: lapin::Acker, tag: DeliveryTag, received: Received) -> Self {
+        Self { raw, tag, received }
     }
 
     /// As lapin's `Acker::ack`.
@@ -71,14 +62,10 @@ impl Acker {
         fn usable(&self) -> bool;
     }
 
-    /// Nothing is sent for what cannot be settled any more: its tag may be another message's by now.
     fn settle(&self, operation: &'static str, multiple: bool) -> Settlement<'_> {
-        let own = self.known.as_ref().map(|known| (&**known, &self.carried));
-        if self.raw.usable() {
-            self.link.settle(operation, self.tag, multiple, own)
-        } else {
-            self.link.settle_in_vain(operation, self.tag, own)
-        }
+        let Received { carried, known, link, .. } = &self.received;
+        let own = known.as_ref().map(|known| (&**known, carried));
+        link.settle(operation, (self.tag, multiple), own, self.raw.usable())
     }
 
     fn why_not(&self) -> Failure {

@@ -179,7 +179,7 @@ impl Channel {
         delivery_tag: DeliveryTag,
         options: BasicAckOptions,
     ) -> Result<()> {
-        let settlement = self.link.settle("ack", delivery_tag, options.multiple, None);
+        let settlement = self.link.settle("ack", (delivery_tag, options.multiple), None, true);
         settlement.run(self.raw.basic_ack(delivery_tag, options)).await
     }
 
@@ -189,7 +189,7 @@ impl Channel {
         delivery_tag: DeliveryTag,
         options: BasicNackOptions,
     ) -> Result<()> {
-        let settlement = self.link.settle("nack", delivery_tag, options.multiple, None);
+        let settlement = self.link.settle("nack", (delivery_tag, options.multiple), None, true);
         settlement.run(self.raw.basic_nack(delivery_tag, options)).await
     }
 
@@ -199,7 +199,7 @@ impl Channel {
         delivery_tag: DeliveryTag,
         options: BasicRejectOptions,
     ) -> Result<()> {
-        let settlement = self.link.settle("reject", delivery_tag, false, None);
+        let settlement = self.link.settle("reject", (delivery_tag, false), None, true);
         settlement.run(self.raw.basic_reject(delivery_tag, options)).await
     }
 

@@ -240,14 +240,14 @@ impl Known {
     pub(crate) fn about(&self, operation: &'static str) -> MessagingCall<'_> {
         self.settling(operation)
             .with(fact::RABBITMQ_ROUTING_KEY, self.place.routing_key.as_str().to_owned())
-            .with(fact::BODY_SIZE, size(self.body))
-            .with(fact::ENVELOPE_SIZE, size(self.envelope))
+            .with(fact::BODY_SIZE, number(self.body))
+            .with(fact::ENVELOPE_SIZE, number(self.envelope))
     }
 
     /// A step that is about this message alone.
     pub(crate) fn settling(&self, operation: &'static str) -> MessagingCall<'_> {
         let mut call = MessagingCall::new(operation, self.place.destination())
-            .with(fact::RABBITMQ_DELIVERY_TAG, tag(self.tag));
+            .with(fact::RABBITMQ_DELIVERY_TAG, number(self.tag));
         if let Some(id) = text(self.message_id.as_ref()) {
             call = call.with(fact::MESSAGE_ID, id.to_owned());
         }
@@ -289,7 +289,7 @@ pub(crate) fn publish<'c>(
 ) -> MessagingCall<'c> {
     MessagingCall::new("publish", target(exchange, routing_key))
         .with(fact::RABBITMQ_ROUTING_KEY, routing_key.to_owned())
-        .with(fact::BODY_SIZE, size(body))
+        .with(fact::BODY_SIZE, number(body))
 }
 
 /// What the properties of a message tell that is being sent.
@@ -298,7 +298,7 @@ pub(crate) fn learn(
     properties: &BasicProperties,
     body: usize,
 ) {
-    operation.learn(fact::ENVELOPE_SIZE, size(properties_length(properties) + body));
+    operation.learn(fact::ENVELOPE_SIZE, number(properties_length(properties) + body));
     if let Some(id) = text(properties.message_id().as_ref()) {
         operation.learn(fact::MESSAGE_ID, id.to_owned());
     }
@@ -311,12 +311,8 @@ fn text(id: Option<&ShortString>) -> Option<&str> {
     id.map(ShortString::as_str).filter(|id| !id.is_empty())
 }
 
-pub(crate) fn size(bytes: usize) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn tag(tag: u64) -> i64 {
-    i64::try_from(tag).unwrap_or(i64::MAX)
+pub(crate) fn number(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// By its code, as the broker writes it: `NO_ROUTE`.

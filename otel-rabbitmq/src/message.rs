@@ -41,10 +41,11 @@ pub struct Delivery {
 }
 
 /// How a message came.
+#[derive(Clone)]
 pub(crate) struct Received {
-    carried: Carried,
-    known: Option<Arc<Known>>,
-    link: Arc<Link>,
+    pub(crate) carried: Carried,
+    pub(crate) known: Option<Arc<Known>>,
+    pub(crate) link: Arc<Link>,
     /// The operation of the delegate that has the message, until that handles it.
     handling: Option<Handling>,
 }
@@ -118,8 +119,8 @@ impl Delivery {
             data,
             acker,
         } = raw;
-        let acker = Acker::of(acker, delivery_tag, (carried.clone(), known.clone()), link);
         let received = Received { carried, known, link: Arc::clone(link), handling: None };
+        let acker = Acker::of(acker, delivery_tag, received.clone());
         Self { delivery_tag, exchange, routing_key, redelivered, properties, data, acker, received }
     }
 
@@ -204,10 +205,9 @@ impl Delivery {
         &mut self,
         handling: &Handling,
     ) -> impl FnOnce() -> MessagingOperation<RabbitMq> + Send + use<> {
-        let Received { carried, known, link, .. } = &self.received;
-        let (carried, known, link) = (carried.clone(), known.clone(), Arc::clone(link));
+        let received = self.received.clone();
         self.received.handling = Some(handling.clone());
-        move || Received { carried, known, link, handling: None }.start()
+        move || received.start()
     }
 }
 

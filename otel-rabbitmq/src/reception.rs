@@ -127,47 +127,27 @@ impl Link {
     }
 
     /// Starts to settle messages: the one of a tag, or all up to it, or, by tag 0, all. `own` is one that
-    /// is at hand, with what it carries.
+    /// is at hand, with what it carries. Without `usable` nothing is sent: the tag may be another
+    /// message's by now.
     pub(crate) fn settle(
         &self,
         operation: &'static str,
-        tag: DeliveryTag,
-        multiple: bool,
+        (tag, multiple): (DeliveryTag, bool),
         own: Option<(&Known, &Carried)>,
+        usable: bool,
     ) -> Settlement<'_> {
-        let covered = if multiple {
+        let covered = if multiple && usable {
             self.unsettled.take(|known| tag == 0 || known.tag <= tag)
         } else {
-            self.unsettled.take_one(|known| known.tag == tag)
+            self.unsettled.take_one(|known| usable && known.tag == tag)
         };
-        self.settle_these(operation, tag, multiple, covered, own)
-    }
-
-    /// Starts to settle what cannot be settled any more.
-    pub(crate) fn settle_in_vain(
-        &self,
-        operation: &'static str,
-        tag: DeliveryTag,
-        own: Option<(&Known, &Carried)>,
-    ) -> Settlement<'_> {
-        self.settle_these(operation, tag, false, self.unsettled.take_one(|_| false), own)
-    }
-
-    fn settle_these(
-        &self,
-        operation: &'static str,
-        tag: DeliveryTag,
-        multiple: bool,
-        covered: Settling<Arc<Known>>,
-        own: Option<(&Known, &Carried)>,
-    ) -> Settlement<'_> {
         let own = own.filter(|(own, _)| covered.messages().all(|known| known.tag != own.tag));
         let known = || covered.messages().map(|known| &**known).chain(own.map(|own| own.0));
         let describe = || match known().next() {
             Some(one) if !multiple => one.settling(operation),
             _ => {
                 let call = MessagingCall::new(operation, driver::place_of(known()))
-                    .with(fact::RABBITMQ_DELIVERY_TAG, driver::tag(tag));
+                    .with(fact::RABBITMQ_DELIVERY_TAG, driver::number(tag));
                 if multiple { call.batch(known().count()) } else { call }
             }
         };

@@ -14,7 +14,7 @@ const WIDER: [(&str, usize); 6] = [
     ("otel-kafka", 1_550),
     ("otel-mongodb", 2_480),
     ("otel-nats", 1_850),
-    ("otel-rabbitmq", 1_700),
+    ("otel-rabbitmq", 1_900),
     ("otel-redis", 3_200),
     ("otel-sqlx", 1_100),
 ];
