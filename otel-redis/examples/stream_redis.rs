@@ -38,7 +38,7 @@ async fn order(con: &mut MultiplexedConnection) -> RedisResult<()> {
     Ok(())
 }
 
-async fn pack_all(con: &mut MultiplexedConnection) -> RedisResult<()> {
+async fn pack_all(con: &mut MultiplexedConnection) -> Result<(), Box<dyn Error>> {
     // If it is there already, that is as good.
     let _ = con.xgroup_create::<_, _, _, bool>(STREAM, GROUP, 0).await;
     let options = StreamReadOptions::default().group(GROUP, "one");
@@ -48,10 +48,11 @@ async fn pack_all(con: &mut MultiplexedConnection) -> RedisResult<()> {
         con.received(STREAM, &entry.id).process(async || pack(&entry)).await?;
         let _: i64 = con.xack(STREAM, GROUP, &[&entry.id]).await?;
     }
-    con.del(STREAM).await
+    let () = con.del(STREAM).await?;
+    Ok(())
 }
 
-fn pack(entry: &StreamId) -> RedisResult<()> {
-    println!("packed: {}", entry.get::<String>("item").unwrap_or_default());
+fn pack(entry: &StreamId) -> Result<(), &'static str> {
+    println!("packed: {}", entry.get::<String>("item").ok_or("it has no item")?);
     Ok(())
 }
