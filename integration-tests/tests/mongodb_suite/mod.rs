@@ -217,6 +217,7 @@ impl Scratch {
     }
 
     /// For a test that leaves nothing, or ends it itself.
+    #[expect(clippy::print_stdout, reason = "what was traced is shown with the test")]
     pub(crate) async fn audited(mut self) {
         for (way, audit) in [("events", &mut self.by_events), ("handles", &mut self.by_handles)] {
             let balance = audit.balance().await;

@@ -98,7 +98,9 @@ async fn what_nobody_waits_for_is_not_told_where_a_parent_is_required() {
     // Nothing is a span here, and all of it was sent.
     let sent =
         [("abortTransaction", 1), ("dropDatabase", 1), ("endSessions", 1), ("insert numbers", 2)];
-    sent.into_iter().for_each(|(text, times)| scratch.by_events.goes_past(text, times));
+    for (text, times) in sent {
+        scratch.by_events.goes_past(text, times);
+    }
     scratch.remove().await;
 }
 

@@ -45,9 +45,7 @@ fn what_is_said_later_follows() {
     assert_eq!(told, r#"{"find": "users", "filter": {"name": "?"}, "sort": {"name": "?"}}"#);
     assert_eq!(Text::new(40).of("ping", None), r#"{"ping": "?"}"#);
     // What is longer is cut off, and not gone through to its end.
-    text.more(
-        &doc! { "k".repeat(1 << 20): (0..100_000).map(|it| it.into()).collect::<Vec<Bson>>() },
-    );
+    text.more(&doc! { "k".repeat(1 << 20): (0..100_000_i32).map(Bson::from).collect::<Vec<_>>() });
     assert!(text.of("find", Some(&"u".repeat(1 << 20))).len() < 300);
     let update = UpdateModifications::Pipeline(vec![doc! { "$set": { "a": "secret" } }]);
     assert_eq!(update.shown(), vec![doc! { "$set": { "a": "secret" } }].into());
