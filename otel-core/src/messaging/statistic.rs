@@ -87,16 +87,13 @@ pub const NATS_MESSAGE_DROPPED: Event = Event(Statistic {
 });
 
 /// The connection to the broker is there again.
-pub const RABBITMQ_RECONNECT: Event = Event(Statistic {
-    name: "rabbitmq.client.reconnects",
-    unit: "{event}",
-    description: "Connections that were made again",
-});
+pub const RABBITMQ_RECONNECT: Event =
+    Event(Statistic { name: "rabbitmq.client.reconnects", ..NATS_RECONNECT.0 });
 /// The broker takes no messages over the connection for the time being.
 pub const RABBITMQ_BLOCKED: Event = Event(Statistic {
     name: "rabbitmq.client.blocked",
-    unit: "{event}",
     description: "Times that the broker blocked the connection",
+    ..NATS_RECONNECT.0
 });
 
 /// Made when they are first used: most clients tell nothing of the kind.
