@@ -149,7 +149,7 @@ impl ByteHeaders for Incoming<'_> {
 }
 
 fn entries(table: Option<&FieldTable>) -> impl Iterator<Item = (&str, &[u8])> {
-    let all = table.into_iter().flat_map(|table| table.inner());
+    let all = table.into_iter().flat_map(FieldTable::inner);
     all.filter_map(|(name, value)| {
         let value = match value {
             AMQPValue::LongString(bytes) => bytes.as_bytes(),

@@ -132,7 +132,7 @@ fn answer(operation: MessagingOperation<RabbitMq>, answered: &Answered) {
     let answer = Answer { operation, failure, carried, is_lost: result.is_err() };
     let left = lock(&inner.state).answered(*number, answer);
     if let Some(left) = left {
-        left.end();
+        left.tell();
     }
 }
 
@@ -191,7 +191,7 @@ impl Confirms {
             let mut state = lock(&self.0.state);
             (state.take_returned(), state.no_more_returned())
         };
-        endings.into_iter().for_each(Ending::end);
+        endings.into_iter().for_each(Ending::tell);
         returned.into_iter().filter_map(Kept::message).collect()
     }
 }
@@ -213,7 +213,7 @@ impl Inner {
         }
         let endings = lock(&self.state).decide();
         // Without the lock: a processor may take its time.
-        endings.into_iter().for_each(Ending::end);
+        endings.into_iter().for_each(Ending::tell);
     }
 }
 
@@ -225,7 +225,7 @@ impl Drop for Confirms {
             let mut state = lock(&self.0.state);
             (state.no_more_returned(), mem::take(&mut *state))
         };
-        endings.into_iter().for_each(Ending::end);
+        endings.into_iter().for_each(Ending::tell);
         drop(left);
     }
 }

@@ -38,14 +38,14 @@ where
 /// A delegate as lapin calls it, which it does under its consumer's locks: nothing is asked of that
 /// here, and what takes its time waits for the first poll.
 pub(crate) struct Delegate<D> {
-    delegate: D,
+    user: D,
     link: Arc<Link>,
     origin: Arc<Origin>,
 }
 
 impl<D> Delegate<D> {
-    pub(crate) fn new(delegate: D, link: Arc<Link>, origin: Arc<Origin>) -> Self {
-        Self { delegate, link, origin }
+    pub(crate) fn new(user: D, link: Arc<Link>, origin: Arc<Origin>) -> Self {
+        Self { user, link, origin }
     }
 }
 
@@ -53,17 +53,17 @@ impl<D: ConsumerDelegate> lapin::ConsumerDelegate for Delegate<D> {
     fn on_new_delivery(&self, delivery: lapin::message::DeliveryResult) -> Called {
         let raw = match delivery {
             Ok(Some(raw)) => raw,
-            Ok(None) => return self.delegate.on_new_delivery(Ok(None)),
-            Err(error) => return self.delegate.on_new_delivery(Err(error)),
+            Ok(None) => return self.user.on_new_delivery(Ok(None)),
+            Err(error) => return self.user.on_new_delivery(Err(error)),
         };
         let mut delivery = self.link.delivered(raw, &self.origin);
         if delivery.delivery().is_empty() {
-            return self.delegate.on_new_delivery(Ok(Some(delivery)));
+            return self.user.on_new_delivery(Ok(Some(delivery)));
         }
         let handling = Handling::default();
         let start = delivery.handled_in(&handling);
         // At once, as lapin does: a delegate may hand messages on in their order.
-        let mut called = self.delegate.on_new_delivery(Ok(Some(delivery)));
+        let mut called = self.user.on_new_delivery(Ok(Some(delivery)));
         Box::pin(async move {
             let operation = start();
             let carried = operation.carried();
@@ -79,7 +79,7 @@ impl<D: ConsumerDelegate> lapin::ConsumerDelegate for Delegate<D> {
     }
 
     fn drop_prefetched_messages(&self) -> Called {
-        self.delegate.drop_prefetched_messages()
+        self.user.drop_prefetched_messages()
     }
 }
 

@@ -41,13 +41,11 @@ impl Origin {
 
     fn place(&self, exchange: &ShortString, routing_key: &ShortString) -> Arc<Place> {
         let mut last = lock(&self.last);
-        match last.as_ref().filter(|last| last.is(exchange, routing_key)) {
-            Some(place) => Arc::clone(place),
-            None => {
-                let place = Arc::new(Place::new(exchange, routing_key, &self.queue));
-                Arc::clone(last.insert(place))
-            }
+        if let Some(place) = last.as_ref().filter(|last| last.is(exchange, routing_key)) {
+            return Arc::clone(place);
         }
+        let place = Arc::new(Place::new(exchange, routing_key, &self.queue));
+        Arc::clone(last.insert(place))
     }
 
     fn known(&self, raw: &lapin::message::Delivery) -> Arc<Known> {

@@ -112,6 +112,35 @@ where
         lock(&self.0.watched).operation.is_none()
     }
 
+    /// As its `poll`, for a receipt that whoever sweeps it has as well.
+    pub fn poll_shared(&self, task: &mut Context<'_>) -> Poll<F::Output> {
+        let looks = self.0.look == Look::Later || lock(&self.0.woken).again;
+        if looks {
+            // Noted before it is looked: it may be woken at any time from then on.
+            drop(lock(&self.0.woken).waker.replace(task.waker().clone()));
+            drop(self.0.look());
+        }
+        let mut watched = lock(&self.0.watched);
+        if let Some(output) = watched.output.take() {
+            return Poll::Ready(output);
+        }
+        if watched.operation.is_none() && !watched.ending {
+            // The output was taken: as the driver's.
+            let Some(receipt) = watched.receipt.as_mut() else { return Poll::Pending };
+            return Pin::new(receipt).poll(task);
+        }
+        let mut woken = lock(&self.0.woken);
+        if self.0.look == Look::InWaker {
+            woken.waker = Some(task.waker().clone());
+        }
+        let again = woken.again;
+        drop((woken, watched));
+        if again {
+            task.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
     /// The output, if it is there and nobody had it.
     pub fn take(&self) -> Option<F::Output> {
         self.sweep();
@@ -204,42 +233,6 @@ where
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-}
-
-impl<F, C, E> Receipt<F, C, E>
-where
-    F: Future<Output: Send> + Unpin + Send + 'static,
-    C: 'static,
-    E: FnOnce(MessagingOperation<C>, &F::Output) + Send + 'static,
-{
-    /// As its `poll`, for a receipt that whoever sweeps it has as well.
-    pub fn poll_shared(&self, task: &mut Context<'_>) -> Poll<F::Output> {
-        let looks = self.0.look == Look::Later || lock(&self.0.woken).again;
-        if looks {
-            // Noted before it is looked: it may be woken at any time from then on.
-            drop(lock(&self.0.woken).waker.replace(task.waker().clone()));
-            drop(self.0.look());
-        }
-        let mut watched = lock(&self.0.watched);
-        if let Some(output) = watched.output.take() {
-            return Poll::Ready(output);
-        }
-        if watched.operation.is_none() && !watched.ending {
-            // The output was taken: as the driver's.
-            let Some(receipt) = watched.receipt.as_mut() else { return Poll::Pending };
-            return Pin::new(receipt).poll(task);
-        }
-        let mut woken = lock(&self.0.woken);
-        if self.0.look == Look::InWaker {
-            woken.waker = Some(task.waker().clone());
-        }
-        let again = woken.again;
-        drop((woken, watched));
-        if again {
-            task.waker().wake_by_ref();
-        }
-        Poll::Pending
     }
 }
 

@@ -40,17 +40,6 @@ impl<M> Unsettled<M> {
         self.lock().is_empty()
     }
 
-    /// As [`note`](Self::note), also where it carries no span: for clients whose calls say of no
-    /// message what it was and where it came from, and of many not how many.
-    pub fn note_any(
-        &self,
-        delivery: &Delivery,
-        order: impl Fn(&M) -> Option<Ordering>,
-        message: impl FnOnce(Option<&M>) -> M,
-    ) {
-        self.push(delivery.span_context().unwrap_or(SpanContext::NONE), order, message);
-    }
-
     /// Notes a delivered message, if it carries a span. `message` makes it, from the one before it
     /// if there is any, so that both may share what they have in common.
     ///
@@ -63,17 +52,20 @@ impl<M> Unsettled<M> {
         order: impl Fn(&M) -> Option<Ordering>,
         message: impl FnOnce(Option<&M>) -> M,
     ) {
-        if let Some(span) = delivery.span_context() {
-            self.push(span, order, message);
+        if delivery.span_context().is_some() {
+            self.note_any(delivery, order, message);
         }
     }
 
-    fn push(
+    /// As [`note`](Self::note), also where it carries no span: for clients whose calls say of no
+    /// message what it was and where it came from, and of many not how many.
+    pub fn note_any(
         &self,
-        span: SpanContext,
+        delivery: &Delivery,
         order: impl Fn(&M) -> Option<Ordering>,
         message: impl FnOnce(Option<&M>) -> M,
     ) {
+        let span = delivery.span_context().unwrap_or(SpanContext::NONE);
         let mut entries = self.lock();
         let last = entries.iter().rev().find_map(|(known, _)| order(known));
         if last.is_some_and(Ordering::is_ge) {

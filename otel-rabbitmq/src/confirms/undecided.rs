@@ -84,7 +84,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn end(self) {
+    pub(super) fn tell(self) {
         match self.failure {
             Some(failure) => self.operation.fail_with(failure),
             None => self.operation.finish(),

@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 
 const FILE: usize = 400;
 const CORE: usize = 4_000;
-const MESSAGING: usize = 1_850;
+const MESSAGING: usize = 1_890;
 const ADAPTER: usize = 600;
 /// Adapters of drivers whose surface is wider; the reason stands in the crate's RATIONALE.md.
 const WIDER: [(&str, usize); 6] = [
@@ -20,7 +20,7 @@ const WIDER: [(&str, usize); 6] = [
 ];
 // A third of it is tidy itself; the servers, with Docker and without, and the tests with what comes
 // of them, are a quarter each.
-const XTASK: usize = 2_360;
+const XTASK: usize = 2_365;
 /// What reads the conventions and what tests emitted, compares them and writes the pages.
 const DOCS: usize = 1_700;
 
