@@ -252,8 +252,8 @@ async fn odd_names_and_large_messages() {
     send(&channel, &first, BasicProperties::default()).await.unwrap();
     assert_eq!(names(&mut consumer).await, ["", "\0", "naïve", "x-even"]);
 
-    // The longest name that there is, of characters that are odd.
-    let odd = ShortString::from(format!("a\r\nb:\u{1}{}", "ü".repeat(120)));
+    // A long name of characters that are odd. Ends of lines RabbitMQ leaves out of names.
+    let odd = ShortString::from(format!("a b:\u{1}{}", "ü".repeat(120)));
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(odd.clone(), options, FieldTable::default()).await.unwrap();
     let large = vec![b'x'; 1_000_000];
