@@ -96,7 +96,13 @@ async fn is_alive(url: String, watched: bool) -> bool {
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         let options = BasicPublishOptions::default();
         let sent = channel
-            .basic_publish("".into(), unique_name().into(), options, b"order", Default::default())
+            .basic_publish(
+                "".into(),
+                unique_name().into(),
+                options,
+                b"order",
+                BasicProperties::default(),
+            )
             .await
             .unwrap();
         let waker = Arc::new(PollsInWaker(Mutex::new(Some(sent))));
@@ -211,8 +217,9 @@ async fn what_the_broker_refuses_fails() {
 /// at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_closed() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(mut server) = server else { return };
+    let (capture, connection) = captured(server.url()).await;
     let channel = confirming(&connection).await;
     let nowhere = ShortString::from(unique_name());
     let options = BasicPublishOptions::default();
@@ -220,10 +227,10 @@ async fn a_channel_that_is_closed() {
         let (exchange, properties) = (nowhere.clone(), BasicProperties::default());
         channel.basic_publish(exchange, "key".into(), options, b"lost", properties)
     };
-    // Both are written before the broker answers.
-    let (held, dropped) = tokio::join!(send(), send());
-    let held = held.unwrap();
-    drop(dropped.unwrap());
+    server.pause().unwrap();
+    let held = send().await.unwrap();
+    drop(send().await.unwrap());
+    server.resume().unwrap();
     let error = soon("the channel is closed", held).await.unwrap_err();
     assert!(error.is_amqp_soft_error(), "{error:?}");
     eventually("it is closed", async || !channel.status().connected()).await;

@@ -14,7 +14,7 @@ use otel_rabbitmq::message::{Delivery, DeliveryResult};
 use otel_rabbitmq::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions,
     BasicQosOptions, BasicRecoverOptions, BasicRejectOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions,
 };
 use otel_rabbitmq::otel_core::ProcessParent;
 use otel_rabbitmq::types::{FieldTable, ShortString};
@@ -192,9 +192,9 @@ async fn other_ways_to_publish() {
     let channel = confirming(&connection).await;
     let exchange = exchange(&channel).await;
     let to = async |exchange: &ShortString| {
-        let sent =
+        let publishing =
             channel.basic_publish(exchange.clone(), "".into(), options, b"order", properties());
-        sent.await.unwrap().await.unwrap();
+        publishing.await.unwrap().await.unwrap();
     };
     to(&exchange).await;
     to(&ShortString::default()).await;
@@ -310,7 +310,7 @@ async fn many_are_settled_by_one_tag() {
         batch("nack", 2).links([sent[4].clone(), sent[6].clone()]),
         batch("ack", 1).link(sent[7].clone()),
     ]);
-    let deleted = channel.queue_purge(queue.into(), Default::default()).await.unwrap();
+    let deleted = channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.unwrap();
     assert_eq!(deleted, 0);
     // The broker was told the same.
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -329,7 +329,8 @@ async fn what_is_delivered_again_has_another_tag() {
     let options = BasicPublishOptions::default();
     for _ in 0..2 {
         let raw = channel.raw();
-        let bare = raw.basic_publish("".into(), queue.clone(), options, b"", Default::default());
+        let bare =
+            raw.basic_publish("".into(), queue.clone(), options, b"", BasicProperties::default());
         bare.await.unwrap().await.unwrap();
     }
     let mut consumer = consume(&channel, &queue).await;
@@ -452,7 +453,7 @@ async fn a_delegate_has_one_span() {
     ]);
     capture.assert_spans_in_any_order(all);
     assert_eq!(total(&capture, CONSUMED), 4);
-    let order: Vec<_> = order.lock().unwrap().iter().map(|body| body.len()).collect();
+    let order: Vec<_> = order.lock().unwrap().iter().map(Vec::len).collect();
     assert_eq!(order, ["plain", "handled", "panics", "kept"].map(str::len));
     // What is handled after the delegate's end has a span of its own.
     capture.clear();

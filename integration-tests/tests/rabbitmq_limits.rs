@@ -6,7 +6,8 @@ mod rabbitmq_support;
 
 use integration_tests::{assert_nowhere, eventually, soon};
 use otel_rabbitmq::options::{
-    BasicAckOptions, BasicPublishOptions, BasicRejectOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicCancelOptions, BasicPublishOptions, BasicRejectOptions,
+    ConfirmSelectOptions, QueueDeclareOptions,
 };
 use otel_rabbitmq::types::{
     AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString,
@@ -89,7 +90,7 @@ async fn a_trace_is_left_out_where_a_frame_has_no_room() {
     let properties = lapin::ConnectionProperties::default();
     let bare = lapin::Connection::connect(&small, properties).await.unwrap();
     let channel = bare.create_channel().await.unwrap();
-    channel.confirm_select(Default::default()).await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     // The broker itself takes eight bytes more than it says; lapin, which reads what it sent, does not.
     for (length, fits) in [(FRAME_MAX - OWN + 8, true), (FRAME_MAX - OWN + 9, false)] {
         let options = BasicPublishOptions::default();
@@ -263,7 +264,7 @@ async fn odd_names_and_large_messages() {
         let message = next(&mut consumer).await.unwrap();
         assert_eq!(message.data, body);
         message.ack(BasicAckOptions::default()).await.unwrap();
-        channel.basic_cancel(consumer.tag(), Default::default()).await.unwrap();
+        channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await.unwrap();
     }
     assert_eq!(capture.spans_named(&format!("publish {odd}")).len(), 2);
     assert_nowhere(&capture, "xxx");

@@ -2,6 +2,8 @@
 //! beside the driver's is the name alone.
 #![allow(
     clippy::panic,
+    clippy::expect_used,
+    clippy::similar_names,
     clippy::unwrap_used,
     clippy::duplicate_mod,
     clippy::large_futures,
