@@ -27,7 +27,7 @@ use crate::driver::{self, Instrumentation, RabbitMq};
 use crate::forward::{forward, leads_to_raw};
 use crate::message::BasicGetMessage;
 use crate::publisher_confirm::PublisherConfirm;
-use crate::reception::{Link, Origin};
+use crate::reception::Link;
 
 /// An instrumented channel: lapin's `Channel`. A clone is another handle of the same channel.
 ///
@@ -146,7 +146,7 @@ impl Channel {
         options: BasicGetOptions,
     ) -> Result<Option<BasicGetMessage>> {
         let poll = self.link.messaging().poll();
-        let origin = Origin::new(self.link.name_of(&queue), options.no_ack);
+        let origin = self.link.origin(&queue, options.no_ack, false);
         match self.raw.basic_get(queue, options).await {
             Ok(Some(lapin::message::BasicGetMessage { delivery, message_count })) => {
                 let delivery = self.link.received("get", poll, delivery, &origin);
@@ -168,7 +168,7 @@ impl Channel {
         options: BasicConsumeOptions,
         arguments: FieldTable,
     ) -> Result<Consumer> {
-        let origin = Origin::new(self.link.name_of(&queue), options.no_ack);
+        let origin = self.link.origin(&queue, options.no_ack, true);
         let raw = self.raw.basic_consume(queue, consumer_tag, options, arguments).await?;
         Ok(Consumer::of(raw, &self.link, origin))
     }

@@ -74,11 +74,12 @@ impl Mark {
 
 impl Wake for Mark {
     fn wake(self: Arc<Self>) {
-        self.note();
         let waker = lock(&self.waker).take();
         if let Some(waker) = waker {
             waker.wake();
         }
+        // Not before: whoever finds it here looks at once, and sees only what was woken.
+        self.note();
     }
 }
 

@@ -76,8 +76,14 @@ impl Link {
         queue.clone_into(&mut lock(&self.declared));
     }
 
-    pub(crate) fn name_of(&self, queue: &ShortString) -> ShortString {
-        if queue.as_str().is_empty() { lock(&self.declared).clone() } else { queue.clone() }
+    /// What is known of a consumer. Nobody asks for that where nobody listens, but for one that stays.
+    pub(crate) fn origin(&self, queue: &ShortString, no_ack: bool, stays: bool) -> Origin {
+        let queue = match queue.as_str() {
+            _ if !stays && self.messaging().is_off() => ShortString::default(),
+            "" => lock(&self.declared).clone(),
+            _ => queue.clone(),
+        };
+        Origin::new(queue, no_ack)
     }
 
     /// Nothing of what was delivered is to be settled by its tag any more.

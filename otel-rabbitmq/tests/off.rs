@@ -5,7 +5,7 @@ mod support;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use otel_rabbitmq::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
 };
 use otel_rabbitmq::types::{FieldTable, ShortString};
 use otel_rabbitmq::{BasicProperties, Telemetry};
@@ -43,6 +43,12 @@ async fn publish_receive_process_and_ack() {
         drop(ours.basic_publish(exchange, key, options, b"{}", properties()).now_or_never());
     };
     assert_eq!(allocated(publish), expected);
+
+    let empty = support::queue(&ours).await;
+    let get = || drop(bare.basic_get(empty.clone(), BasicGetOptions::default()).now_or_never());
+    let expected = allocated(get);
+    let get = || drop(ours.basic_get(empty.clone(), BasicGetOptions::default()).now_or_never());
+    assert_eq!(allocated(get), expected);
 
     // Two queues with as many messages, of which each consumer has its own in its memory.
     let mut consumers = Vec::new();
