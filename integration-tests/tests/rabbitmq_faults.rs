@@ -23,7 +23,7 @@ use tokio::task::{JoinSet, block_in_place};
 
 use crate::rabbitmq_suite::{bare, ours};
 use crate::rabbitmq_support::{
-    captured, confirming, error_type, properties, publish, queue, tracer,
+    captured, confirming, error_type, properties, publish, queue, recovering, tracer,
 };
 
 const RECONNECTS: &str = "rabbitmq.client.reconnects";
@@ -148,6 +148,23 @@ async fn a_connection_that_is_blocked_is_counted() {
     let point = point().attribute("client-id", "live").value(1);
     capture.assert_metric(metric(BLOCKED).counter().unit("{event}").point(point));
     capture.assert_no_metric(RECONNECTS);
+}
+
+/// The first connection nobody can hear of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_comes_back_is_counted() {
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(mut server) = server else { return };
+    let capture = Capture::new();
+    let properties = recovering().with_telemetry(&capture.telemetry());
+    let connection = Connection::connect(server.url(), properties).await.unwrap();
+    let mut events = Box::pin(connection.events_listener());
+    block_in_place(|| server.kill()).unwrap();
+    block_in_place(|| server.restart()).unwrap();
+    let back = async { while !matches!(events.next().await, Some(Event::Connected)) {} };
+    soon("it is back", back).await;
+    let point = point().attribute("client-id", "live").value(1);
+    capture.assert_metric(metric(RECONNECTS).counter().unit("{event}").point(point));
 }
 
 const TASKS: usize = 10_000;

@@ -182,6 +182,8 @@ impl Confirms {
         let message = receipt.take().and_then(message_of);
         let given_back = lock(&self.0.state).dropped(number, message);
         drop(given_back);
+        // What was looked at just now.
+        self.sweep();
     }
 
     /// The messages that came back with confirms that nobody held, as lapin's own `wait_for_confirms`

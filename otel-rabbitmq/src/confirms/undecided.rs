@@ -132,7 +132,8 @@ pub(super) struct State {
 impl State {
     pub(super) fn open(&mut self, identity: Option<Identity>) -> u64 {
         self.last += 1;
-        let known = self.strays.iter().position(|(stray, _)| Some(stray) == identity.as_ref());
+        let place = |known: &Identity| self.strays.iter().position(|(stray, _)| stray == known);
+        let known = identity.as_ref().and_then(place);
         let returned = known.and_then(|place| self.strays.remove(place)).map(|(_, code)| code);
         self.open.insert(self.last, Open { identity, returned, ..Open::default() });
         self.last
