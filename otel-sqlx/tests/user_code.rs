@@ -486,6 +486,26 @@ mod articles {
         );
     }
 
+    #[cfg(feature = "any")]
+    #[tokio::test]
+    async fn migrations_of_any_database_go_up_and_down() {
+        sqlx::any::install_default_drivers();
+        let options = sqlx::any::AnyPoolOptions::new().max_connections(1);
+        let raw = options.connect("sqlite::memory:").await.unwrap();
+        let capture = Capture::new();
+        let pool = otel_sqlx::AnyPool::with(raw, &capture.telemetry());
+        MIGRATOR.run(&pool).await.unwrap();
+        MIGRATOR.undo(&pool, 1).await.unwrap();
+        assert_eq!(
+            names(&capture),
+            [
+                "CREATE TABLE articles",
+                "ALTER TABLE articles; INSERT articles",
+                "DELETE articles; ALTER TABLE articles",
+            ]
+        );
+    }
+
     /// What hands out sqlx's own pool takes sqlx's own migrator, as `#[sqlx::test]` does.
     #[test]
     fn it_leads_to_the_migrator_of_sqlx() {
