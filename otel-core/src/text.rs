@@ -15,9 +15,13 @@ pub(crate) fn shared(text: impl Into<Cow<'static, str>>) -> StringValue {
     }
 }
 
-/// A fact, unless it is empty or blank: then it is none.
+/// A longer fact is none: what systems have names for is shorter, and whoever sends a message does not
+/// choose the size of what its receiver tells.
+pub(crate) const LONGEST: usize = 1024;
+
+/// A fact, unless it is empty, blank or too long: then it is none.
 pub(crate) fn told<'a>(text: impl Into<Cow<'a, str>>) -> Option<Cow<'a, str>> {
-    Some(text.into()).filter(|text| !is_blank(text))
+    Some(text.into()).filter(|text| text.len() <= LONGEST && !is_blank(text))
 }
 
 /// Whether there is nothing in it but white space. Most texts show with their first character that

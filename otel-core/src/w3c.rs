@@ -97,6 +97,13 @@ impl Injector for Written<'_> {
     }
 }
 
+/// Whether a value under this name, beside which no context was read, is the application's: there are
+/// other lists that are called `baggage`. What looks like a parent is one that broke.
+pub(crate) fn is_foreign(name: &str, value: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    !value.trim_ascii().is_empty() && (is(BAGGAGE) || is(STATE) && !is_state(value))
+}
+
 /// `{version}-{trace}-{span}-{flags}`. A version of the future may have more behind it.
 fn is_parent(header: &str) -> bool {
     let Some((known, more)) = trimmed(header.as_bytes()).split_first_chunk::<55>() else {

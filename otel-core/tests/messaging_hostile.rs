@@ -104,6 +104,55 @@ fn baggage_of_the_application_s_own_is_not_written_anew() {
     assert_eq!(link.span_id(), capture.spans()[0].span_context.span_id());
 }
 
+/// An airline has bags, too.
+#[test]
+fn a_header_of_the_application_s_that_is_no_context_stays() {
+    use opentelemetry::{Context, KeyValue};
+
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry());
+    let _guard = Context::current().with_baggage([KeyValue::new("tenant", "ambient")]).attach();
+    let own = [("Baggage", "2 bags"), ("tracestate", "mine")];
+    let own = own.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let mut headers = own.to_vec();
+    messaging.send(&mut ByteCarrier::new(&mut headers), || orders("send")).finish();
+    assert_eq!(headers[..2], own);
+    assert_eq!(headers[2].0, "traceparent");
+    assert_eq!(headers.len(), 3);
+    // What is a list of states belongs to a parent that is not there, and what should be a parent is
+    // none.
+    let mut texts = HashMap::from([
+        ("tracestate".to_owned(), "a=b".to_owned()),
+        ("traceparent".to_owned(), "nobody".to_owned()),
+    ]);
+    messaging.send(&mut StringCarrier(&mut texts), || orders("send")).finish();
+    assert!(!texts.contains_key("tracestate"));
+    assert_ne!(texts["traceparent"], "nobody");
+}
+
+/// Whoever sends a message does not choose the size of what its receiver tells.
+#[test]
+fn names_and_ids_that_are_too_long_are_not_told() {
+    use otel_core::MessagingCall;
+    use otel_core::messaging::{Destination, fact};
+
+    for (length, is_told) in [(1024, true), (1025, false), (1_000_000, false)] {
+        let capture = Capture::new();
+        let messaging = messaging(&capture.telemetry());
+        let text = "x".repeat(length);
+        let call = || {
+            let call = MessagingCall::new("send", Destination::named(&*text));
+            call.with(fact::MESSAGE_ID, text.clone()).consumer_group(&*text)
+        };
+        let mut headers = HashMap::<String, String>::new();
+        messaging.send(&mut StringCarrier(&mut headers), call).finish();
+        let span = &capture.spans()[0];
+        let told = span.attributes.iter().filter(|it| it.value.as_str().len() >= 1024).count();
+        assert_eq!(told, if is_told { 3 } else { 0 }, "{length}");
+        assert!(span.name.len() < 1100);
+    }
+}
+
 /// A propagator has a `tracestate` written also where it is empty. SQS refuses an attribute that is,
 /// and with it the message.
 #[test]

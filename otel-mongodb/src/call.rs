@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mongodb::bson::{Bson, Document, RawDocument};
 use otel_core::{Db, DbCall, DbOperation};
 
-use crate::command::{Command, is_of_a_collection};
+use crate::command::{Command, is_of_a_collection, named};
 use crate::driver::Mongo;
 use crate::text::{self, Text};
 
@@ -80,7 +80,7 @@ impl<'a> Call<'a> {
         let command = Command { name, database, body };
         let (namespace, collection) = command.target();
         Self {
-            command: Some(name.to_owned().into()),
+            command: Some(named(name).to_owned().into()),
             database: namespace.to_owned().into(),
             collection: collection.map(|it| it.to_owned().into()),
             batch: command.operations(),

@@ -1,6 +1,7 @@
 //! Change streams; as [`mongodb::change_stream`]. The opening of one is a call that is told; what it
 //! waits for afterwards is nobody's work, and only its errors are told.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -124,8 +125,14 @@ pub(crate) use change_stream;
 
 change_stream! {
     /// As [`mongodb::change_stream::ChangeStream`].
-    #[derive(Debug)]
     ChangeStream<T: DeserializeOwned>, driver::ChangeStream
+}
+
+/// Of documents of any type, as the driver's.
+impl<T: DeserializeOwned> fmt::Debug for ChangeStream<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ChangeStream").finish_non_exhaustive()
+    }
 }
 
 impl<T: DeserializeOwned> ChangeStream<T> {

@@ -15,6 +15,14 @@ const OF_A_COLLECTION: &str = "\
     planCacheClearFilters planCacheListFilters planCacheSetFilter reIndex update \
     updateSearchIndex validate";
 
+/// The name of a command, unless it is none that a server could have: then it may be anything.
+pub(crate) fn named(command: &str) -> &str {
+    const LONGEST: usize = 64;
+    let is_name = (1..=LONGEST).contains(&command.len())
+        && command.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if is_name { command } else { "_OTHER" }
+}
+
 /// Whether its first value is the name of a collection, where it is a text.
 pub(crate) fn is_of_a_collection(command: &str) -> bool {
     OF_A_COLLECTION.split(' ').any(|known| known == command)
@@ -37,7 +45,7 @@ impl<'a> Command<'a> {
     /// What it is to the core, with a text of at most so many bytes where one is wanted.
     pub(crate) fn call(self, text: Option<usize>) -> DbCall<'a> {
         let (database, collection) = self.target();
-        let call = DbCall::new().operation(self.name).namespace(database);
+        let call = DbCall::new().operation(named(self.name)).namespace(database);
         let call = collection.into_iter().fold(call, DbCall::collection);
         let call = call.batch_by_itself(self.operations());
         let text = text.filter(|_| !self.body.is_empty());

@@ -21,8 +21,14 @@ macro_rules! cursor {
                 "opened it, and ends with its last document, with its first error, or when it is ",
                 "dropped."
             )]
-            #[derive(Debug)]
             $name<T>, $driver::$name, of
+        }
+
+        /// Of documents of any type, as the driver's.
+        impl<T> std::fmt::Debug for $name<T> {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
         }
 
         impl<T> $name<T> {

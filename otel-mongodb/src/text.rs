@@ -8,7 +8,7 @@ use mongodb::options::{Collation, Hint, UpdateModifications};
 use crate::command::{Command, is_of_a_collection};
 
 /// What the driver adds to each command: it says nothing about the query.
-const ADDED: [&str; 4] = ["$clusterTime", "$db", "lsid", "txnNumber"];
+const ADDED: [&str; 5] = ["$clusterTime", "$db", "$readPreference", "lsid", "txnNumber"];
 
 /// Deeper values, and later elements of a list, are not looked at.
 const DEPTH: usize = 32;

@@ -100,6 +100,10 @@ impl ByteHeadersMut for Outgoing<'_> {
         let length = entry_length(name.len(), LENGTH + value.len());
         let Some(room) = self.room.checked_sub(length) else { return };
         let Ok(name) = ShortString::try_new(name) else { return };
+        // A number or a table under this name is the application's.
+        if self.table().is_some_and(|table| table.contains_key(name.as_str())) {
+            return;
+        }
         self.room = room;
         let table = self.changed.take().or_else(|| self.properties.headers().clone());
         let mut table = table.unwrap_or_default();
@@ -110,13 +114,15 @@ impl ByteHeadersMut for Outgoing<'_> {
 
     /// Built anew: a table of lapin only grows.
     fn remove(&mut self, name: &str) {
-        let is_named = |known: &ShortString| known.as_str().eq_ignore_ascii_case(name);
+        let is_text = |(known, value): &(&ShortString, &AMQPValue)| {
+            known.as_str().eq_ignore_ascii_case(name) && text(value).is_some()
+        };
         let Some(table) = self.table() else { return };
-        if !table.inner().keys().any(is_named) {
+        if !table.inner().iter().any(|entry| is_text(&entry)) {
             return;
         }
         let before = table_length(table);
-        let rest = table.inner().iter().filter(|(known, _)| !is_named(known));
+        let rest = table.inner().iter().filter(|entry| !is_text(entry));
         let rest: BTreeMap<_, _> =
             rest.map(|(name, value)| (name.clone(), value.clone())).collect();
         let rest = FieldTable::from(rest);
@@ -150,14 +156,15 @@ impl ByteHeaders for Incoming<'_> {
 
 fn entries(table: Option<&FieldTable>) -> impl Iterator<Item = (&str, &[u8])> {
     let all = table.into_iter().flat_map(FieldTable::inner);
-    all.filter_map(|(name, value)| {
-        let value = match value {
-            AMQPValue::LongString(bytes) => bytes.as_bytes(),
-            AMQPValue::ShortString(text) => text.as_str().as_bytes(),
-            AMQPValue::ByteArray(bytes) => bytes.as_slice(),
-            _ => return None,
-        };
-        Some((name.as_str(), value))
+    all.filter_map(|(name, value)| Some((name.as_str(), text(value)?)))
+}
+
+fn text(value: &AMQPValue) -> Option<&[u8]> {
+    Some(match value {
+        AMQPValue::LongString(bytes) => bytes.as_bytes(),
+        AMQPValue::ShortString(text) => text.as_str().as_bytes(),
+        AMQPValue::ByteArray(bytes) => bytes.as_slice(),
+        _ => return None,
     })
 }
 
@@ -167,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    fn text(text: &str) -> AMQPValue {
+    fn long(text: &str) -> AMQPValue {
         AMQPValue::LongString(text.into())
     }
 
@@ -217,10 +224,10 @@ mod tests {
             (AMQPValue::Double(1.0), 8),
             (AMQPValue::Timestamp(1), 8),
             (AMQPValue::ShortString(short(3)), 1 + 3),
-            (text("abc"), 4 + 3),
+            (long("abc"), 4 + 3),
             (AMQPValue::ByteArray(ByteArray::from(&b"abc"[..])), 4 + 3),
             (AMQPValue::FieldTable(inner.clone()), 4 + 1 + 2 + 1),
-            (AMQPValue::FieldArray(FieldArray::from(vec![text("a"), AMQPValue::Void])), 4 + 6 + 1),
+            (AMQPValue::FieldArray(FieldArray::from(vec![long("a"), AMQPValue::Void])), 4 + 6 + 1),
         ] {
             let length = properties_length(&properties(&[("name", value.clone())]));
             assert_eq!(length, 2 + 4 + 1 + 4 + 1 + expected, "{value:?}");
@@ -259,7 +266,7 @@ mod tests {
                 AMQPValue::LongLongInt(1),
             )]))]));
         let mut sent = properties(&[
-            ("Traceparent", text("old")),
+            ("Traceparent", long("old")),
             ("TRACEPARENT", AMQPValue::LongInt(7)),
             ("x-death", death.clone()),
             ("nothing", AMQPValue::Void),
@@ -267,12 +274,23 @@ mod tests {
         let mut outgoing = Outgoing::new(&mut sent, 10_000).unwrap();
         let before = outgoing.room;
         outgoing.remove("traceparent");
-        assert_eq!(outgoing.room, before + 2 * (1 + 11 + 1) + (4 + 3) + 4);
+        assert_eq!(outgoing.room, before + (1 + 11 + 1) + (4 + 3));
         outgoing.append("traceparent", b"new".to_vec());
         drop(outgoing);
-        let expected =
-            [("nothing", AMQPValue::Void), ("traceparent", text("new")), ("x-death", death)];
+        let expected = [
+            ("TRACEPARENT", AMQPValue::LongInt(7)),
+            ("nothing", AMQPValue::Void),
+            ("traceparent", long("new")),
+            ("x-death", death),
+        ];
         assert_eq!(sent, properties(&expected));
+
+        let mut sent = properties(&[("baggage", AMQPValue::LongInt(2))]);
+        let mut outgoing = Outgoing::new(&mut sent, 10_000).unwrap();
+        outgoing.remove("baggage");
+        outgoing.append("baggage", b"a=1".to_vec());
+        drop(outgoing);
+        assert_eq!(sent, properties(&[("baggage", AMQPValue::LongInt(2))]));
     }
 
     /// lapin panics where such a name is made of text.
@@ -283,14 +301,14 @@ mod tests {
         outgoing.append(&"n".repeat(256), b"value".to_vec());
         outgoing.append(&"n".repeat(255), b"value".to_vec());
         drop(outgoing);
-        assert_eq!(sent, properties(&[(&"n".repeat(255), text("value"))]));
+        assert_eq!(sent, properties(&[(&"n".repeat(255), long("value"))]));
     }
 
     /// As Java, .NET and old clients write them.
     #[test]
     fn text_of_each_type_is_read() {
         let received = properties(&[
-            ("a", text("long")),
+            ("a", long("long")),
             ("b", AMQPValue::ShortString("short".into())),
             ("c", AMQPValue::ByteArray(ByteArray::from(&b"bytes"[..]))),
             ("d", AMQPValue::LongInt(7)),

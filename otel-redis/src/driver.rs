@@ -150,7 +150,17 @@ impl Answer for () {
 /// The word that an error of the server begins with. What follows may quote data, so that is not
 /// told.
 pub(crate) fn failure(error: &ServerError) -> Failure {
-    Failure::code(error.code().to_owned())
+    coded(error.code())
+}
+
+/// A script may answer what it wants: what is no word like a code's is text, and may quote data.
+fn coded(code: &str) -> Failure {
+    let is_word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if (1..=crate::call::LONGEST).contains(&code.len()) && code.bytes().all(is_word) {
+        Failure::code(code.to_owned())
+    } else {
+        Failure::default()
+    }
 }
 
 impl Classify<ServerError> for Redis {
@@ -162,7 +172,7 @@ impl Classify<ServerError> for Redis {
 impl Classify<RedisError> for Redis {
     fn classify(error: &RedisError) -> Failure {
         if let Some(code) = error.code() {
-            return Failure::code(code.to_owned());
+            return coded(code);
         }
         if error.is_timeout() {
             // A blocking read that is over in time is a `WouldBlock` to the system.
@@ -194,4 +204,21 @@ impl Classify<RedisError> for Redis {
 fn io_error(error: &RedisError) -> Option<&io::Error> {
     let shared = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
     shared.downcast_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `EVAL "return {err='…'}"` answers anything.
+    #[test]
+    fn a_code_that_is_none_is_not_told() {
+        for code in ["ERR", "WRONGTYPE", "NOAUTH", "SEARCH_TIMEOUT", "E2"] {
+            assert_eq!(coded(code), Failure::code(code.to_owned()));
+        }
+        for code in ["", "ada@example.com", "user:4711:locked", "hunter2SECRET", "CODE\twith"] {
+            assert_eq!(coded(code), Failure::default(), "{code}");
+        }
+        assert_eq!(coded(&"A".repeat(65)), Failure::default());
+    }
 }

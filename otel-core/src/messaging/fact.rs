@@ -10,7 +10,7 @@ use opentelemetry::{StringValue, Value};
 
 use crate::attribute as names;
 use crate::options::Options;
-use crate::text::is_blank;
+use crate::text::{LONGEST, is_blank};
 
 /// A fact of a call or of a message, whose value is a `T`.
 pub struct Fact<T> {
@@ -92,7 +92,8 @@ impl<T> Fact<T> {
             Told::UnlessKeysAreOut => options.keys,
             Told::OptIn => options.message_sizes,
         };
-        wanted.then_some(value)
+        let fits = !matches!(&value, Value::String(text) if text.as_str().len() > LONGEST);
+        (wanted && fits).then_some(value)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::operation::{Clock, Live};
 use crate::page::Site;
 use crate::propagation::Carrier;
 use crate::telemetry::Telemetry;
+use crate::w3c::is_foreign;
 
 /// An instrumented client of a message broker: makes the operations of one handle. A clone is
 /// another handle of the same value.
@@ -286,26 +287,32 @@ impl Shared {
         if span_of(own).is_some() || !message.takes_headers() {
             return;
         }
-        if own.baggage().is_empty() {
+        if telemetry.options().replace_trace_headers {
             return telemetry.inject(context, message);
         }
         // Nobody but the propagator knows the names that baggage stands under.
-        let mut baggage = HashMap::<String, String>::new();
-        telemetry.inject(own, &mut baggage);
-        telemetry.inject(context, &mut Keeping { message, names: baggage });
+        let names = (!own.baggage().is_empty()).then(|| {
+            let mut baggage = HashMap::<String, String>::new();
+            telemetry.inject(own, &mut baggage);
+            baggage
+        });
+        telemetry.inject(context, &mut Keeping { message, names });
     }
 }
 
-/// Headers of which some are left as they are.
+/// Headers of which some are left as they are: what the application put there itself.
 struct Keeping<'m, M> {
     message: &'m mut M,
-    names: HashMap<String, String>,
+    names: Option<HashMap<String, String>>,
 }
 
 impl<M: Carrier> Injector for Keeping<'_, M> {
     fn set(&mut self, name: &str, value: String) {
-        let is_kept = self.names.keys().any(|kept| kept.eq_ignore_ascii_case(name));
-        if !is_kept || self.message.get(name).is_none() {
+        let is_kept = |own: &str| {
+            let mut names = self.names.iter().flat_map(HashMap::keys);
+            names.any(|kept| kept.eq_ignore_ascii_case(name)) || is_foreign(name, own)
+        };
+        if !self.message.get(name).is_some_and(is_kept) {
             self.message.set(name, value);
         }
     }

@@ -19,6 +19,17 @@ fn the_list_is_one_of_words() {
     assert!(!is_of_a_collection("") && !is_of_a_collection("find "));
 }
 
+/// Whatever somebody gives to `run_command`.
+#[test]
+fn what_no_server_could_call_a_command_has_no_name() {
+    for name in ["find", "_configsvrShutdown", "saslStart", &"a".repeat(64)] {
+        assert_eq!(named(name), name);
+    }
+    for name in ["", "hunter2", "my secret", "a.b", "$a", "é", &"a".repeat(65)] {
+        assert_eq!(named(name), "_OTHER", "{name}");
+    }
+}
+
 #[test]
 fn a_collection_is_told_where_the_command_has_one() {
     let cases = [
@@ -64,7 +75,7 @@ fn a_bulk_write_is_told_where_it_writes() {
 fn a_command_without_a_name_is_one() {
     for body in [doc! { "": "" }, doc! {}] {
         assert_eq!(command("", &body).target(), ("shop", None));
-        assert_eq!(analyze(&body).1, "mongodb");
+        assert_eq!(analyze(&body).1, "_OTHER");
     }
 }
 
