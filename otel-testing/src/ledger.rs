@@ -77,6 +77,8 @@ pub enum Unit {
     Sent,
     /// Messages that were received, with the same texts.
     Received,
+    /// Messages that were settled, with the same texts.
+    Settled,
 }
 
 /// So many of one text.
@@ -236,6 +238,7 @@ impl fmt::Display for Balance {
             Unit::Commands => "commands",
             Unit::Sent => "sent messages",
             Unit::Received => "received messages",
+            Unit::Settled => "settled messages",
         };
         write!(formatter, "{} of {} {unit} traced", self.traced, self.counted)?;
         for (title, counts) in

@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures_util::{FutureExt as _, StreamExt as _};
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::Meter;
 use opentelemetry::propagation::{
     Extractor, Injector, TextMapCompositePropagator, TextMapPropagator as _,
 };
@@ -21,15 +21,13 @@ use otel_rabbitmq::lapin::types::{AMQPValue, FieldTable, ShortString};
 use otel_rabbitmq::lapin::{BasicProperties, Result};
 
 use super::{Contender, HOST, KEY, NAME as SYSTEM, PORT, QUEUE, Raw, SHOP, TARGET, publish};
+use crate::kafka::Instruments;
 
 pub(super) struct Bare {
     raw: Raw,
     tracer: BoxedTracer,
     propagator: TextMapCompositePropagator,
-    duration: Histogram<f64>,
-    processing: Histogram<f64>,
-    sent: Counter<u64>,
-    consumed: Counter<u64>,
+    instruments: Instruments,
     address: StringValue,
     target: StringValue,
     queue: StringValue,
@@ -71,21 +69,11 @@ impl Bare {
         propagator: TextMapCompositePropagator,
     ) -> Self {
         let shared = |text: &str| StringValue::from(Arc::<str>::from(text));
-        let seconds = |name| {
-            let boundaries = vec![
-                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-            ];
-            meter.f64_histogram(name).with_unit("s").with_boundaries(boundaries).build()
-        };
-        let messages = |name| meter.u64_counter(name).with_unit("{message}").build();
         Self {
             raw,
             tracer,
             propagator,
-            duration: seconds(names::metric::MESSAGING_CLIENT_OPERATION_DURATION),
-            processing: seconds(names::metric::MESSAGING_PROCESS_DURATION),
-            sent: messages(names::metric::MESSAGING_CLIENT_SENT_MESSAGES),
-            consumed: messages(names::metric::MESSAGING_CLIENT_CONSUMED_MESSAGES),
+            instruments: Instruments::new(meter),
             address: shared(HOST),
             target: shared(TARGET),
             queue: shared(QUEUE),
@@ -158,9 +146,9 @@ impl Contender for Bare {
         let confirm = publish!(self.raw.channel, properties).with_context(context.clone()).await?;
         confirm.await?;
         let mut attributes = self.common("publish", &self.target, 1);
-        self.sent.add(1, &attributes);
+        self.instruments.sent.add(1, &attributes);
         attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "send"));
-        self.duration.record(start.elapsed().as_secs_f64(), &attributes);
+        self.instruments.duration.record(start.elapsed().as_secs_f64(), &attributes);
         context.span().end();
         Ok(())
     }
@@ -176,7 +164,7 @@ impl Contender for Bare {
             .with_links(link(&remote))
             .with_attributes(self.of_message(("consume", "receive"), delivery.delivery_tag))
             .start(&self.tracer);
-        self.consumed.add(1, &self.common("consume", &self.queue, 0));
+        self.instruments.consumed.add(1, &self.common("consume", &self.queue, 0));
         span.end();
         Some((delivery, remote))
     }
@@ -195,7 +183,7 @@ impl Contender for Bare {
         let context = parent.with_span(span);
         async {}.with_context(context.clone()).await;
         let attributes = self.common("process", &self.queue, 0);
-        self.processing.record(start.elapsed().as_secs_f64(), &attributes);
+        self.instruments.processing.record(start.elapsed().as_secs_f64(), &attributes);
         context.span().end();
     }
 
@@ -214,7 +202,7 @@ impl Contender for Bare {
         delivery.ack(BasicAckOptions::default()).with_context(context.clone()).await?;
         let mut attributes = self.common("ack", &self.queue, 1);
         attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "settle"));
-        self.duration.record(start.elapsed().as_secs_f64(), &attributes);
+        self.instruments.duration.record(start.elapsed().as_secs_f64(), &attributes);
         context.span().end();
         Ok(())
     }
