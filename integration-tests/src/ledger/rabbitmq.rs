@@ -89,8 +89,8 @@ impl Traffic {
     }
 }
 
-/// A destination as the conventions write it, of what the trace says of a message.
-fn destination(copy: &Delivery) -> String {
+/// A destination as the conventions write it, and the message's id, of what the trace says of a message.
+fn place(copy: &Delivery) -> String {
     let headers = copy.properties.headers().as_ref().map(FieldTable::inner);
     let header = |name: &str| headers.and_then(|headers| headers.get(name));
     let keys = match header("routing_keys") {
@@ -102,7 +102,12 @@ fn destination(copy: &Delivery) -> String {
     let key = if key == queue { String::new() } else { key };
     let parts = [&exchange, &key, queue];
     let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { "amq.default".to_owned() } else { parts.join(":") }
+    let destination = if parts.is_empty() { "amq.default".to_owned() } else { parts.join(":") };
+    let id = match header("properties") {
+        Some(AMQPValue::FieldTable(properties)) => text(properties.inner().get("message_id")),
+        _ => String::new(),
+    };
+    if id.is_empty() { destination } else { format!("{destination}[{id}]") }
 }
 
 fn text(value: Option<&AMQPValue>) -> String {
@@ -118,7 +123,7 @@ impl Counted for Traffic {
     async fn counted(&mut self) -> Result<Vec<Count>, Error> {
         let options = BasicGetOptions { no_ack: true };
         while let Some(copy) = self.channel.basic_get(self.queue.clone(), options).await? {
-            *self.seen.entry(destination(&copy.delivery)).or_default() += 1;
+            *self.seen.entry(place(&copy.delivery)).or_default() += 1;
         }
         Ok(self.seen.iter().map(|(text, times)| Count::new(text.as_str(), *times)).collect())
     }
