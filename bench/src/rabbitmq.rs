@@ -197,31 +197,42 @@ fn begin<'c, F: Future<Output = lapin::Result<()>> + 'c>(
     begun.collect()
 }
 
-/// Ends them. Whether all have ended well.
-fn end(calls: Vec<(Call<'_>, bool)>) -> bool {
+/// Ends them, but for those that are not to be ended yet.
+fn end(calls: Vec<(Call<'_>, bool)>) -> lapin::Result<Vec<(Call<'_>, bool)>> {
     let task = &mut Task::from_waker(Waker::noop());
-    calls.into_iter().all(|(mut call, is_done)| {
-        is_done || matches!(call.as_mut().poll(task), Poll::Ready(Ok(())))
-    })
+    let mut left = Vec::new();
+    for (mut call, is_done) in calls {
+        if is_done {
+            continue;
+        }
+        match call.as_mut().poll(task) {
+            Poll::Ready(ended) => ended?,
+            Poll::Pending => left.push((call, false)),
+        }
+    }
+    Ok(left)
 }
 
 impl<C: Contender> Rounds for Steps<C> {
     fn round(&mut self) -> Result<()> {
         let Self { runtime, channel, contender, meter, .. } = self;
         // Everything that was sent is written, and answered; then so many messages have come. What settles
-        // a message is passed on by a task, and written behind the first of these.
+        // a message is passed on by a task, and written behind the first of these, or a later one.
         let settle = |messages| {
             runtime.block_on(async {
-                for prefetch in [0, messages] {
+                for prefetch in [0, 0, 0, messages] {
                     channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
                 }
                 lapin::Result::Ok(())
             })
         };
         if meter.step == "publish" {
-            let calls = meter.take("publish", || begin((0..BATCH).map(|_| contender.publish())))?;
-            settle(0)?;
-            ensure!(meter.take("publish", || end(calls))?, "all are confirmed");
+            let publish = || begin((0..BATCH).map(|_| contender.publish()));
+            let mut calls = meter.take("publish", publish)?;
+            while !calls.is_empty() {
+                settle(0)?;
+                calls = meter.take("publish", || end(calls))??;
+            }
             return Ok(());
         }
         settle(BATCH)?;
@@ -231,10 +242,12 @@ impl<C: Contender> Rounds for Steps<C> {
         ensure!(messages.len() == usize::from(BATCH), "{} have come", messages.len());
         let process = |message| poll_once(pin!(contender.process(message)));
         meter.take("process", || messages.iter().for_each(process))?;
-        let calls =
-            meter.take("ack", || begin(messages.into_iter().map(|it| contender.ack(it))))?;
-        settle(0)?;
-        ensure!(meter.take("ack", || end(calls))?, "all are settled");
+        let ack = || begin(messages.into_iter().map(|it| contender.ack(it)));
+        let mut calls = meter.take("ack", ack)?;
+        while !calls.is_empty() {
+            settle(0)?;
+            calls = meter.take("ack", || end(calls))??;
+        }
         Ok(())
     }
 
