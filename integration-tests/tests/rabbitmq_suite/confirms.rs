@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use integration_tests::{soon, total, unique_name};
+use integration_tests::{eventually, soon, total, unique_name};
 use otel_rabbitmq::Confirmation;
 use otel_rabbitmq::lapin;
 use otel_rabbitmq::types::{AMQPValue, ShortString};
@@ -52,9 +52,14 @@ pub async fn what_came_back_is_told_of_the_right_message(live: &Live) {
                 note(message);
             }
         }
-        for message in soon("all are", channel.wait_for_confirms()).await.unwrap() {
-            note(message);
-        }
+        // It waits for the last one, and others may be told right then: they end when it is looked again.
+        let told = async || {
+            for message in soon("all are", channel.wait_for_confirms()).await.unwrap() {
+                note(message);
+            }
+            capture.spans().len() == MESSAGES
+        };
+        eventually("all are told", told).await;
         // Each that came back was given to somebody, once.
         assert_eq!(returned, (0..MESSAGES).filter(|number| number % 2 == 1).collect());
         let error = |number| (number % 2 == 1).then(|| "NO_ROUTE".to_owned());
@@ -92,4 +97,15 @@ pub async fn a_confirm_that_was_had(live: &Live) {
     let Poll::Ready(Err(error)) = again else { panic!("{again:?}") };
     assert!(matches!(error.kind(), otel_rabbitmq::ErrorKind::FutureCompleted));
     assert_eq!(capture.spans().len(), 1);
+}
+
+/// To close a channel is to look once more at what nobody holds.
+pub async fn a_channel_that_the_application_closes(live: &Live) {
+    let (capture, connection) = live.captured().await;
+    let channel = confirming(&connection).await;
+    let queue = queue(&channel).await;
+    drop(publish(&channel, &queue, b"order").await);
+    soon("it is there", channel.raw().wait_for_confirms()).await.unwrap();
+    channel.close(200, "done".into()).await.unwrap();
+    capture.assert_spans([published(&live.url, &queue).producer()]);
 }

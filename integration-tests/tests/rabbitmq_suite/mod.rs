@@ -31,6 +31,7 @@ macro_rules! scenarios {
             confirms: what_came_back_is_told_of_the_right_message
             confirms: what_the_broker_refuses_fails
             confirms: a_confirm_that_was_had
+            confirms: a_channel_that_the_application_closes
             limits: a_trace_is_left_out_where_a_frame_has_no_room
             limits: a_channel_alone_takes_the_least
             limits: a_table_of_any_content_stays_as_it_is
