@@ -19,13 +19,13 @@ use tokio::task::block_in_place;
 use crate::nats_support::{captured, jetstream, stream};
 
 /// A stream of one test's own.
-struct Stream {
+struct Orders {
     url: String,
     name: String,
     stream: async_nats::jetstream::stream::Stream,
 }
 
-impl Stream {
+impl Orders {
     async fn open(url: &str) -> Self {
         let (_, client) = captured(url).await;
         let (context, name) = (jetstream(client), unique_name());
@@ -48,7 +48,7 @@ impl Stream {
     }
 }
 
-impl Shop for Stream {
+impl Shop for Orders {
     const PROGRAM: &'static str = env!("CARGO_BIN_EXE_nats_role");
     const OPERATIONS: [&'static str; 2] = ["receive", "double_ack"];
 
@@ -83,7 +83,7 @@ impl Shop for Stream {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
     let Some(url) = live::address("NATS") else { return };
-    let shop = Stream::open(&url).await;
+    let shop = Orders::open(&url).await;
     let consumers = CASES.map(|case| {
         let group = unique_name();
         let process = shop.consume(&group, case);
@@ -116,7 +116,7 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
 async fn what_a_killed_server_acknowledged_is_stored_and_what_failed_is_told() {
     let server = block_in_place(|| private(Server::nats(), Extra::new()));
     let Some(mut server) = server else { return };
-    let shop = Stream::open(server.url()).await;
+    let shop = Orders::open(server.url()).await;
     let producer = shop.produce(None, 1000);
     eventually("messages flow", async || producer.count(is_sent) > 100).await;
     block_in_place(|| server.kill()).unwrap();
