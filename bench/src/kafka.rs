@@ -29,6 +29,8 @@ use otel_core::propagation::ByteCarrier;
 use otel_core::{Messaging, MessagingCall, MessagingServer, Telemetry};
 
 use self::bare::Bare;
+#[cfg(feature = "rabbitmq")]
+pub(crate) use self::bare::Instruments;
 use crate::stub::{Stub, providers};
 
 pub(crate) const NAME: &str = "kafka";

@@ -16,7 +16,8 @@ use anyhow::{Context as _, Result, bail};
 /// First argument of a program of this folder that runs as a child of itself.
 pub const CHILD: &str = "child";
 /// The names of all measurements: each program knows the others' and leaves them to them.
-const NAMES: [&str; 7] = ["stub", "sql", "kafka", "mongodb", "redis", "setup", "sqlite"];
+const NAMES: [&str; 9] =
+    ["stub", "sql", "kafka", "mongodb", "nats", "rabbitmq", "redis", "setup", "sqlite"];
 /// How many threads call at once where that is measured.
 pub const THREADS: u32 = 8;
 
@@ -107,6 +108,37 @@ pub fn nanoseconds(contenders: [&dyn Fn(u32); 2], rounds: usize, calls: u32) -> 
         }
     }
     times.map(median)
+}
+
+/// What two do a second: the medians of both and of their ratio, over so many rounds in which they take
+/// their turns. One more comes before, for connections and late providers.
+pub async fn in_turn(
+    rounds: usize,
+    mut ours: impl AsyncFnMut() -> Result<f64>,
+    mut bare: impl AsyncFnMut() -> Result<f64>,
+) -> Result<[f64; 3]> {
+    let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let (first, second);
+        if round % 2 == 0 {
+            first = ours().await?;
+            second = bare().await?;
+        } else {
+            second = bare().await?;
+            first = ours().await?;
+        }
+        if round > 0 {
+            of_ours.push(first);
+            of_bare.push(second);
+        }
+    }
+    let ratios = of_ours.iter().zip(&of_bare).map(|(ours, bare)| ours / bare).collect();
+    Ok([median(of_ours), median(of_bare), median(ratios)])
+}
+
+/// Cells of a table: what [`in_turn`] gave.
+pub fn in_turn_cells([ours, bare, ratio]: [f64; 3]) -> [String; 3] {
+    [cell(Some(ours), 0), cell(Some(bare), 0), cell(Some(ratio), 2)]
 }
 
 /// How many times as many calls per second so many `threads` make, `calls` each, as one does: the

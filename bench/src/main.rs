@@ -1,4 +1,4 @@
-//! The measurements `stub`, `sql`, `kafka`, `mongodb`, `nats`, `redis` and `setup`.
+//! The measurements `stub`, `sql`, `kafka`, `mongodb`, `nats`, `rabbitmq`, `redis` and `setup`.
 
 mod bare;
 mod kafka;
@@ -6,6 +6,8 @@ mod kafka;
 mod mongodb;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "setup")]
@@ -29,6 +31,10 @@ fn main() -> Result<()> {
         #[cfg(feature = "mongodb")]
         [CHILD, mongodb::NAME, who, rows, calls] => {
             mongodb::child(who, rows.parse()?, calls.parse()?)?;
+        }
+        #[cfg(feature = "rabbitmq")]
+        [CHILD, rabbitmq::NAME, who, state, step, rounds] => {
+            rabbitmq::child(who, state, step, rounds.parse()?)?;
         }
         #[cfg(feature = "redis")]
         [CHILD, redis::NAME, who, state, call, calls] => {
@@ -55,6 +61,10 @@ fn main() -> Result<()> {
             #[cfg(feature = "nats")]
             if bench::wanted(nats::NAME, &arguments)? {
                 nats::measure()?;
+            }
+            #[cfg(feature = "rabbitmq")]
+            if bench::wanted(rabbitmq::NAME, &arguments)? {
+                rabbitmq::measure()?;
             }
             #[cfg(feature = "redis")]
             if bench::wanted(redis::NAME, &arguments)? {

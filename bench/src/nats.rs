@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use async_nats::jetstream::stream::{Config, StorageType};
-use bench::{cell, median, table};
+use bench::{in_turn, in_turn_cells, table};
 use native::{Private, Server};
 use otel_core::Telemetry;
 use otel_nats::ConnectOptions;
@@ -50,7 +50,7 @@ macro_rules! calls_per_second {
                 2_000
             }
         };
-        f64::from(calls) / start.elapsed().as_secs_f64()
+        Ok(f64::from(calls) / start.elapsed().as_secs_f64())
     }};
 }
 
@@ -61,14 +61,9 @@ pub(crate) fn measure() -> Result<()> {
     for call in CALLS {
         for state in STATES {
             let telemetry = telemetry(state);
-            let (ours, bare, ratio) = runtime.block_on(compare(server.url(), &telemetry, call))?;
-            rows.push(vec![
-                call.to_owned(),
-                state.to_owned(),
-                cell(Some(ours), 0),
-                cell(Some(bare), 0),
-                cell(Some(ratio), 2),
-            ]);
+            let compared = runtime.block_on(compare(server.url(), &telemetry, call))?;
+            let numbers = in_turn_cells(compared);
+            rows.push([call.to_owned(), state.to_owned()].into_iter().chain(numbers).collect());
         }
     }
     let title = "nats: calls a second, one after another, on a server beside it";
@@ -96,8 +91,8 @@ async fn answer(url: String) -> Result<(), async_nats::Error> {
     Ok(())
 }
 
-/// The medians of both, and of the ratio in each round.
-async fn compare(url: &str, telemetry: &Telemetry, call: &str) -> Result<(f64, f64, f64)> {
+/// As [`in_turn`] gives it.
+async fn compare(url: &str, telemetry: &Telemetry, call: &str) -> Result<[f64; 3]> {
     let to_anyhow = |error: async_nats::Error| anyhow::anyhow!(error);
     let ours = options().telemetry(telemetry).connect(url).await?;
     let bare = options().connect(url).await?.into_inner();
@@ -107,23 +102,7 @@ async fn compare(url: &str, telemetry: &Telemetry, call: &str) -> Result<(f64, f
     let (subjects, storage) = (vec![STORED.to_owned()], StorageType::Memory);
     let config = Config { name: STORED.to_owned(), subjects, storage, ..Config::default() };
     bare_context.get_or_create_stream(config).await?;
-    let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        // In turn the first.
-        let (first, second);
-        if round % 2 == 0 {
-            first = calls_per_second!(ours, our_context, call);
-            second = calls_per_second!(bare, bare_context, call);
-        } else {
-            second = calls_per_second!(bare, bare_context, call);
-            first = calls_per_second!(ours, our_context, call);
-        }
-        // The first round is for connections and late providers.
-        if round > 0 {
-            of_ours.push(first);
-            of_bare.push(second);
-        }
-    }
-    let ratios = of_ours.iter().zip(&of_bare).map(|(ours, bare)| ours / bare).collect();
-    Ok((median(of_ours), median(of_bare), median(ratios)))
+    let ours = async || calls_per_second!(ours, our_context, call);
+    let bare = async || calls_per_second!(bare, bare_context, call);
+    in_turn(ROUNDS, ours, bare).await
 }

@@ -52,7 +52,13 @@ pub(crate) const STATES: [&str; 4] = ["off", "not sampled", "sampled", "suppress
 bench::providers!(providers, opentelemetry, opentelemetry_sdk);
 
 /// Where the measurement of a driver reports to in one state.
-#[cfg(any(feature = "kafka", feature = "mongodb", feature = "nats", feature = "redis"))]
+#[cfg(any(
+    feature = "kafka",
+    feature = "mongodb",
+    feature = "nats",
+    feature = "rabbitmq",
+    feature = "redis"
+))]
 pub(crate) fn telemetry(state: &str) -> Telemetry {
     let builder = Telemetry::builder().propagator(crate::kafka::propagator());
     if state == "off" {

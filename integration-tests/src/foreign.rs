@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use native::Foreign;
+use otel_testing::opentelemetry::Context;
+use otel_testing::opentelemetry::baggage::BaggageExt as _;
+use otel_testing::opentelemetry::trace::TraceContextExt as _;
+use otel_testing::opentelemetry_sdk::trace::SpanData;
 use serde::{Deserialize, Serialize};
 use tokio::task::block_in_place;
 
 use crate::or_skipped;
 use crate::otlp::Line;
-use crate::told::{Process, Span};
+use crate::told::{Process, Span, order_in_baggage};
 
 /// What such a client does.
 #[derive(Clone, Debug, Serialize)]
@@ -96,4 +100,64 @@ pub async fn play(client: &'static Foreign, task: &Task, propagators: &str) -> O
     }
     heard.spans = spans.into_iter().map(Span::from).collect();
     Some(heard)
+}
+
+/// Messages of each task.
+pub const MESSAGES: u64 = 20;
+/// What a client of another language reads and writes.
+pub const FORMATS: &str = "tracecontext,baggage";
+
+/// The messages of another client, each in a context that says the same.
+pub fn outgoing() -> Vec<Outgoing> {
+    let messages = (1..=MESSAGES).map(|number| Outgoing {
+        body: number.to_string(),
+        context: BTreeMap::from([
+            ("traceparent".to_owned(), format!("00-{number:016x}{:016x}-{number:016x}-01", 0xabc)),
+            ("tracestate".to_owned(), format!("shop={number}")),
+            ("baggage".to_owned(), format!("order=n%C2%B0{number}%3B%3D%2C")),
+        ]),
+    });
+    messages.collect()
+}
+
+/// Panics unless another client read of each of our messages what it was sent with: in the [`order`]
+/// of its number, by these spans. Answers the trace and span that each carried.
+pub fn assert_read(heard: &Heard, sent: &[SpanData]) -> Vec<(String, String)> {
+    assert_eq!(heard.messages.len(), sent.len());
+    let both = (1..).zip(heard.messages.iter().zip(sent));
+    let carried = both.map(|(number, (message, span))| {
+        assert_eq!(message.body, number.to_string());
+        let span = &span.span_context;
+        let theirs = (message.trace.clone(), message.span.clone());
+        assert_eq!(theirs, (span.trace_id().to_string(), span.span_id().to_string()));
+        assert_eq!(theirs.0, format!("{number:016x}{:016x}", 0xabc));
+        assert_eq!(message.state, format!("shop={number}"));
+        let baggage = BTreeMap::from([("order".to_owned(), order_in_baggage(number))]);
+        assert_eq!(message.baggage, baggage);
+        theirs
+    });
+    carried.collect()
+}
+
+/// Panics unless a handler of the message with this number, which another client sent within `send`, runs in
+/// what that carried.
+pub fn assert_current(number: u64, body: &[u8], send: &Span) {
+    assert_eq!(*body, *number.to_string().as_bytes());
+    let current = Context::current();
+    assert_eq!(current.span().span_context().trace_state().header(), send.state);
+    let order = current.baggage().get("order").map(ToString::to_string);
+    assert_eq!(order, Some(order_in_baggage(number)));
+}
+
+/// Panics unless a message of another client, sent within `send`, was received, handled and settled in
+/// these spans: all link to that, and the handling is below it.
+pub fn assert_goes_on(spans: &[SpanData], send: &Span) {
+    let [receive, process, settle] = spans else { panic!("not three spans: {spans:#?}") };
+    for span in [receive, process, settle] {
+        let link = span.links.iter().next().map(|link| &link.span_context);
+        let link = link.map(|link| (link.trace_id().to_string(), link.span_id().to_string()));
+        assert_eq!(link, Some((send.trace.clone(), send.id.clone())));
+    }
+    assert_eq!(process.span_context.trace_id().to_string(), send.trace);
+    assert_eq!(process.parent_span_id.to_string(), send.id);
 }

@@ -65,3 +65,12 @@ impl<C: Counted<Error: Debug>> Watch<C> {
         .await
     }
 }
+
+/// How many were traced and how many counted, and which went past. Panics if some were told that nobody
+/// counted.
+#[track_caller]
+pub fn shown(balance: &Balance) -> (u64, u64, Vec<(String, u64)>) {
+    let past = balance.past.iter().map(|count| (count.text.clone(), count.times)).collect();
+    assert!(balance.uncounted.is_empty(), "{balance}");
+    (balance.traced, balance.counted, past)
+}

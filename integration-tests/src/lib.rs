@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod collector;
+pub mod crowd;
 pub mod foreign;
 pub mod ledger;
 pub mod otlp;
@@ -10,6 +11,7 @@ pub mod received;
 #[cfg(feature = "redis")]
 pub mod redis_commands;
 pub mod roles;
+pub mod shop;
 pub mod told;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use native::{Extra, Private, Server, Services};
+use otel_testing::opentelemetry::trace::SpanContext;
+use otel_testing::opentelemetry_sdk::trace::SpanData;
 use otel_testing::{Capture, Point, PointValue, live};
 
 /// Longer than what a server or a driver of these tests may take by its own settings, also on a busy
@@ -139,6 +143,30 @@ pub fn assert_nowhere(capture: &Capture, secret: &str) {
     for text in told {
         assert!(!text.contains(secret), "a secret was told: {text:.2000}");
     }
+}
+
+/// What a span says of something, as text.
+pub fn attribute(span: &SpanData, name: &str) -> Option<String> {
+    let mut attributes = span.attributes.iter();
+    Some(attributes.find(|it| it.key.as_str() == name)?.value.to_string())
+}
+
+/// What a span failed with.
+pub fn error_type(span: &SpanData) -> Option<String> {
+    attribute(span, "error.type")
+}
+
+/// A span as it comes out of a message.
+pub fn carried(span: &SpanContext) -> SpanContext {
+    let state = span.trace_state().clone();
+    SpanContext::new(span.trace_id(), span.span_id(), span.trace_flags(), true, state)
+}
+
+/// The one span with this name, as it comes out of a message.
+pub fn sent(capture: &Capture, name: &str) -> SpanContext {
+    let spans = capture.spans_named(name);
+    let [span] = &spans[..] else { panic!("not one {name}: {spans:#?}") };
+    carried(&span.span_context)
 }
 
 /// The sum over all points of a metric of whole numbers; without a point 0.

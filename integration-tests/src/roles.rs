@@ -6,13 +6,13 @@ use std::io::{Read as _, stdin};
 use std::sync::Arc;
 use std::thread;
 
-use otel_testing::CaptureTracer;
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::trace::{
     FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
     Tracer as _,
 };
 use otel_testing::opentelemetry::{Context, KeyValue};
+use otel_testing::{Capture, CaptureTracer};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, yield_now};
@@ -72,8 +72,9 @@ pub async fn all_of(mut tasks: JoinSet<()>) {
     }
 }
 
-/// What another service, which is not part of the test, began.
-fn order(number: u64) -> Context {
+/// The context that a message with this number is sent in, with trace, state and baggage: what another
+/// service began, which is not part of the test.
+pub fn order(number: u64) -> Context {
     let state = TraceState::from_key_value([("shop", number.to_string())]);
     let trace = TraceId::from(u128::from(number) << 64 | 0xabc);
     let state = state.unwrap_or_else(|error| panic!("{error}"));
@@ -85,6 +86,35 @@ fn order(number: u64) -> Context {
 /// The context of the task that handles a message.
 pub fn worker(tracer: &CaptureTracer, ambient: bool) -> Context {
     if ambient { Context::new().with_span(tracer.start("worker")) } else { Context::new() }
+}
+
+/// Lets messages be handled at the same time, each in the context of a task, until it is stopped, and tells
+/// of errors by their names.
+pub async fn consume<M, E, F>(
+    mut next: impl AsyncFnMut() -> Result<M, E>,
+    stopped: &Notify,
+    (capture, ambient): (&Capture, bool),
+    process: impl Fn(M, CaptureTracer) -> F,
+    name: impl Fn(&E) -> String,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut handling = JoinSet::new();
+    loop {
+        let received = tokio::select! {
+            received = next() => received,
+            () = stopped.notified() => break,
+        };
+        match received {
+            Ok(message) => {
+                let tracer = capture.tracer("application");
+                let context = worker(&tracer, ambient);
+                handling.spawn(process(message, tracer).with_context(context));
+            }
+            Err(error) => tell(&Told::NotReceived(name(&error))),
+        }
+    }
+    all_of(handling).await;
 }
 
 /// What a handler fails with.

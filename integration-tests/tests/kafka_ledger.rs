@@ -5,12 +5,12 @@ mod kafka_support;
 
 use std::time::Duration;
 
-use integration_tests::ledger::Watch;
 use integration_tests::ledger::kafka::{Client, Stored};
+use integration_tests::ledger::{Watch, shown};
 use integration_tests::{eventually_ok, soon, unique_name};
 use otel_kafka::consumer::{Consumer as _, StreamConsumer};
 use otel_kafka::producer::FutureProducer;
-use otel_testing::ledger::{Balance, Ledger, Traced};
+use otel_testing::ledger::{Ledger, Traced};
 use otel_testing::{Capture, live};
 use rdkafka::producer::FutureRecord;
 use tokio::time::timeout;
@@ -19,13 +19,6 @@ use crate::kafka_support::{PATIENCE, config, in_group, topic};
 
 const TRACED: u64 = 20;
 const PAST: u64 = 3;
-
-/// How many, and which went past.
-fn shown(balance: &Balance) -> (u64, u64, Vec<(String, u64)>) {
-    let past = balance.past.iter().map(|count| (count.text.clone(), count.times)).collect();
-    assert!(balance.uncounted.is_empty(), "{balance}");
-    (balance.traced, balance.counted, past)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_go_past_the_wrapper_are_found() {

@@ -4,30 +4,23 @@
 mod nats_alike;
 mod nats_support;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use integration_tests::{eventually, private, soon, total, unique_name};
+use integration_tests::crowd::{Crowd, TASKS};
+use integration_tests::{error_type, eventually, private, soon, total, unique_name};
 use native::{Extra, Server};
 use otel_nats::client::{Request, RequestErrorKind};
 use otel_nats::connection::State;
 use otel_nats::{ConnectErrorKind, Event};
-use otel_testing::opentelemetry::Context;
-use otel_testing::opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use otel_testing::{Capture, live};
-use tokio::task::{JoinSet, block_in_place};
+use tokio::task::block_in_place;
 
 use crate::nats_alike::{bare, ours};
-use crate::nats_support::{about, captured, heard, jetstream, next, options, stream, tracer};
+use crate::nats_support::{about, captured, heard, jetstream, next, options, stream};
 
 const RECONNECTS: &str = "nats.client.reconnects";
 const DROPPED: &str = "nats.client.messages.dropped";
-
-fn error_type(span: &otel_testing::opentelemetry_sdk::trace::SpanData) -> Option<String> {
-    let mut attributes = span.attributes.iter();
-    Some(attributes.find(|it| it.key.as_str() == "error.type")?.value.to_string())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connecting_fails_as_with_the_driver() {
@@ -127,8 +120,6 @@ async fn slow_consumers_are_counted() {
     eventually("it is there", async || client.connection_state() == State::Connected).await;
 }
 
-const TASKS: usize = 10_000;
-
 /// Ten thousand tasks, each with a span of its own, some of which are dropped at some point.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_span_is_below_its_tasks_own() {
@@ -150,59 +141,32 @@ async fn each_span_is_below_its_tasks_own() {
     let name = unique_name();
     let _stream = stream(&context, &name).await;
     capture.clear();
-    let tracer = tracer(&capture);
-    let mut tasks = JoinSet::new();
-    let mut parents = HashMap::new();
-    let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(128));
-    for number in 0..TASKS {
-        let span = tracer.start(format!("task {number}"));
-        let task = Context::new().with_span(span);
-        parents.insert(task.span().span_context().span_id(), number);
+    let crowd = Crowd::run(&capture, |number| {
         let (client, context, subject) = (client.clone(), context.clone(), subject.clone());
-        let (stored, permits) = (format!("{name}.order"), std::sync::Arc::clone(&permits));
-        // By its number: chance that is the same at each run.
-        let patience = Duration::from_micros((number as u64).wrapping_mul(2_654_435_761) % 3000);
-        let work = async move {
-            let _permit = permits.acquire().await.unwrap();
-            let calls = async {
-                match number % 3 {
-                    0 => drop(client.request(subject, number.to_string().into()).await.unwrap()),
-                    1 => client.publish(subject, number.to_string().into()).await.unwrap_or(()),
-                    _ => drop(
-                        context.publish(stored, number.to_string().into()).await.unwrap().await,
-                    ),
-                }
-            };
-            if number % 2 == 0 {
-                calls.await;
-            } else {
-                let _dropped = tokio::time::timeout(patience, calls).await;
+        let (stored, body) = (format!("{name}.order"), number.to_string().into());
+        async move {
+            match number % 3 {
+                0 => drop(client.request(subject, body).await.unwrap()),
+                1 => client.publish(subject, body).await.unwrap_or(()),
+                _ => drop(context.publish(stored, body).await.unwrap().await),
             }
-            Context::current().span().end();
-        };
-        tasks.spawn(work.with_context(task));
-    }
-    soon("all are done", async { while tasks.join_next().await.transpose().unwrap().is_some() {} })
-        .await;
-    let mut calls = 0;
-    for span in capture.spans() {
-        if span.name.starts_with("task ") {
-            continue;
         }
-        calls += 1;
-        let number = parents[&span.parent_span_id];
+    })
+    .await;
+    let calls = crowd.calls(&capture);
+    for (number, span) in &calls {
         let expected = match number % 3 {
             0 => format!("request {subject}"),
             1 => format!("publish {subject}"),
             _ => format!("publish {name}.order"),
         };
         assert_eq!(span.name, expected);
-        let error = error_type(&span);
+        let error = error_type(span);
         assert!(matches!(error.as_deref(), None | Some("cancelled")), "{error:?}");
         assert!(error.is_none() || number % 2 == 1, "nobody dropped {number}");
     }
     // A task whose patience was over before it was polled has none.
-    assert!(calls > TASKS * 2 / 3, "{calls}");
+    assert!(calls.len() > TASKS * 2 / 3, "{}", calls.len());
     answering.abort();
     context.delete_stream(&name).await.unwrap();
     capture.check();

@@ -4,37 +4,18 @@
 
 mod nats_support;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use integration_tests::foreign::{Outgoing, Task, play};
-use integration_tests::told::order_in_baggage;
+use integration_tests::foreign::{
+    FORMATS, MESSAGES, Task, assert_current, assert_goes_on, assert_read, outgoing, play,
+};
+use integration_tests::roles::order;
 use integration_tests::unique_name;
 use native::Foreign;
 use otel_testing::live;
-use otel_testing::opentelemetry::baggage::BaggageExt as _;
-use otel_testing::opentelemetry::trace::{
-    FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-};
-use otel_testing::opentelemetry::{Context, KeyValue};
+use otel_testing::opentelemetry::trace::FutureExt as _;
 
 use crate::nats_support::{captured, jetstream, next, stream, worker};
-
-const MESSAGES: u64 = 20;
-const FORMATS: &str = "tracecontext,baggage";
-
-/// The context that a message with this number is sent in: trace, state and baggage.
-fn origin(number: u64) -> Context {
-    let state = TraceState::from_key_value([("shop", number.to_string())]).unwrap();
-    let trace = TraceId::from(u128::from(number) << 64 | 0xabc);
-    let span = SpanContext::new(trace, SpanId::from(number), TraceFlags::SAMPLED, true, state);
-    let baggage = [KeyValue::new("order", order_in_baggage(number))];
-    Context::new().with_remote_span_context(span).with_baggage(baggage)
-}
-
-fn baggage(number: u64) -> BTreeMap<String, String> {
-    BTreeMap::from([("order".to_owned(), order_in_baggage(number))])
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nats_py_reads_what_we_write() {
@@ -45,23 +26,15 @@ async fn nats_py_reads_what_we_write() {
     let subject = format!("{name}.new");
     for number in 1..=MESSAGES {
         let publishing = context.publish(subject.clone(), number.to_string().into());
-        publishing.with_context(origin(number)).await.unwrap().await.unwrap();
+        publishing.with_context(order(number)).await.unwrap().await.unwrap();
     }
     let sent = capture.spans();
     let group = unique_name();
     let task = Task::Consume { address: url, destination: subject, group, count: MESSAGES };
     let Some(heard) = play(Foreign::nats_py(), &task, FORMATS).await else { return };
-    assert_eq!(heard.messages.len(), sent.len());
-    for (number, (message, span)) in (1..).zip(heard.messages.iter().zip(&sent)) {
-        assert_eq!(message.body, number.to_string());
-        let span = &span.span_context;
-        let theirs = (message.trace.clone(), message.span.clone());
-        assert_eq!(theirs, (span.trace_id().to_string(), span.span_id().to_string()));
-        assert_eq!(span.trace_id(), TraceId::from(u128::from(number) << 64 | 0xabc));
-        assert_eq!(message.state, format!("shop={number}"));
-        assert_eq!(message.baggage, baggage(number));
-        let process = heard.spans.iter().find(|process| process.parent == theirs.1).unwrap();
-        assert_eq!(process.links, [theirs]);
+    for carried in assert_read(&heard, &sent) {
+        let process = heard.spans.iter().find(|process| process.parent == carried.1).unwrap();
+        assert_eq!(process.links, [carried]);
     }
     context.delete_stream(&name).await.unwrap();
 }
@@ -72,16 +45,8 @@ async fn what_nats_py_sends_goes_on_with_us() {
     let (capture, client) = captured(&url).await;
     let (context, name) = (jetstream(client), unique_name());
     let consumer = worker(&stream(&context, &name).await).await;
-    let messages = (1..=MESSAGES).map(|number| Outgoing {
-        body: number.to_string(),
-        context: BTreeMap::from([
-            ("traceparent".to_owned(), format!("00-{number:016x}{:016x}-{number:016x}-01", 0xabc)),
-            ("tracestate".to_owned(), format!("shop={number}")),
-            ("baggage".to_owned(), format!("order=n%C2%B0{number}%3B%3D%2C")),
-        ]),
-    });
     let destination = format!("{name}.new");
-    let task = Task::Produce { address: url, destination, messages: messages.collect() };
+    let task = Task::Produce { address: url, destination, messages: outgoing() };
     let Some(heard) = play(Foreign::nats_py(), &task, FORMATS).await else { return };
     assert_eq!(heard.spans.len() as u64, MESSAGES);
     let mut messages = consumer.messages().await.unwrap();
@@ -89,26 +54,12 @@ async fn what_nats_py_sends_goes_on_with_us() {
         capture.clear();
         let message = next(&mut messages).await.unwrap();
         let handled = message.process(async |message| {
-            assert_eq!(*message.payload, *number.to_string().as_bytes());
-            let current = Context::current();
-            assert_eq!(current.span().span_context().trace_state().header(), send.state);
-            let order = current.baggage().get("order").unwrap().to_string();
-            assert_eq!(order, order_in_baggage(number));
+            assert_current(number, &message.payload, send);
             Ok::<_, Infallible>(())
         });
         handled.await.unwrap();
         message.ack().await.unwrap();
-        let spans = capture.spans();
-        let [receive, process, ack] = &spans[..] else { panic!("not three spans: {spans:#?}") };
-        for span in [receive, process, ack] {
-            let link = &span.links[0].span_context;
-            assert_eq!(
-                (link.trace_id().to_string(), link.span_id().to_string()),
-                (send.trace.clone(), send.id.clone())
-            );
-        }
-        assert_eq!(process.span_context.trace_id().to_string(), send.trace);
-        assert_eq!(process.parent_span_id.to_string(), send.id);
+        assert_goes_on(&capture.spans(), send);
     }
     context.delete_stream(&name).await.unwrap();
 }

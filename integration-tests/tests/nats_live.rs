@@ -1,16 +1,16 @@
 //! What otel-nats emits on a server that others use too; and what goes past it, by what the server counts:
-//! the messages that it got, the subjects of a stream, and the deliveries of a consumer.
+//! the messages that it got, the subjects of a stream, the deliveries of a consumer, and what that settled.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod nats_suite;
 mod nats_support;
 
-use integration_tests::ledger::Watch;
-use integration_tests::ledger::nats::{Delivered, Published, Stored};
+use integration_tests::ledger::nats::{Delivered, Published, Settled, Stored};
+use integration_tests::ledger::{Watch, shown};
 use integration_tests::{private, unique_name};
 use native::Server;
 use otel_nats::jetstream::consumer::{PullConsumer, pull};
-use otel_testing::ledger::{Balance, Traced};
+use otel_testing::ledger::Traced;
 use otel_testing::{Capture, live};
 use tokio::task::block_in_place;
 
@@ -57,13 +57,6 @@ async fn all_that_the_server_got_was_traced() {
 const TRACED: u64 = 20;
 const PAST: u64 = 3;
 
-/// How many, and which went past.
-fn shown(balance: &Balance) -> (u64, u64, Vec<(String, u64)>) {
-    let past = balance.past.iter().map(|count| (count.text.clone(), count.times)).collect();
-    assert!(balance.uncounted.is_empty(), "{balance}");
-    (balance.traced, balance.counted, past)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_go_past_the_wrapper_are_found() {
     let Some(url) = live::address("NATS") else { return };
@@ -105,7 +98,7 @@ async fn messages_that_go_past_the_wrapper_are_found() {
     };
     let consumer: PullConsumer = stream.create_consumer(config).await.unwrap();
     let delivered = Delivered::new(stream.raw().clone(), "worker", &subject);
-    let mut ledger = Watch::new(delivered, traced);
+    let mut ledger = Watch::new(delivered, traced.clone());
     for number in 0..TRACED + PAST {
         if number % 6 == 5 {
             let mut batch = consumer.raw().batch().max_messages(1).messages().await.unwrap();
@@ -116,6 +109,9 @@ async fn messages_that_go_past_the_wrapper_are_found() {
         }
     }
     let balance = ledger.balance(PAST).await;
+    assert_eq!(shown(&balance), (TRACED, TRACED + PAST, past.clone()));
+    let settled = Settled::new(stream.raw().clone(), "worker", &subject);
+    let balance = Watch::new(settled, traced).balance(PAST).await;
     assert_eq!(shown(&balance), (TRACED, TRACED + PAST, past));
     context.delete_stream(&name).await.unwrap();
 }

@@ -4,42 +4,28 @@
 
 mod nats_support;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use async_nats::jetstream::stream::Stream;
 use integration_tests::ledger::Watch;
-use integration_tests::ledger::nats::{Delivered, Stored};
+use integration_tests::ledger::nats::{Delivered, Settled, Stored};
 use integration_tests::otlp::Attributes;
-use integration_tests::roles::{All, Case, Place, assert_handled, assert_ordered};
-use integration_tests::told::{NOBODY, Process, Role, Span, Told, assert_agreement, traced};
+use integration_tests::roles::{All, Case, Place};
+use integration_tests::shop::{CASES, MESSAGES, Shop, Step, common, is_handled, is_lost, is_sent};
+use integration_tests::told::{Span, traced};
 use integration_tests::{eventually, private, unique_name};
 use native::{Extra, Server};
 use otel_nats::ServerAddr;
 use otel_testing::live;
-use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::nats_support::{captured, jetstream, stream};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_nats_role");
-const MESSAGES: usize = 1000;
-
-fn is_sent(line: &Told) -> bool {
-    matches!(line, Told::Sent { result: Ok(_), .. })
-}
-
-fn is_handled(line: &Told) -> bool {
-    matches!(line, Told::Handled(_))
-}
-
 /// A stream of one test's own.
-struct Shop {
+struct Orders {
     url: String,
     name: String,
-    stream: Stream,
+    stream: async_nats::jetstream::stream::Stream,
 }
 
-impl Shop {
+impl Orders {
     async fn open(url: &str) -> Self {
         let (_, client) = captured(url).await;
         let (context, name) = (jetstream(client), unique_name());
@@ -47,126 +33,59 @@ impl Shop {
         Self { url: url.to_owned(), name, stream }
     }
 
-    fn produce(&self, count: Option<u64>, timeout: u32) -> Process {
-        let (brokers, topic) = (self.url.clone(), self.name.clone());
-        Process::start(PROGRAM, &Role::Produce { brokers, topic, count, timeout })
-    }
-
-    fn consume(&self, group: &str, Case { parent, ambient }: Case) -> Process {
-        let (brokers, topic) = (self.url.clone(), self.name.clone());
-        let (group, parent) = (group.to_owned(), parent.to_owned());
-        Process::start(PROGRAM, &Role::Consume { brokers, topic, group, parent, ambient })
-    }
-
     /// What all spans of a step have that know where their message lies.
-    fn attributes(&self, operation: &str, step: &str, client: &str, place: Place) -> Attributes {
+    fn attributes(&self, steps: (&str, &str), client: &str, place: Option<Place>) -> Attributes {
         let server: ServerAddr = self.url.parse().unwrap();
-        let all = json!({
-            "messaging.system": "nats",
-            "messaging.operation.name": operation,
-            "messaging.operation.type": step,
-            "messaging.destination.name": format!("{}.new", self.name),
-            "messaging.message.id": format!("{}:{}", self.name, place.1),
-            "messaging.client.id": client,
-            "server.address": server.host(),
-            "server.port": server.port(),
-        });
-        serde_json::from_value(all).unwrap()
-    }
-
-    /// The same of a consumer.
-    fn received(&self, operation: &str, step: &str, group: &str, place: Place) -> Attributes {
-        let mut all = self.attributes(operation, step, "role-consumer", place);
-        let template = json!(format!("{}.>", self.name));
-        all.insert("messaging.destination.template".to_owned(), template);
-        all.insert("messaging.destination.subscription.name".to_owned(), group.into());
+        let subject = format!("{}.new", self.name);
+        let mut all = common("nats", steps, &subject, client, (server.host(), server.port()));
+        if let Some((_, sequence)) = place {
+            all.insert(
+                "messaging.message.id".to_owned(),
+                format!("{}:{sequence}", self.name).into(),
+            );
+        }
         all
     }
+}
 
-    /// The spans of those messages that were sent, by their place.
-    fn check_producer(&self, all: &All) -> BTreeMap<Place, (u64, Span)> {
-        let sends = all.of_step("send");
-        assert_eq!(sends.len(), all.sent.len(), "one span for each message");
-        assert_eq!(all.spans.len(), sends.len(), "and no other");
-        let (mut places, mut seen) = (BTreeMap::new(), BTreeSet::new());
-        for span in sends {
-            // The application's own span has the message's number.
-            let number = u64::from_str_radix(&span.parent, 16).unwrap();
-            assert!(seen.insert(number), "{number} has two spans");
-            let name = (span.name.as_str(), span.kind.as_str());
-            assert_eq!(name, (&*format!("publish {}.new", self.name), "PRODUCER"));
-            assert_ordered(span, number);
-            let result = &all.sent[&number];
-            let place = *result.as_ref().unwrap_or(&(0, 0));
-            let mut expected = self.attributes("publish", "send", "role-producer", place);
-            if let Err(error) = result {
-                expected.remove("messaging.message.id");
-                expected.insert("error.type".to_owned(), error.as_str().into());
-            }
-            assert_eq!(span.attributes, expected, "{span:?}");
-            assert_eq!(span.error.as_deref(), result.is_err().then_some(""));
-            if result.is_ok() {
-                places.insert(place, (number, span.clone()));
-            }
-        }
-        assert_agreement(&all.spans, &all.points, |_| false);
-        places
+impl Shop for Orders {
+    const PROGRAM: &'static str = env!("CARGO_BIN_EXE_nats_role");
+    const OPERATIONS: [&'static str; 2] = ["receive", "double_ack"];
+
+    fn url(&self) -> &str {
+        &self.url
     }
 
-    /// What holds for each message that was received.
-    fn check_consumer(
-        &self,
-        all: &All,
-        group: &str,
-        sent: &BTreeMap<Place, (u64, Span)>,
-        case: Case,
-    ) {
-        let place = |span: &Span| {
-            let (_, sequence) = span.says("messaging.message.id").as_str()?.split_once(':')?;
-            Some((0, sequence.parse().ok()?))
-        };
-        let [receives, processes, settles] =
-            ["receive", "process", "settle"].map(|step| all.by_place(step, place));
-        let of_application = assert_handled(all, &processes, sent, case);
-        let failures =
-            all.of_step("receive").into_iter().filter(|receive| receive.error.is_some()).count();
-        assert_eq!(failures, all.errors.len());
-        let calls = [receives.len(), processes.len(), settles.len()];
-        assert_eq!(calls, [processes.len(); 3], "each was received and settled once");
-        for (place, process) in &processes {
-            let ((_, origin), receive, settle) = (&sent[place], receives[place], settles[place]);
-            for (span, operation, step, kind) in [
-                (receive, "receive", "receive", "CLIENT"),
-                (*process, "process", "process", "CONSUMER"),
-                (settle, "double_ack", "settle", "CLIENT"),
-            ] {
-                let name = (span.name.as_str(), span.kind.as_str());
-                assert_eq!(name, (&*format!("{operation} {}.>", self.name), kind));
-                assert_eq!(span.links.first(), Some(&origin.identity()));
-                let mut expected = self.received(operation, step, group, *place);
-                if let Some(error) =
-                    process.attributes.get("error.type").filter(|_| span == *process)
-                {
-                    expected.insert("error.type".to_owned(), error.clone());
-                }
-                assert_eq!(span.attributes, expected, "{span:?}");
-            }
-            assert_eq!((receive.parent.as_str(), &receive.error), (NOBODY, &None));
-            assert_eq!((settle.parent == NOBODY, &settle.error), (!case.ambient, &None));
-        }
-        let spans = failures + 2 * processes.len() + of_application + processes.len();
-        assert_eq!(all.spans.len(), spans, "and no other");
-        assert_agreement(&all.spans, &all.points, |_| false);
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sent(&self, _: u64, place: Option<Place>) -> Step {
+        let attributes = self.attributes(("publish", "send"), "role-producer", place);
+        Step { name: format!("publish {}.new", self.name), attributes }
+    }
+
+    fn received(&self, steps: (&str, &str), group: &str, place: Place, _: &Span) -> Step {
+        let mut attributes = self.attributes(steps, "role-consumer", Some(place));
+        let template = format!("{}.>", self.name);
+        let name = format!("{} {template}", steps.0);
+        attributes.insert("messaging.destination.template".to_owned(), template.into());
+        attributes.insert("messaging.destination.subscription.name".to_owned(), group.into());
+        Step { name, attributes }
+    }
+
+    fn place(&self, span: &Span) -> Option<Place> {
+        let (_, sequence) = span.says("messaging.message.id").as_str()?.split_once(':')?;
+        Some((0, sequence.parse().ok()?))
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
     let Some(url) = live::address("NATS") else { return };
-    let shop = Shop::open(&url).await;
-    let cases = [("ambient", false), ("ambient", true), ("message", true), ("link", false)];
-    let consumers = cases.map(|(parent, ambient)| {
-        let (case, group) = (Case { parent, ambient }, unique_name());
+    let shop = Orders::open(&url).await;
+    let consumers = CASES.map(|case| {
+        let group = unique_name();
         let process = shop.consume(&group, case);
         (case, group, process)
     });
@@ -185,8 +104,11 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
         shop.check_consumer(&from_consumer, &group, &sent, case);
         let subject = format!("{}.new", shop.name);
         let delivered = Delivered::new(shop.stream.clone(), &group, &subject);
-        let mut ledger = Watch::new(delivered, traced(&from_consumer.spans));
+        let traced = traced(&from_consumer.spans);
+        let mut ledger = Watch::new(delivered, traced.clone());
         assert_eq!(ledger.balance(0).await.traced, MESSAGES as u64);
+        let settled = Settled::new(shop.stream.clone(), &group, &subject);
+        assert_eq!(Watch::new(settled, traced).balance(0).await.traced, MESSAGES as u64);
     }
 }
 
@@ -194,11 +116,10 @@ async fn a_thousand_messages_are_each_handled_once_and_in_their_own_trace() {
 async fn what_a_killed_server_acknowledged_is_stored_and_what_failed_is_told() {
     let server = block_in_place(|| private(Server::nats(), Extra::new()));
     let Some(mut server) = server else { return };
-    let shop = Shop::open(server.url()).await;
+    let shop = Orders::open(server.url()).await;
     let producer = shop.produce(None, 1000);
     eventually("messages flow", async || producer.count(is_sent) > 100).await;
     block_in_place(|| server.kill()).unwrap();
-    let is_lost = |line: &Told| matches!(line, Told::Sent { result: Err(_), .. });
     eventually("messages are given up", async || producer.count(is_lost) >= 20).await;
     let before = producer.count(is_sent);
     block_in_place(|| server.restart()).unwrap();

@@ -3,32 +3,28 @@
 
 mod rabbitmq_support;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use integration_tests::{PATIENCE, eventually, private, soon, total, unique_name};
 use native::{Extra, Server};
+use otel_rabbitmq::BasicProperties;
 use otel_rabbitmq::lapin;
 use otel_rabbitmq::options::{BasicPublishOptions, ConfirmSelectOptions};
-use otel_rabbitmq::types::{AMQPValue, ShortString};
-use otel_rabbitmq::{BasicProperties, Channel, Confirmation, PublisherConfirm};
+use otel_rabbitmq::types::ShortString;
 use otel_testing::{Capture, live};
 use tokio::runtime::Builder;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use crate::rabbitmq_support::{
-    MANDATORY, attribute, captured, confirming, error_type, failed, publish, published, queue,
-    queue_with, store, text,
+    MANDATORY, captured, confirming, error_type, outcomes, publish, published, queue, send, store,
 };
 
 const SENT: &str = "messaging.client.sent.messages";
-const ID: &str = "messaging.message.id";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn held_or_dropped_it_ends_when_the_broker_has_it() {
@@ -130,93 +126,6 @@ fn to_poll_in_the_waker_ends_a_connection() {
     assert!((0..20).any(|_| !alive(false)));
 }
 
-async fn send(
-    channel: &Channel,
-    key: &ShortString,
-    options: BasicPublishOptions,
-    id: usize,
-) -> PublisherConfirm {
-    let properties = BasicProperties::default().with_message_id(id.to_string().into());
-    let body = id.to_string();
-    let sent = channel.basic_publish("".into(), key.clone(), options, body.as_bytes(), properties);
-    sent.await.unwrap()
-}
-
-/// The error of each message.
-fn outcomes(capture: &Capture) -> BTreeMap<usize, Option<String>> {
-    let spans = capture.spans();
-    let outcome = |span| (attribute(span, ID).unwrap().parse().unwrap(), error_type(span));
-    let outcomes: BTreeMap<_, _> = spans.iter().map(outcome).collect();
-    assert_eq!(outcomes.len(), spans.len(), "each ended once");
-    outcomes
-}
-
-const ROUNDS: usize = 12;
-const MESSAGES: usize = 200;
-
-/// Every other message comes back. lapin gives some of them to other messages' confirms, by chance (the
-/// tests of the crate play each way): the spans that fail are those of what came back, and what lapin gave
-/// is given on as it is.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_came_back_is_told_of_the_right_message() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
-    let channel = confirming(&connection).await;
-    let (queue, nowhere) = (queue(&channel).await, ShortString::from(unique_name()));
-    for round in 0..ROUNDS {
-        capture.clear();
-        let mut confirms = Vec::new();
-        for number in 0..MESSAGES {
-            let key = if number % 2 == 0 { &queue } else { &nowhere };
-            confirms.push(send(&channel, key, MANDATORY, number).await);
-        }
-        let mut returned = BTreeSet::new();
-        let mut note = |message: lapin::message::BasicReturnMessage| {
-            let number: usize =
-                String::from_utf8(message.delivery.data.clone()).unwrap().parse().unwrap();
-            assert!(returned.insert(number));
-        };
-        for (number, confirm) in confirms.into_iter().enumerate() {
-            // All are held, or some, or none.
-            if round % 3 == 1 || (round % 3 == 2 && number % 3 == 0) {
-                drop(confirm);
-                continue;
-            }
-            let confirmed = soon("it is confirmed", confirm).await.unwrap();
-            if let Some(message) = confirmed.take_message() {
-                note(message);
-            }
-        }
-        for message in soon("all are", channel.wait_for_confirms()).await.unwrap() {
-            note(message);
-        }
-        // Each that came back was given to somebody, once.
-        assert_eq!(returned, (0..MESSAGES).filter(|number| number % 2 == 1).collect());
-        let error = |number| (number % 2 == 1).then(|| "NO_ROUTE".to_owned());
-        let expected = (0..MESSAGES).map(|number| (number, error(number))).collect();
-        assert_eq!(outcomes(&capture), expected, "round {round}");
-        assert_eq!(total(&capture, SENT), i64::try_from(MESSAGES).unwrap());
-    }
-}
-
-/// A queue that is full refuses, which is `Ok` to lapin.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_broker_refuses_fails() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
-    let channel = confirming(&connection).await;
-    let full = [("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))];
-    let queue = queue_with(&channel, &full).await;
-    store(&channel, &queue, b"first").await;
-    capture.clear();
-    let confirm = publish(&channel, &queue, b"second").await;
-    let confirmed = soon("it is refused", confirm).await.unwrap();
-    assert_eq!(confirmed, Confirmation::Nack(None));
-    drop(publish(&channel, &queue, b"third").await);
-    channel.wait_for_confirms().await.unwrap();
-    capture.assert_spans(vec![failed(published(&url, &queue).producer(), "nack"); 2]);
-}
-
 /// A channel that the broker closes fails what was not confirmed, held or dropped; what comes then fails
 /// at once.
 #[tokio::test(flavor = "multi_thread")]
@@ -265,21 +174,6 @@ async fn of_very_many_that_nobody_holds_the_oldest_end() {
     assert_eq!(outcomes.len(), 1030);
     let failed = outcomes.values().filter(|error| error.as_deref() == Some("NO_ROUTE")).count();
     assert_eq!(failed, 1024);
-}
-
-/// Once it was had, it says so, as the driver's.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_confirm_that_was_had() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
-    let channel = confirming(&connection).await;
-    let queue = queue(&channel).await;
-    let mut confirm = publish(&channel, &queue, b"order").await;
-    assert!((&mut confirm).await.unwrap().is_ack());
-    let again = poll_fn(|task| Poll::Ready(Pin::new(&mut confirm).poll(task))).await;
-    let Poll::Ready(Err(error)) = again else { panic!("{again:?}") };
-    assert!(matches!(error.kind(), otel_rabbitmq::ErrorKind::FutureCompleted));
-    assert_eq!(capture.spans().len(), 1);
 }
 
 /// The last handle of a channel looks once more; what is not confirmed by then is under way.

@@ -1,29 +1,19 @@
 //! What may happen to a client of RabbitMQ: each ends as with bare lapin, and with true spans.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-mod rabbitmq_suite;
+mod rabbitmq_alike;
 mod rabbitmq_support;
-
-use std::collections::HashMap;
-use std::io::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use integration_tests::{private, soon, total};
 use native::{Extra, Server};
-use otel_rabbitmq::options::{BasicAckOptions, BasicGetOptions};
-use otel_rabbitmq::{Connection, ErrorKind, Event};
-use otel_testing::opentelemetry::Context;
-use otel_testing::opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
+use otel_rabbitmq::{Connection, Event};
 use otel_testing::{Capture, live, metric, point};
-use tempfile::NamedTempFile;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, block_in_place};
+use tokio::task::block_in_place;
 
-use crate::rabbitmq_suite::{bare, ours};
+use crate::rabbitmq_alike::{bare, ours};
 use crate::rabbitmq_support::{
-    captured, confirming, error_type, properties, publish, queue, recovering, tracer,
+    captured, confirming, error_type, properties, publish, published, queue, recovering,
 };
 
 const RECONNECTS: &str = "rabbitmq.client.reconnects";
@@ -131,20 +121,61 @@ async fn a_server_that_stands_still() {
     assert_eq!(capture.spans().len(), 1);
 }
 
-/// A broker without memory takes nothing, and says so.
+/// By `rabbitmqctl close_all_connections`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_an_operator_closes() {
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(server) = server else { return };
+    let bare = bare::scenarios::forced(&server, bare::plain).await;
+    let capture = Capture::new();
+    let ours = ours::scenarios::forced(&server, told(&capture)).await;
+    assert_eq!(ours, bare);
+    assert_eq!(errors(&capture), ["CONNECTION_FORCED", "InvalidChannelState", "channel_lost"]);
+    capture.check();
+}
+
+/// By `rabbitmqctl stop_app` and `start_app`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_restarted_in_good_order() {
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(server) = server else { return };
+    let bare = bare::scenarios::restarted(&server, bare::plain).await;
+    let capture = Capture::new();
+    let ours = ours::scenarios::restarted(&server, told(&capture)).await;
+    assert_eq!(ours, bare);
+    // How often it was tried meanwhile is chance; each try that failed says why.
+    for error in errors(&capture) {
+        assert!(["CONNECTION_FORCED", "InvalidChannelState"].contains(&&*error), "{error}");
+    }
+    let stored = capture.spans().iter().filter(|it| error_type(it).is_none()).count();
+    assert_eq!(stored, 2 + 2 + 2, "two are sent, got and acknowledged");
+    capture.check();
+}
+
+/// A broker without memory takes nothing, and says so; what was sent meanwhile is confirmed once it has
+/// some again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_blocked_is_counted() {
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(b"[{rabbit, [{vm_memory_high_watermark, {absolute, 1}}]}].\n").unwrap();
-    let extra = Extra::new().variable("RABBITMQ_ADVANCED_CONFIG_FILE", file.path());
-    let Some(server) = block_in_place(|| private(Server::rabbitmq(), extra)) else { return };
+    let server = block_in_place(|| private(Server::rabbitmq(), Extra::new()));
+    let Some(server) = server else { return };
+    let memory = |bytes: u64| {
+        let line = format!("rabbitmqctl set_vm_memory_high_watermark absolute {bytes}");
+        block_in_place(|| server.ask(&line)).unwrap();
+    };
     let (capture, connection) = captured(server.url()).await;
     let mut events = Box::pin(connection.events_listener());
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
-    let _waits = publish(&channel, &queue, b"order").await;
+    memory(1);
+    let waits = publish(&channel, &queue, b"order").await;
     let event = soon("it says so", events.next()).await;
     assert!(matches!(event, Some(Event::ConnectionBlocked(_))), "{event:?}");
+    capture.assert_no_spans();
+    memory(1 << 30);
+    let event = soon("it says so", events.next()).await;
+    assert!(matches!(event, Some(Event::ConnectionUnblocked)), "{event:?}");
+    assert!(soon("it is confirmed", waits).await.unwrap().is_ack());
+    capture.assert_spans([published(server.url(), &queue).producer()]);
     let point = point().attribute("client-id", "live").value(1);
     capture.assert_metric(metric(BLOCKED).counter().unit("{event}").point(point));
     capture.assert_no_metric(RECONNECTS);
@@ -165,91 +196,4 @@ async fn a_connection_that_comes_back_is_counted() {
     soon("it is back", back).await;
     let point = point().attribute("client-id", "live").value(1);
     capture.assert_metric(metric(RECONNECTS).counter().unit("{event}").point(point));
-}
-
-const TASKS: usize = 10_000;
-
-/// Ten thousand tasks, each with a span of its own, some of which are dropped at some point.
-#[tokio::test(flavor = "multi_thread")]
-async fn each_span_is_below_its_tasks_own() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
-    let channel = confirming(&connection).await;
-    let queue = queue(&channel).await;
-    let tracer = tracer(&capture);
-    let mut tasks = JoinSet::new();
-    let mut parents = HashMap::new();
-    let permits = Arc::new(Semaphore::new(128));
-    for number in 0..TASKS {
-        let span = tracer.start(format!("task {number}"));
-        let task = Context::new().with_span(span);
-        parents.insert(task.span().span_context().span_id(), number);
-        let (channel, queue) = (channel.clone(), queue.clone());
-        let permits = Arc::clone(&permits);
-        // By its number: chance that is the same at each run.
-        let patience = Duration::from_micros((number as u64).wrapping_mul(2_654_435_761) % 3000);
-        let work = async move {
-            let _permit = permits.acquire().await.unwrap();
-            let calls = async {
-                let body = number.to_string();
-                match number % 3 {
-                    0 => drop(publish(&channel, &queue, body.as_bytes()).await),
-                    1 => assert!(
-                        publish(&channel, &queue, body.as_bytes()).await.await.unwrap().is_ack()
-                    ),
-                    _ => {
-                        let got = channel.basic_get(queue, BasicGetOptions::default()).await;
-                        if let Some(got) = got.unwrap() {
-                            got.ack(BasicAckOptions::default()).await.unwrap();
-                        }
-                    }
-                }
-            };
-            if number % 2 == 0 {
-                calls.await;
-            } else {
-                let _dropped = tokio::time::timeout(patience, calls).await;
-            }
-            Context::current().span().end();
-        };
-        tasks.spawn(work.with_context(task));
-    }
-    soon("all are done", async { while tasks.join_next().await.transpose().unwrap().is_some() {} })
-        .await;
-    soon("all are confirmed", channel.wait_for_confirms()).await.unwrap();
-    let mut calls = 0;
-    for span in capture.spans() {
-        if span.name.starts_with("task ") {
-            continue;
-        }
-        calls += 1;
-        let number = parents[&span.parent_span_id];
-        let operations = if number % 3 == 2 { &["get", "ack"][..] } else { &["publish"] };
-        let name = operations.iter().map(|it| format!("{it} {queue}")).find(|it| *it == span.name);
-        assert!(name.is_some(), "{} of {number}", span.name);
-        // Nothing that is dropped is taken back.
-        assert_eq!(error_type(&span), None);
-    }
-    assert!(calls > TASKS / 2, "{calls}");
-    capture.check();
-}
-
-/// lapin's own words for what it refuses by itself.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_closed_fails_at_once() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
-    let channel = confirming(&connection).await;
-    let queue = queue(&channel).await;
-    channel.close(200, "done".into()).await.unwrap();
-    let error = channel.basic_get(queue.clone(), BasicGetOptions::default()).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidChannelState(..)), "{error:?}");
-    channel.basic_ack(1, BasicAckOptions::default()).await.unwrap_err();
-    let told: Vec<_> = capture.spans().iter().map(|it| (it.name.clone(), error_type(it))).collect();
-    assert_eq!(told.len(), 2);
-    assert!(
-        told.iter().all(|(_, error)| error.as_deref() == Some("InvalidChannelState")),
-        "{told:?}"
-    );
-    connection.close(200, "done".into()).await.unwrap();
 }

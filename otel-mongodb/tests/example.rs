@@ -10,34 +10,15 @@ const EXAMPLE: &str = "hello_mongodb";
 
 #[test]
 fn the_trace_is_on_the_terminal() {
-    if live::address("MONGODB").is_none() {
-        return;
-    }
-    let output = live::example(EXAMPLE).output().unwrap();
-    let (text, errors) = (String::from_utf8_lossy(&output.stdout), output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{text}{errors:?}");
-    assert!(text.starts_with("1984\nAnimal Farm\n"), "{text}");
-    let tree = text.lines().skip_while(|line| !line.starts_with("read_and_write "));
-    let names = tree.take_while(|line| !line.is_empty()).map(|line| {
-        let ends = [" client ", " internal "];
-        let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap();
-        line[..end].trim_end()
-    });
+    let Some(shown) = live::shown(EXAMPLE, "MONGODB", "read_and_write") else { return };
+    assert!(shown.text.starts_with("1984\nAnimal Farm\n"), "{}", shown.text);
     let expected = ["read_and_write", "├ insert books", "├ insert books", "└ find books"];
-    assert_eq!(names.collect::<Vec<_>>(), expected, "{text}");
-    let metric = "db.client.operation.duration · histogram · s";
-    assert!(text.lines().any(|line| line == metric), "{text}");
+    shown.check(&expected, "db.client.operation.duration · histogram · s");
 }
 
 #[test]
 fn without_a_server_it_says_how_to_start_one() {
-    let mut example = live::example(EXAMPLE);
-    example.env_remove("OTEL_TEST_MONGODB").env_remove("OTEL_TEST_REQUIRE");
-    let output = example.env("OTEL_SERVICES_HOME", "/nowhere").output().unwrap();
-    assert!(!output.status.success());
-    let expected = "no mongodb at /nowhere/addresses.json: start one with `cargo xtask services up \
-                    mongodb`";
-    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("Error: {expected:?}\n"));
+    live::assert_needs_server(EXAMPLE, "MONGODB");
 }
 
 /// What `cargo xtask analyze mongodb` runs.

@@ -1,5 +1,4 @@
 //! The example shows its trace, and without a server how to start one.
-#![allow(clippy::unwrap_used, reason = "a test")]
 
 use otel_testing::live;
 
@@ -7,17 +6,7 @@ const EXAMPLE: &str = "hello_sqlx";
 
 #[test]
 fn the_trace_is_on_the_terminal() {
-    if live::address("POSTGRES").is_none() {
-        return;
-    }
-    let output = live::example(EXAMPLE).output().unwrap();
-    let (text, errors) = (String::from_utf8_lossy(&output.stdout), output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{text}{errors:?}");
-    let mut tree = text.lines().skip_while(|line| !line.starts_with("greet "));
-    let names = tree.by_ref().take_while(|line| !line.is_empty()).map(|line| {
-        let end = [" client ", " internal "].iter().find_map(|kind| line.find(kind)).unwrap();
-        line[..end].trim_end()
-    });
+    let Some(shown) = live::shown(EXAMPLE, "POSTGRES", "greet") else { return };
     let expected = [
         "greet",
         "├ SELECT",
@@ -27,17 +16,10 @@ fn the_trace_is_on_the_terminal() {
         "├ SELECT greetings",
         "└ COMMIT otel",
     ];
-    assert_eq!(names.collect::<Vec<_>>(), expected, "{text}");
-    assert!(tree.any(|line| line == "db.client.operation.duration · histogram · s"), "{text}");
+    shown.check(&expected, "db.client.operation.duration · histogram · s");
 }
 
 #[test]
 fn without_a_server_it_says_how_to_start_one() {
-    let mut example = live::example(EXAMPLE);
-    example.env_remove("OTEL_TEST_POSTGRES").env_remove("OTEL_TEST_REQUIRE");
-    let output = example.env("OTEL_SERVICES_HOME", "/nowhere").output().unwrap();
-    assert!(!output.status.success());
-    let expected = "no postgres at /nowhere/addresses.json: start one with `cargo xtask services up \
-                    postgres`";
-    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("Error: {expected:?}\n"));
+    live::assert_needs_server(EXAMPLE, "POSTGRES");
 }

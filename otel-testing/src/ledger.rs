@@ -77,6 +77,8 @@ pub enum Unit {
     Sent,
     /// Messages that were received, with the same texts.
     Received,
+    /// Messages that were settled, with the same texts.
+    Settled,
 }
 
 /// So many of one text.
@@ -186,9 +188,10 @@ impl Balance {
         let counted = past.values().sum();
         let same = pair(&mut past, &mut told, Form::eq);
         let alike = pair(&mut past, &mut told, |_, _| true);
-        // Of a call that failed, less is known: where its message lies, for one.
+        // Of a call that failed, less is known: where its message lies, for one. Or more: which it was,
+        // where the server only tells how many.
         let failed = pair(&mut past, &mut failed, |form, other| {
-            [&form.text, &form.kind].contains(&&other.text)
+            [&form.text, &form.kind].contains(&&other.text) || form.text == form.kind
         });
         let rest = |sums: Sums| {
             sums.into_iter().map(|(form, times)| Count::new(form.text, times)).collect()
@@ -236,6 +239,7 @@ impl fmt::Display for Balance {
             Unit::Commands => "commands",
             Unit::Sent => "sent messages",
             Unit::Received => "received messages",
+            Unit::Settled => "settled messages",
         };
         write!(formatter, "{} of {} {unit} traced", self.traced, self.counted)?;
         for (title, counts) in
@@ -247,5 +251,30 @@ impl fmt::Display for Balance {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What failed may have come; which message it was, each side may know alone.
+    #[test]
+    fn a_message_that_failed_accounts_for_one() {
+        for (counted, told, traced) in [
+            ("orders[7]", "orders[7]", 1),
+            ("orders[7]", "orders", 1),
+            ("orders", "orders[7]", 1),
+            ("orders[8]", "orders[7]", 0),
+            ("letters", "orders", 0),
+        ] {
+            let form = |text| forms(Unit::Sent, text).remove(0);
+            let call = Call { form: form(told), outcome: Outcome::Failed, times: 1 };
+            let counts = [(form(counted), 1)].into_iter();
+            let balance = Balance::of(Unit::Sent, counts, [call].into_iter(), None);
+            assert_eq!((balance.traced, balance.failed), (traced, traced), "{counted} {told}");
+            assert_eq!(balance.past.len() as u64, 1 - traced);
+            assert!(balance.uncounted.is_empty());
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Addresses of real servers: a test that needs one says so and passes without it, unless the
 //! server is required.
 
+mod example;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
@@ -9,9 +11,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
+
+pub use self::example::{Shown, assert_needs_server, example, shown};
 
 const REQUIRE: &str = "OTEL_TEST_REQUIRE";
 const START: &str = "start the servers with `cargo xtask services up`";
@@ -54,38 +57,6 @@ pub fn find(name: &str) -> Result<String, String> {
             Err(format!("{message}: start one with `cargo xtask services up {server}`"))
         }
     }
-}
-
-/// Runs an example of the crate under test, in an environment that says no more than where servers
-/// are. Cargo builds examples with the tests, unless it is told which tests.
-///
-/// # Panics
-///
-/// If the example was not built, or its sources were changed since.
-pub fn example(name: &str) -> Command {
-    let test = env::current_exe().unwrap_or_default();
-    // The test is `{profile}/deps/{test}-{hash}`.
-    let profile = test.ancestors().nth(2).unwrap_or(&test);
-    let program = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
-    assert!(is_fresh(&program), "build it: cargo build --all-features --example {name}");
-    let mut command = Command::new(program);
-    let says_where = |(name, _): &(OsString, OsString)| {
-        let name = name.to_string_lossy();
-        ["CARGO_", "OTEL_SERVICES_", "OTEL_TEST_"].iter().any(|start| name.starts_with(start))
-    };
-    command.env_clear().envs(env::vars_os().filter(says_where));
-    command
-}
-
-/// Whether a program is there, and not older than one of the sources that Cargo notes beside it.
-fn is_fresh(program: &Path) -> bool {
-    let changed = |file: &Path| file.metadata()?.modified();
-    let Ok(built) = changed(program) else { return false };
-    // `{program}: {source} {source}`, with `\\ ` for a blank in a name.
-    let noted = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
-    let noted = noted.replace("\\ ", "\0");
-    let mut sources = noted.split_ascii_whitespace().skip(1).map(|name| name.replace('\0', " "));
-    sources.all(|source| changed(Path::new(&source)).map_or(true, |source| source <= built))
 }
 
 fn look(name: &str) -> Result<Look, String> {

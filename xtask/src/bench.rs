@@ -28,6 +28,8 @@ enum Measurement {
     Mongodb,
     /// Messages a second through async-nats on a real server, beside the bare driver
     Nats,
+    /// A step of a message through lapin to a server that answers at once, beside the bare SDK
+    Rabbitmq,
     /// A call of Redis on a connection that answers at once, beside the bare SDK
     Redis,
     /// What `otel_setup::init!` adds to a process, and what leaves it

@@ -19,13 +19,36 @@ use otel_core::propagation::ByteCarrier;
 
 use super::{BROKER, CLIENT_ID, GROUP, Headers, KEY, OFFSET, PARTITION, SYSTEM, TOPIC};
 
+/// Those of the page on messages.
+pub(crate) struct Instruments {
+    pub(crate) duration: Histogram<f64>,
+    pub(crate) processing: Histogram<f64>,
+    pub(crate) sent: Counter<u64>,
+    pub(crate) consumed: Counter<u64>,
+}
+
+impl Instruments {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        let seconds = |name| {
+            let boundaries = vec![
+                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+            ];
+            meter.f64_histogram(name).with_unit("s").with_boundaries(boundaries).build()
+        };
+        let messages = |name| meter.u64_counter(name).with_unit("{message}").build();
+        Self {
+            duration: seconds(names::metric::MESSAGING_CLIENT_OPERATION_DURATION),
+            processing: seconds(names::metric::MESSAGING_PROCESS_DURATION),
+            sent: messages(names::metric::MESSAGING_CLIENT_SENT_MESSAGES),
+            consumed: messages(names::metric::MESSAGING_CLIENT_CONSUMED_MESSAGES),
+        }
+    }
+}
+
 pub(super) struct Bare {
     tracer: BoxedTracer,
     propagator: Option<TextMapCompositePropagator>,
-    duration: Histogram<f64>,
-    processing: Histogram<f64>,
-    sent: Counter<u64>,
-    consumed: Counter<u64>,
+    instruments: Instruments,
     partition: StringValue,
     address: StringValue,
     topic: StringValue,
@@ -40,20 +63,10 @@ impl Bare {
         propagator: Option<TextMapCompositePropagator>,
     ) -> Self {
         let shared = |text: &str| StringValue::from(Arc::<str>::from(text));
-        let seconds = |name| {
-            let boundaries = vec![
-                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-            ];
-            meter.f64_histogram(name).with_unit("s").with_boundaries(boundaries).build()
-        };
-        let messages = |name| meter.u64_counter(name).with_unit("{message}").build();
         Self {
             tracer,
             propagator,
-            duration: seconds(names::metric::MESSAGING_CLIENT_OPERATION_DURATION),
-            processing: seconds(names::metric::MESSAGING_PROCESS_DURATION),
-            sent: messages(names::metric::MESSAGING_CLIENT_SENT_MESSAGES),
-            consumed: messages(names::metric::MESSAGING_CLIENT_CONSUMED_MESSAGES),
+            instruments: Instruments::new(meter),
             partition: shared(&PARTITION.to_string()),
             address: shared(BROKER.0),
             topic: shared(TOPIC),
@@ -122,9 +135,9 @@ impl Bare {
             .set_attributes([partition.clone(), KeyValue::new(fact::KAFKA_OFFSET.name(), OFFSET)]);
         let mut attributes = self.common("send", 2);
         attributes.push(partition);
-        self.sent.add(1, &attributes);
+        self.instruments.sent.add(1, &attributes);
         attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "send"));
-        self.duration.record(start.elapsed().as_secs_f64(), &attributes);
+        self.instruments.duration.record(start.elapsed().as_secs_f64(), &attributes);
         context.span().end();
         black_box(headers);
     }
@@ -146,9 +159,9 @@ impl Bare {
             .start(&self.tracer);
         let mut attributes = self.common("poll", 3);
         attributes.extend(self.received_on_points());
-        self.consumed.add(1, &attributes);
+        self.instruments.consumed.add(1, &attributes);
         attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "receive"));
-        self.duration.record(start.elapsed().as_secs_f64(), &attributes);
+        self.instruments.duration.record(start.elapsed().as_secs_f64(), &attributes);
         opentelemetry::trace::Span::end(&mut span);
         remote
     }
@@ -177,7 +190,7 @@ impl Bare {
         _ = handler.with_context(context.clone()).await;
         let mut attributes = self.common("process", 2);
         attributes.extend(self.received_on_points());
-        self.processing.record(start.elapsed().as_secs_f64(), &attributes);
+        self.instruments.processing.record(start.elapsed().as_secs_f64(), &attributes);
         context.span().end();
     }
 }

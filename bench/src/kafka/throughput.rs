@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use bench::{cell, median, table};
+use bench::{in_turn, in_turn_cells, table};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use otel_kafka::ClientConfig;
@@ -37,7 +37,7 @@ macro_rules! messages_per_second {
         while let Some(receipt) = receipts.next().await {
             delivered(Some(receipt))?;
         }
-        f64::from(MESSAGES) / start.elapsed().as_secs_f64()
+        Ok(f64::from(MESSAGES) / start.elapsed().as_secs_f64())
     }};
 }
 
@@ -55,21 +55,16 @@ pub(super) fn measure() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let mut rows = Vec::new();
     for state in STATES {
-        let (ours, bare, ratio) = runtime.block_on(compare(state))?;
-        rows.push(vec![
-            state.to_owned(),
-            cell(Some(ours), 0),
-            cell(Some(bare), 0),
-            cell(Some(ratio), 2),
-        ]);
+        let numbers = in_turn_cells(runtime.block_on(compare(state))?);
+        rows.push([state.to_owned()].into_iter().chain(numbers).collect());
     }
     let title = "kafka: messages a second through FutureProducer on librdkafka's mock cluster";
     table(title, "state | ours | bare rdkafka | ratio", &rows);
     Ok(())
 }
 
-/// The medians of both, and of the ratio in each round.
-async fn compare(state: &str) -> Result<(f64, f64, f64)> {
+/// As [`in_turn`] gives it.
+async fn compare(state: &str) -> Result<[f64; 3]> {
     let cluster = MockCluster::new(1)?;
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", cluster.bootstrap_servers());
@@ -78,23 +73,7 @@ async fn compare(state: &str) -> Result<(f64, f64, f64)> {
         .telemetry(&telemetry(state))
         .build();
     let bare: Bare = config.create()?;
-    let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        // In turn the first.
-        let (first, second);
-        if round % 2 == 0 {
-            first = messages_per_second!(ours);
-            second = messages_per_second!(bare);
-        } else {
-            second = messages_per_second!(bare);
-            first = messages_per_second!(ours);
-        }
-        // The first round is for connections and late providers.
-        if round > 0 {
-            of_ours.push(first);
-            of_bare.push(second);
-        }
-    }
-    let ratios = of_ours.iter().zip(&of_bare).map(|(ours, bare)| ours / bare).collect();
-    Ok((median(of_ours), median(of_bare), median(ratios)))
+    let ours = async || messages_per_second!(ours);
+    let bare = async || messages_per_second!(bare);
+    in_turn(ROUNDS, ours, bare).await
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use ::redis::aio::ConnectionLike;
 use ::redis::{Client, Value, cmd};
 use anyhow::Result;
-use bench::{cell, median, table};
+use bench::{in_turn, in_turn_cells, table};
 use futures_util::future::try_join_all;
 
 use crate::stub::{STATES, enter, telemetry};
@@ -23,8 +23,8 @@ pub(super) fn measure() -> Result<()> {
     for state in STATES {
         let _guard = enter(state);
         for at_once in AT_ONCE {
-            let [ours, bare, ratio] = runtime.block_on(compare(&client, state, at_once))?;
-            let numbers = [cell(Some(ours), 0), cell(Some(bare), 0), cell(Some(ratio), 2)];
+            let compared = runtime.block_on(compare(&client, state, at_once))?;
+            let numbers = in_turn_cells(compared);
             rows.push([state.to_owned(), at_once.to_string()].into_iter().chain(numbers).collect());
         }
     }
@@ -34,30 +34,14 @@ pub(super) fn measure() -> Result<()> {
     Ok(())
 }
 
-/// The medians of both, and of the ratio in each round.
+/// As [`in_turn`] gives it.
 async fn compare(client: &Client, state: &str, at_once: u32) -> Result<[f64; 3]> {
     let ours = otel_redis::Client::with(client.clone(), &telemetry(state));
     let ours = ours.get_multiplexed_async_connection().await?;
     let bare = client.get_multiplexed_async_connection().await?;
-    let (mut of_ours, mut of_bare) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        // In turn the first.
-        let (first, second);
-        if round % 2 == 0 {
-            first = per_second(&ours, at_once).await?;
-            second = per_second(&bare, at_once).await?;
-        } else {
-            second = per_second(&bare, at_once).await?;
-            first = per_second(&ours, at_once).await?;
-        }
-        // The first round is for late providers.
-        if round > 0 {
-            of_ours.push(first);
-            of_bare.push(second);
-        }
-    }
-    let ratios = of_ours.iter().zip(&of_bare).map(|(ours, bare)| ours / bare).collect();
-    Ok([median(of_ours), median(of_bare), median(ratios)])
+    let (ours, bare) =
+        (async || per_second(&ours, at_once).await, async || per_second(&bare, at_once).await);
+    in_turn(ROUNDS, ours, bare).await
 }
 
 async fn per_second<C: ConnectionLike + Clone>(connection: &C, at_once: u32) -> Result<f64> {

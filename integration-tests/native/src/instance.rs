@@ -17,7 +17,7 @@ use crate::extra::Extra;
 use crate::home::{self, Port};
 use crate::install;
 use crate::interrupt;
-use crate::place::{Place, last_lines, make_data_folder};
+use crate::place::{Place, last_lines, make_data_folder, said};
 use crate::process::{POLL, Process};
 use crate::server::{Report, Server};
 
@@ -250,6 +250,13 @@ impl Instance {
         command.envs(self.extra.environment.iter().map(|(name, value)| (name, value)));
         self.state.process = self.launch(command)?;
         self.save()
+    }
+
+    /// What a program of the server's says, run beside it with its settings.
+    pub(crate) fn ask(&self, line: &str) -> Result<String> {
+        let mut command = self.place()?.command(line);
+        command.envs(self.extra.environment.iter().map(|(name, value)| (name, value)));
+        said(&mut command, "")
     }
 
     fn launch(&self, mut command: Command) -> Result<Option<Process>> {

@@ -97,6 +97,11 @@ pub(crate) fn last_lines(text: &str) -> String {
 
 /// Runs a command that ends by itself; what it said is the error.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<()> {
+    said(command, input).map(drop)
+}
+
+/// The same, and what it said to who reads it.
+pub(crate) fn said(command: &mut Command, input: &str) -> Result<String> {
     interrupt::check()?;
     let program = command.get_program().to_string_lossy().into_owned();
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -110,7 +115,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Result<()> {
         let said = [output.stdout, output.stderr].concat();
         bail!("{program}: {}: {}", output.status, String::from_utf8_lossy(&said).trim());
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn account(server: &Server) -> Result<User> {

@@ -74,6 +74,12 @@ impl Private {
         found.with_context(|| format!("{} has no address {name}", self.server.title))
     }
 
+    /// Runs a program of the server's beside it, such as `rabbitmqctl status`: what that wrote. The line
+    /// is split at blanks.
+    pub fn ask(&self, line: &str) -> Result<String> {
+        self.instance.ask(line)
+    }
+
     /// SIGKILL, for all processes of the server; returns when they are gone.
     pub fn kill(&mut self) -> Result<()> {
         self.instance.kill()

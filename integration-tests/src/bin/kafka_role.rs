@@ -4,19 +4,17 @@
 
 use std::time::Duration;
 
-use integration_tests::roles::{self, begin, handle, produce, tell, worker};
-use integration_tests::told::{Role, Told, all};
+use integration_tests::roles::{self, begin, handle, produce, tell};
+use integration_tests::told::{Role, all};
 use otel_kafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use otel_kafka::message::{Message as _, OwnedMessage};
 use otel_kafka::producer::{FutureProducer, FutureRecord};
 use otel_kafka::util::Timeout;
 use otel_kafka::{ClientConfig, rdkafka};
-use otel_testing::opentelemetry::trace::FutureExt as _;
 use otel_testing::otel_core::{Telemetry, TelemetryBuilder};
 use otel_testing::{Capture, CaptureTracer};
 use rdkafka::error::KafkaError;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Longer than any test, with the start of a server in it; a process that hangs says so by its code.
@@ -104,22 +102,8 @@ async fn consume(
     let consumer = config.create::<rdkafka::consumer::StreamConsumer>().unwrap();
     let consumer = StreamConsumer::builder(consumer).config(config).telemetry(&telemetry).build();
     consumer.subscribe(&[topic]).unwrap();
-    let mut handling = JoinSet::new();
-    loop {
-        let received = tokio::select! {
-            received = consumer.recv() => received,
-            () = stopped.notified() => break,
-        };
-        match received {
-            Ok(message) => {
-                let (message, tracer) = (message.detach(), capture.tracer("application"));
-                let context = worker(&tracer, ambient);
-                handling.spawn(process(message, tracer).with_context(context));
-            }
-            Err(error) => tell(&Told::NotReceived(code(&error))),
-        }
-    }
-    roles::all_of(handling).await;
+    let next = async || consumer.recv().await.map(|message| message.detach());
+    roles::consume(next, stopped, (capture, ambient), process, code).await;
     consumer.commit_consumer_state(CommitMode::Sync).unwrap();
 }
 

@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use integration_tests::roles::{Place, all_of, begin, handle, produce, tell, worker};
-use integration_tests::told::{Role, Told, all};
+use integration_tests::roles::{self, Place, begin, handle, produce, tell};
+use integration_tests::told::{Role, all};
+use otel_nats::jetstream::consumer::pull::MessagesError;
 use otel_nats::jetstream::consumer::{PullConsumer, pull};
 use otel_nats::jetstream::{self, Context, Message};
 use otel_nats::{ConnectOptions, ServerAddr, Telemetry};
-use otel_testing::opentelemetry::trace::FutureExt as _;
 use otel_testing::{Capture, CaptureTracer};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Longer than any test, with the start of a server in it; a process that hangs says so by its code.
@@ -72,22 +71,9 @@ async fn consume(
     let config = pull::Config { durable_name: Some(durable), ..pull::Config::default() };
     let consumer: PullConsumer = stream.create_consumer(config).await.unwrap();
     let mut messages = consumer.messages().await.unwrap();
-    let mut handling = JoinSet::new();
-    loop {
-        let received = tokio::select! {
-            received = messages.next() => received.unwrap(),
-            () = stopped.notified() => break,
-        };
-        match received {
-            Ok(message) => {
-                let tracer = capture.tracer("application");
-                let context = worker(&tracer, ambient);
-                handling.spawn(process(message, tracer).with_context(context));
-            }
-            Err(error) => tell(&Told::NotReceived(format!("{:?}", error.kind()))),
-        }
-    }
-    all_of(handling).await;
+    let next = async || messages.next().await.unwrap();
+    let name = |error: &MessagesError| format!("{:?}", error.kind());
+    roles::consume(next, stopped, (capture, ambient), process, name).await;
 }
 
 async fn process(message: Message, tracer: CaptureTracer) {

@@ -1,5 +1,5 @@
 //! What NATS counted: the messages that a server got, those of each subject that a stream has, and those
-//! that a consumer was given.
+//! that a consumer was given, and settled.
 
 use std::fs;
 use std::io;
@@ -106,5 +106,32 @@ impl Counted for Delivered {
 
     fn unit(&self) -> Unit {
         Unit::Received
+    }
+}
+
+/// The messages that a consumer has settled for good, under the one subject that it filters: those that it
+/// was given and does not wait for any more. One that was given twice counts twice.
+#[derive(Clone, Debug)]
+pub struct Settled(Delivered);
+
+impl Settled {
+    /// Of a consumer that filters this subject, and acknowledges one by one.
+    pub fn new(stream: Stream, consumer: &str, subject: &str) -> Self {
+        Self(Delivered::new(stream, consumer, subject))
+    }
+}
+
+impl Counted for Settled {
+    type Error = async_nats::Error;
+
+    async fn counted(&mut self) -> Result<Vec<Count>, async_nats::Error> {
+        let Delivered { stream, consumer, subject } = &self.0;
+        let info = stream.consumer_info(consumer).await?;
+        let waits_for = u64::try_from(info.num_ack_pending)?;
+        Ok(vec![Count::new(subject, info.delivered.consumer_sequence - waits_for)])
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Settled
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of NATS have in common.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test takes what it needs")]
 
 use std::time::Duration;
 
@@ -10,10 +10,9 @@ use otel_nats::jetstream::consumer::{PullConsumer, pull};
 use otel_nats::jetstream::{self, stream};
 use otel_nats::{Client, ConnectOptions, ServerAddr, Telemetry};
 use otel_testing::assert::{ExpectedSpan, span};
-use otel_testing::opentelemetry::trace::SpanContext;
 use otel_testing::{Capture, CaptureTracer};
 
-pub use integration_tests::PATIENCE;
+pub use integration_tests::{PATIENCE, carried, sent};
 
 /// The driver itself does not look at the user and the password of a URL.
 pub fn options(url: &str) -> ConnectOptions {
@@ -114,17 +113,4 @@ pub fn of_many(
 
 pub fn tracer(capture: &Capture) -> CaptureTracer {
     capture.tracer("application")
-}
-
-/// A span as it comes out of a message.
-pub fn carried(span: &SpanContext) -> SpanContext {
-    let state = span.trace_state().clone();
-    SpanContext::new(span.trace_id(), span.span_id(), span.trace_flags(), true, state)
-}
-
-/// The one span with this name, as it comes out of a message.
-pub fn sent(capture: &Capture, name: &str) -> SpanContext {
-    let spans = capture.spans_named(name);
-    let [span] = &spans[..] else { panic!("not one {name}: {spans:#?}") };
-    carried(&span.span_context)
 }

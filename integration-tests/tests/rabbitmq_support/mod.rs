@@ -1,11 +1,12 @@
 //! What the tests of RabbitMQ have in common.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
+pub use integration_tests::{attribute, carried, error_type, sent};
 use integration_tests::{soon, unique_name};
 use otel_rabbitmq::options::{
     BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
@@ -16,10 +17,8 @@ use otel_rabbitmq::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm,
     Telemetry,
 };
+use otel_testing::Capture;
 use otel_testing::assert::{ExpectedSpan, span};
-use otel_testing::opentelemetry::trace::SpanContext;
-use otel_testing::opentelemetry_sdk::trace::SpanData;
-use otel_testing::{Capture, CaptureTracer};
 
 pub const MANDATORY: BasicPublishOptions =
     BasicPublishOptions { mandatory: true, immediate: false };
@@ -126,28 +125,26 @@ pub fn failed(span: ExpectedSpan, error: &'static str) -> ExpectedSpan {
     span.error("").attribute("error.type", error)
 }
 
-pub fn attribute(span: &SpanData, name: &str) -> Option<String> {
-    let mut attributes = span.attributes.iter();
-    Some(attributes.find(|it| it.key.as_str() == name)?.value.to_string())
+/// Sends a message that is known by its number.
+pub async fn send(
+    channel: &Channel,
+    key: &ShortString,
+    options: BasicPublishOptions,
+    id: usize,
+) -> PublisherConfirm {
+    let properties = BasicProperties::default().with_message_id(id.to_string().into());
+    let body = id.to_string();
+    let sent = channel.basic_publish("".into(), key.clone(), options, body.as_bytes(), properties);
+    sent.await.unwrap()
 }
 
-pub fn error_type(span: &SpanData) -> Option<String> {
-    attribute(span, "error.type")
-}
-
-pub fn tracer(capture: &Capture) -> CaptureTracer {
-    capture.tracer("application")
-}
-
-/// A span as it comes out of a message.
-pub fn carried(span: &SpanContext) -> SpanContext {
-    let state = span.trace_state().clone();
-    SpanContext::new(span.trace_id(), span.span_id(), span.trace_flags(), true, state)
-}
-
-/// The one span with this name, as it comes out of a message.
-pub fn sent(capture: &Capture, name: &str) -> SpanContext {
-    let spans = capture.spans_named(name);
-    let [span] = &spans[..] else { panic!("not one {name}: {spans:#?}") };
-    carried(&span.span_context)
+/// The error of each message.
+pub fn outcomes(capture: &Capture) -> BTreeMap<usize, Option<String>> {
+    let spans = capture.spans();
+    let outcome = |span| {
+        (attribute(span, "messaging.message.id").unwrap().parse().unwrap(), error_type(span))
+    };
+    let outcomes: BTreeMap<_, _> = spans.iter().map(outcome).collect();
+    assert_eq!(outcomes.len(), spans.len(), "each ended once");
+    outcomes
 }

@@ -42,7 +42,7 @@ pub(crate) fn forms(unit: Unit, text: &str) -> Vec<Form> {
         Unit::Statements(dialect) => statements(dialect, text, None),
         Unit::Operations => vec![operation(text.to_owned())],
         Unit::Commands => vec![operation(text.to_ascii_uppercase())],
-        Unit::Sent | Unit::Received => {
+        Unit::Sent | Unit::Received | Unit::Settled => {
             let kind = text.split_once('[').map_or(text, |(destination, _)| destination);
             vec![Form { kind: kind.to_owned(), text: text.to_owned() }]
         }
@@ -146,6 +146,7 @@ pub(crate) fn calls(unit: Unit, kind: &SpanKind, attributes: &[KeyValue]) -> Vec
         Unit::Received => {
             (told_message("receive", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT)
         }
+        Unit::Settled => (told_message("settle", attributes), names::MESSAGING_BATCH_MESSAGE_COUNT),
     };
     let refused = value(attributes, names::DB_RESPONSE_STATUS_CODE).is_some();
     let outcome = match value(attributes, names::ERROR_TYPE) {

@@ -9,7 +9,7 @@ pub(crate) static RABBITMQ: Server = Server {
     name: "rabbitmq",
     title: "RabbitMQ 3.10",
     packages: &["rabbitmq-server"],
-    programs: &["rabbitmq-server", "epmd"],
+    programs: &["rabbitmq-server", "rabbitmqctl", "epmd"],
     // What is in /usr/sbin changes to a user, a folder and a log of its own.
     folders: &["/usr/lib/rabbitmq/bin"],
     // Clients, other nodes, and the register of nodes.

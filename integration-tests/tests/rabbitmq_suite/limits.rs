@@ -1,9 +1,5 @@
 //! What otel-rabbitmq adds never breaks a message: headers at the limit of a frame, of any content, and in
 //! whatever way others write them.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
-mod rabbitmq_support;
-
 use integration_tests::{assert_nowhere, eventually, soon};
 use otel_rabbitmq::options::{
     BasicAckOptions, BasicCancelOptions, BasicPublishOptions, BasicRejectOptions,
@@ -13,16 +9,16 @@ use otel_rabbitmq::types::{
     AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString,
 };
 use otel_rabbitmq::{BasicProperties, Channel, Confirmation, Consumer, lapin};
+use otel_testing::Capture;
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::propagation::text_map_propagator::FieldIter;
 use otel_testing::opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use otel_testing::opentelemetry::trace::{FutureExt as _, SpanKind};
 use otel_testing::opentelemetry::{Context, KeyValue};
-use otel_testing::{Capture, live};
 
+use crate::rabbitmq_suite::Live;
 use crate::rabbitmq_support::{
-    captured, carried, confirming, connect, consume, error_type, next, queue, queue_with, store,
-    table, text,
+    carried, confirming, connect, consume, error_type, next, queue, queue_with, store, table, text,
 };
 
 const FRAME_MAX: usize = 4096;
@@ -55,11 +51,10 @@ async fn names(consumer: &mut Consumer) -> Vec<String> {
 }
 
 /// A longer header ends the connection of whoever reads it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trace_is_left_out_where_a_frame_has_no_room() {
-    let Some(url) = live::address("RABBITMQ") else { return };
+pub async fn a_trace_is_left_out_where_a_frame_has_no_room(live: &Live) {
+    let url = live.url.as_str();
     let small = format!("{url}?frame_max={FRAME_MAX}");
-    let (capture, connection) = captured(&small).await;
+    let (capture, connection) = live.captured_at(&small).await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     let mut consumer = consume(&channel, &queue).await;
@@ -101,30 +96,29 @@ async fn a_trace_is_left_out_where_a_frame_has_no_room() {
 }
 
 /// Without the connection it is not known how long a frame may be, beyond what each server takes.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_channel_alone_takes_the_least() {
-    let Some(url) = live::address("RABBITMQ") else { return };
+pub async fn a_channel_alone_takes_the_least(live: &Live) {
+    let url = live.url.as_str();
     let capture = Capture::new();
     let properties = lapin::ConnectionProperties::default();
-    let connection = lapin::Connection::connect(&url, properties).await.unwrap();
+    let connection = lapin::Connection::connect(url, properties).await.unwrap();
     let raw = connection.create_channel().await.unwrap();
-    let alone = Channel::with(raw.clone(), &capture.telemetry());
+    let alone = Channel::with(raw.clone(), &live.telemetry(&capture).build());
     let queue = queue(&alone).await;
     let mut consumer = consume(&alone, &queue).await;
     let full = || own(FRAME_MAX - OWN - TRACE + 1);
     send(&alone, &queue, full()).await.unwrap();
     assert_eq!(names(&mut consumer).await, ["own"]);
-    let known =
-        Channel::builder(raw).connection(&connection).telemetry(&capture.telemetry()).build();
+    let known = Channel::builder(raw)
+        .connection(&connection)
+        .telemetry(&live.telemetry(&capture).build())
+        .build();
     send(&known, &queue, full()).await.unwrap();
     assert_eq!(names(&mut consumer).await, ["own", "traceparent"]);
 }
 
 /// Each type of a table, in it and nested, and what a dead letter has: as it was sent, but for the trace.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_of_any_content_stays_as_it_is() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn a_table_of_any_content_stays_as_it_is(live: &Live) {
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let dead = queue(&channel).await;
     let letters =
@@ -182,10 +176,8 @@ async fn a_table_of_any_content_stays_as_it_is() {
 }
 
 /// As the clients for Java and .NET write text: bytes.
-#[tokio::test(flavor = "multi_thread")]
-async fn bytes_are_text_to_others() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn bytes_are_text_to_others(live: &Live) {
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     let mut consumer = consume(&channel, &queue).await;
@@ -241,12 +233,11 @@ impl TextMapPropagator for Odd {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn odd_names_and_large_messages() {
-    let Some(url) = live::address("RABBITMQ") else { return };
+pub async fn odd_names_and_large_messages(live: &Live) {
+    let url = live.url.as_str();
     let capture = Capture::new();
-    let telemetry = capture.telemetry_builder().propagator(Odd).build();
-    let connection = connect(&url, &telemetry).await;
+    let telemetry = live.telemetry(&capture).propagator(Odd).build();
+    let connection = connect(url, &telemetry).await;
     let channel = confirming(&connection).await;
     let first = queue(&channel).await;
     let mut consumer = consume(&channel, &first).await;

@@ -183,23 +183,40 @@ pub async fn alike(
     seen
 }
 
+/// A client that has a message, which it has not settled.
+struct Working {
+    connection: Connection,
+    channel: Channel,
+    queue: ShortString,
+    consumer: lapin::Consumer,
+    got: lapin::message::Delivery,
+}
+
+async fn working(
+    url: &str,
+    told: impl Fn(ConnectionProperties) -> ConnectionProperties,
+) -> Working {
+    let connection = connect(url, told).await;
+    let channel = confirming(&connection).await;
+    let queue = declare(&channel, true, FieldTable::default()).await;
+    let stored = send(&channel, &queue, "stored", false).await.unwrap();
+    assert!(soon("it is stored", stored).await.unwrap().is_ack());
+    let mut consumer = channel
+        .basic_consume(queue.clone(), "".into(), Default::default(), FieldTable::default())
+        .await
+        .unwrap();
+    let got = soon("a message is there", consumer.next()).await.unwrap().unwrap();
+    Working { connection, channel, queue, consumer, got }
+}
+
 /// Killed under load: what fails meanwhile, and what is there afterwards.
 pub async fn killed(
     server: &mut Private,
     told: impl Fn(ConnectionProperties) -> ConnectionProperties,
 ) -> Vec<String> {
     let url = server.url().to_owned();
-    let old = connect(&url, &told).await;
-    let channel = confirming(&old).await;
-    let queue = declare(&channel, true, FieldTable::default()).await;
+    let Working { connection: old, channel, queue, mut consumer, got } = working(&url, &told).await;
     let mut seen = Vec::new();
-    let stored = send(&channel, &queue, "stored", false).await.unwrap();
-    seen.push(code(soon("it is stored", stored).await));
-    let mut consumer = channel
-        .basic_consume(queue.clone(), "".into(), Default::default(), FieldTable::default())
-        .await
-        .unwrap();
-    let got = soon("a message is there", consumer.next()).await.unwrap().unwrap();
     server.pause().unwrap();
     let held = send(&channel, &queue, "held", false).await.unwrap();
     drop(send(&channel, &queue, "dropped", false).await.unwrap());
@@ -221,20 +238,20 @@ pub async fn killed(
     seen
 }
 
+fn recovering(properties: ConnectionProperties) -> ConnectionProperties {
+    // By default the waits between attempts grow up to a minute.
+    properties.enable_auto_recover().configure_backoff(|backoff| {
+        backoff.with_max_delay(Duration::from_millis(200)).with_max_times(1_000)
+    })
+}
+
 /// The same handles go on.
 pub async fn recovered(
     server: &mut Private,
     told: impl Fn(ConnectionProperties) -> ConnectionProperties,
 ) -> Vec<String> {
-    let properties = |properties: ConnectionProperties| {
-        // By default the waits between attempts grow up to a minute.
-        let properties = properties.enable_auto_recover();
-        told(properties.configure_backoff(|backoff| {
-            backoff.with_max_delay(Duration::from_millis(200)).with_max_times(1_000)
-        }))
-    };
     let url = server.url().to_owned();
-    let connection = connect(&url, properties).await;
+    let connection = connect(&url, |it| recovering(told(it))).await;
     let mut events = Box::pin(connection.events_listener());
     let channel = confirming(&connection).await;
     let queue = declare(&channel, true, FieldTable::default()).await;
@@ -303,5 +320,55 @@ pub async fn stopped(
     server.resume().unwrap();
     let waited = soon("it goes on", channel.wait_for_confirms()).await.unwrap();
     seen.push(format!("{waited:?}"));
+    seen
+}
+
+/// An operator's command of the broker.
+fn ask(server: &Private, line: &str) {
+    block_in_place(|| server.ask(&format!("rabbitmqctl {line}"))).unwrap();
+}
+
+/// An operator closes all connections: what was open says so.
+pub async fn forced(
+    server: &Private,
+    told: impl Fn(ConnectionProperties) -> ConnectionProperties,
+) -> Vec<String> {
+    let Working { connection, channel, queue, mut consumer, got } =
+        working(server.url(), told).await;
+    let mut seen = Vec::new();
+    ask(server, "close_all_connections maintenance");
+    let error = soon("the consumer notices", consumer.next()).await.unwrap().unwrap_err();
+    seen.push(shown(&error, &queue));
+    seen.push(format!("{:?}", soon("the end", consumer.next()).await.is_none()));
+    eventually("the connection notices", async || !connection.status().connected()).await;
+    seen.push(format!("{:?}", got.ack(BasicAckOptions::default()).await.ok()));
+    seen.push(format!("{:?}", send(&channel, &queue, "late", false).await.is_err()));
+    seen.push(format!("{:?}", connection.create_channel().await.is_err()));
+    seen
+}
+
+/// The broker stops within its machine and starts again, as for an update of it; the connection is one
+/// that comes back.
+pub async fn restarted(
+    server: &Private,
+    told: impl Fn(ConnectionProperties) -> ConnectionProperties,
+) -> Vec<String> {
+    let connection = connect(server.url(), |it| recovering(told(it))).await;
+    let channel = confirming(&connection).await;
+    let queue = declare(&channel, true, FieldTable::default()).await;
+    let mut seen = Vec::new();
+    let stored = send(&channel, &queue, "stored", false).await.unwrap();
+    seen.push(code(soon("it is stored", stored).await));
+    ask(server, "stop_app");
+    ask(server, "start_app");
+    let again = async || {
+        let sent = send(&channel, &queue, "again", false).await?;
+        sent.await
+    };
+    seen.push(code(Ok(eventually_ok("it is stored", again).await)));
+    for _ in 0..2 {
+        let got = channel.basic_get(queue.clone(), Default::default()).await.unwrap().unwrap();
+        seen.push(format!("{:?} {:?}", got.data, got.ack(BasicAckOptions::default()).await.ok()));
+    }
     seen
 }

@@ -1,8 +1,4 @@
 //! otel-rabbitmq on RabbitMQ: what is published, got, consumed, handled and settled.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
-mod rabbitmq_support;
-
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io;
@@ -24,11 +20,12 @@ use otel_testing::assert::{ExpectedPoint, ExpectedSpan};
 use otel_testing::opentelemetry::baggage::BaggageExt as _;
 use otel_testing::opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
 use otel_testing::opentelemetry::{Context, KeyValue};
-use otel_testing::{Capture, live, metric, point};
+use otel_testing::{Capture, metric, point};
 
+use crate::rabbitmq_suite::Live;
 use crate::rabbitmq_support::{
-    KEY, TAG, about, attribute, captured, carried, confirming, connect, consume, error_type,
-    failed, next, publish, published, queue, sent, store, table, text,
+    KEY, TAG, about, attribute, carried, confirming, connect, consume, error_type, failed, next,
+    publish, published, queue, sent, store, table, text,
 };
 
 const DURATION: &str = "messaging.client.operation.duration";
@@ -52,10 +49,9 @@ async fn bind(channel: &Channel, queue: &ShortString, exchange: &ShortString, ke
     channel.queue_bind(queue, exchange, key.into(), options, FieldTable::default()).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ordinary_life() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn ordinary_life(live: &Live) {
+    let url = live.url.as_str();
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let (queue, exchange) = (queue(&channel).await, exchange(&channel).await);
     bind(&channel, &queue, &exchange, "order.*").await;
@@ -77,7 +73,7 @@ async fn ordinary_life() {
             .attribute("messaging.message.conversation_id", "order-7")
     };
     let with_key = |span: ExpectedSpan| known(span).attribute(KEY, "order.paid");
-    capture.assert_spans([with_key(about(&url, "publish", "send", &target)).producer().root()]);
+    capture.assert_spans([with_key(about(url, "publish", "send", &target)).producer().root()]);
     let sent = sent(&capture, &format!("publish {target}"));
     let attributes = |point: ExpectedPoint, operation: &'static str, place: &str| {
         let server: AMQPUri = url.parse().unwrap();
@@ -97,7 +93,7 @@ async fn ordinary_life() {
     capture.clear();
     let got = channel.basic_get(queue.clone(), BasicGetOptions::default()).await.unwrap().unwrap();
     assert_eq!((&*got.data, got.message_count, got.delivery_tag), (&b"order"[..], 0, 1));
-    let receive = with_key(about(&url, "get", "receive", &source)).attribute(TAG, 1).client();
+    let receive = with_key(about(url, "get", "receive", &source)).attribute(TAG, 1).client();
     capture.assert_spans([receive.root().link(sent.clone())]);
     assert_eq!((count(&capture, DURATION), total(&capture, CONSUMED)), (1, 1));
 
@@ -107,7 +103,7 @@ async fn ordinary_life() {
         Err::<(), _>(io::Error::other("secret"))
     });
     handled.await.unwrap_err();
-    let process = with_key(about(&url, "process", "process", &source)).attribute(TAG, 1).consumer();
+    let process = with_key(about(url, "process", "process", &source)).attribute(TAG, 1).consumer();
     let process = failed(process, "std::io::error::Error").child_of(sent.clone());
     capture.assert_spans([process.link(sent.clone())]);
     assert_eq!(count(&capture, "messaging.process.duration"), 1);
@@ -117,7 +113,7 @@ async fn ordinary_life() {
     capture.clear();
     assert!(got.nack(BasicNackOptions { requeue: true, multiple: false }).await.unwrap());
     let settle = |operation, tag| {
-        known(about(&url, operation, "settle", &source)).attribute(TAG, tag).client()
+        known(about(url, operation, "settle", &source)).attribute(TAG, tag).client()
     };
     capture.assert_spans([settle("nack", 1).root().link(sent.clone())]);
 
@@ -126,7 +122,7 @@ async fn ordinary_life() {
     capture.assert_silent();
     let message = next(&mut consumer).await.unwrap();
     assert!(message.redelivered);
-    let receive = with_key(about(&url, "consume", "receive", &source)).attribute(TAG, 2).client();
+    let receive = with_key(about(url, "consume", "receive", &source)).attribute(TAG, 2).client();
     capture.assert_spans([receive.root().link(sent.clone())]);
     capture.assert_no_metric(DURATION);
     assert_eq!(total(&capture, CONSUMED), 1);
@@ -139,8 +135,8 @@ async fn ordinary_life() {
     let Delivery { acker, data, .. } = message;
     assert!(acker.usable() && data == b"order");
     assert!(acker.ack(ONE).await.unwrap());
-    let process = with_key(about(&url, "process", "process", &source)).attribute(TAG, 2).consumer();
-    let receive = with_key(about(&url, "consume", "receive", &source)).attribute(TAG, 3).client();
+    let process = with_key(about(url, "process", "process", &source)).attribute(TAG, 2).consumer();
+    let receive = with_key(about(url, "consume", "receive", &source)).attribute(TAG, 3).client();
     capture.assert_spans([
         process.child_of(sent.clone()).link(sent.clone()),
         settle("reject", 2).root().link(sent.clone()),
@@ -157,10 +153,9 @@ async fn ordinary_life() {
 }
 
 /// One's own trace stays, and is linked to; without confirms a message ends when it is written.
-#[tokio::test(flavor = "multi_thread")]
-async fn other_ways_to_publish() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn other_ways_to_publish(live: &Live) {
+    let url = live.url.as_str();
+    let (capture, connection) = live.captured().await;
     let channel = connection.create_channel().await.unwrap();
     let queue = queue(&channel).await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -177,12 +172,12 @@ async fn other_ways_to_publish() {
     let spans = capture.spans();
     let foreign = spans[0].links[0].span_context.clone();
     assert_eq!(foreign.trace_id().to_string(), &parent[3..35]);
-    capture.assert_spans([published(&url, &queue).client().link(foreign)]);
+    capture.assert_spans([published(url, &queue).client().link(foreign)]);
     capture.clear();
     channel.tx_select().await.unwrap();
     send(&properties()).await;
     channel.tx_commit().await.unwrap();
-    capture.assert_spans([published(&url, &queue).producer()]);
+    capture.assert_spans([published(url, &queue).producer()]);
     let mut consumer = consume(&channel, &queue).await;
     assert_eq!(next(&mut consumer).await.unwrap().properties, own);
     assert!(next(&mut consumer).await.unwrap().delivery().span_context().is_some());
@@ -200,16 +195,15 @@ async fn other_ways_to_publish() {
     to(&ShortString::default()).await;
     let exchange = exchange.to_string();
     capture.assert_spans([
-        about(&url, "publish", "send", &exchange).producer(),
-        about(&url, "publish", "send", "amq.default").producer(),
+        about(url, "publish", "send", &exchange).producer(),
+        about(url, "publish", "send", "amq.default").producer(),
     ]);
 }
 
 /// A queue whose name the broker made, and the answers of a channel.
-#[tokio::test(flavor = "multi_thread")]
-async fn names_that_nobody_chose() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn names_that_nobody_chose(live: &Live) {
+    let url = live.url.as_str();
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     let declared = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
@@ -221,7 +215,7 @@ async fn names_that_nobody_chose() {
     let message = next(&mut consumer).await.unwrap();
     message.ack(ONE).await.unwrap();
     let anonymous = |operation, step: &'static str| {
-        let span = about(&url, operation, step, "amq.gen")
+        let span = about(url, operation, step, "amq.gen")
             .attribute("messaging.destination.template", "amq.gen")
             .attribute("messaging.destination.name", queue.to_string());
         if step == "settle" {
@@ -274,10 +268,9 @@ async fn names_that_nobody_chose() {
 }
 
 /// Tags over gaps, by the channel and by an acker.
-#[tokio::test(flavor = "multi_thread")]
-async fn many_are_settled_by_one_tag() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn many_are_settled_by_one_tag(live: &Live) {
+    let url = live.url.as_str();
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     for number in 0..8 {
@@ -299,7 +292,7 @@ async fn many_are_settled_by_one_tag() {
     channel.basic_nack(7, options).await.unwrap();
     channel.basic_ack(0, MULTIPLE).await.unwrap();
     let queue = queue.as_str();
-    let settle = |operation| about(&url, operation, "settle", queue).client();
+    let settle = |operation| about(url, operation, "settle", queue).client();
     let batch = |operation, messages: i64| {
         settle(operation).attribute("messaging.batch.message_count", messages)
     };
@@ -320,10 +313,9 @@ async fn many_are_settled_by_one_tag() {
 }
 
 /// What carries no trace counts as well, and what is delivered again is forgotten under its old tag.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_delivered_again_has_another_tag() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn what_is_delivered_again_has_another_tag(live: &Live) {
+    let url = live.url.as_str();
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     let options = BasicPublishOptions::default();
@@ -345,7 +337,7 @@ async fn what_is_delivered_again_has_another_tag() {
     assert_eq!(tags, [3, 4]);
     capture.clear();
     channel.basic_ack(4, MULTIPLE).await.unwrap();
-    let settle = about(&url, "ack", "settle", queue.as_str()).client();
+    let settle = about(url, "ack", "settle", queue.as_str()).client();
     capture.assert_spans([settle.attribute("messaging.batch.message_count", 2)]);
 
     // One that was never delivered: where from is not known.
@@ -364,10 +356,8 @@ async fn what_is_delivered_again_has_another_tag() {
 }
 
 /// Without acknowledgements there is nothing to settle.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_without_acknowledgements() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn a_consumer_without_acknowledgements(live: &Live) {
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     for _ in 0..3 {
@@ -388,10 +378,9 @@ async fn a_consumer_without_acknowledgements() {
 }
 
 /// What a delegate does with a message is its processing, and `process` in it the same.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_delegate_has_one_span() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn a_delegate_has_one_span(live: &Live) {
+    let url = live.url.as_str();
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     channel.basic_qos(1, BasicQosOptions::default()).await.unwrap();
@@ -431,7 +420,7 @@ async fn a_delegate_has_one_span() {
     let expected = |place: usize| {
         let tag = i64::try_from(place + 1).unwrap();
         let (sent, queue) = (carried(&sent[place].span_context), queue.as_str());
-        let process = about(&url, "process", "process", queue).attribute(KEY, queue.to_owned());
+        let process = about(url, "process", "process", queue).attribute(KEY, queue.to_owned());
         process.attribute(TAG, tag).consumer().child_of(sent.clone()).link(sent)
     };
     let settled = |place: usize| {
@@ -440,10 +429,10 @@ async fn a_delegate_has_one_span() {
         // Within the handling.
         let mut handled = capture.spans_named(&processed);
         handled.retain(|span| attribute(span, TAG) == Some(tag.to_string()));
-        let settle = about(&url, "ack", "settle", queue.as_str()).attribute(TAG, tag).client();
+        let settle = about(url, "ack", "settle", queue.as_str()).attribute(TAG, tag).client();
         settle.child_of(handled[0].span_context.clone()).link(sent)
     };
-    let of_send = |_| published(&url, &queue).producer();
+    let of_send = |_| published(url, &queue).producer();
     eventually("all are settled", async || capture.spans().len() == 12).await;
     let all = (0..4).map(of_send).chain((0..4).map(settled)).chain([
         expected(0),
@@ -467,18 +456,17 @@ const MESSAGES: usize = 1000;
 
 /// Two connections that know nothing of each other: a thousand messages, each in a trace of its own, with
 /// their baggage, handled at the same time.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
-    let Some(url) = live::address("RABBITMQ") else { return };
+pub async fn a_thousand_messages_are_each_handled_in_their_own_trace(live: &Live) {
+    let url = live.url.as_str();
     for (parent, below) in [
         (ProcessParent::Ambient, true),
         (ProcessParent::Message, true),
         (ProcessParent::Link, false),
     ] {
-        let (from, producer) = captured(&url).await;
+        let (from, producer) = live.captured().await;
         let to = Capture::new();
-        let telemetry = to.telemetry_builder().process_parent(parent).build();
-        let consumer = connect(&url, &telemetry).await;
+        let telemetry = live.telemetry(&to).process_parent(parent).build();
+        let consumer = connect(url, &telemetry).await;
         let receiving = consumer.create_channel().await.unwrap();
         // Not exclusive: another connection sends to it.
         let options = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
@@ -526,20 +514,19 @@ async fn a_thousand_messages_are_each_handled_in_their_own_trace() {
 }
 
 /// A handle that exists, what it does not tell, and a message of a channel without instrumentation.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_exists_is_wrapped() {
-    let Some(url) = live::address("RABBITMQ") else { return };
+pub async fn what_exists_is_wrapped(live: &Live) {
+    let url = live.url.as_str();
     let capture = Capture::new();
-    let telemetry = capture.telemetry();
+    let telemetry = live.telemetry(&capture).build();
     let properties = lapin::ConnectionProperties::default();
-    let raw = lapin::Connection::connect(&url, properties).await.unwrap();
+    let raw = lapin::Connection::connect(url, properties).await.unwrap();
     let bare = raw.create_channel().await.unwrap();
     let uri: AMQPUri = url.parse().unwrap();
     let channel = Channel::builder(bare.clone()).connection(&raw).uri(&uri).name("live");
     let channel = channel.telemetry(&telemetry).build();
     let queue = queue(&channel).await;
     publish(&channel, &queue, b"order").await.await.unwrap();
-    capture.assert_spans([published(&url, &queue).producer()]);
+    capture.assert_spans([published(url, &queue).producer()]);
     let connection = otel_rabbitmq::Connection::builder(raw).uri(&uri).name("live");
     let connection = connection.telemetry(&telemetry).build();
     let sent = sent(&capture, &format!("publish {queue}"));
@@ -558,10 +545,8 @@ async fn what_exists_is_wrapped() {
 }
 
 /// Nothing that says who it is, or what it is about.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_secret_is_told() {
-    let Some(url) = live::address("RABBITMQ") else { return };
-    let (capture, connection) = captured(&url).await;
+pub async fn no_secret_is_told(live: &Live) {
+    let (capture, connection) = live.captured().await;
     let channel = confirming(&connection).await;
     let queue = queue(&channel).await;
     let secret = || ShortString::from("secret");
