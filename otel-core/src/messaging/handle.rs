@@ -291,11 +291,10 @@ impl Shared {
             return telemetry.inject(context, message);
         }
         // Nobody but the propagator knows the names that baggage stands under.
-        let names = (!own.baggage().is_empty()).then(|| {
-            let mut baggage = HashMap::<String, String>::new();
-            telemetry.inject(own, &mut baggage);
-            baggage
-        });
+        let mut names = HashMap::new();
+        if !own.baggage().is_empty() {
+            telemetry.inject(own, &mut names);
+        }
         telemetry.inject(context, &mut Keeping { message, names });
     }
 }
@@ -303,14 +302,13 @@ impl Shared {
 /// Headers of which some are left as they are: what the application put there itself.
 struct Keeping<'m, M> {
     message: &'m mut M,
-    names: Option<HashMap<String, String>>,
+    names: HashMap<String, String>,
 }
 
 impl<M: Carrier> Injector for Keeping<'_, M> {
     fn set(&mut self, name: &str, value: String) {
         let is_kept = |own: &str| {
-            let mut names = self.names.iter().flat_map(HashMap::keys);
-            names.any(|kept| kept.eq_ignore_ascii_case(name)) || is_foreign(name, own)
+            self.names.keys().any(|kept| kept.eq_ignore_ascii_case(name)) || is_foreign(name, own)
         };
         if !self.message.get(name).is_some_and(is_kept) {
             self.message.set(name, value);
