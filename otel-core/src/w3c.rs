@@ -97,11 +97,11 @@ impl Injector for Written<'_> {
     }
 }
 
-/// Whether a value under this name, beside which no context was read, is the application's: there are
-/// other lists that are called `baggage`. What looks like a parent is one that broke.
-pub(crate) fn is_foreign(name: &str, value: &str) -> bool {
-    let is = |known: &str| known.eq_ignore_ascii_case(name);
-    !value.trim_ascii().is_empty() && (is(BAGGAGE) || is(STATE) && !is_state(value))
+/// Whether a value that stands under this name, without a parent beside it, stays: the application's
+/// baggage, or something else that it calls so. A list of states belongs to a parent, and what should
+/// be a parent is one that broke.
+pub(crate) fn is_kept(name: &str, value: &str) -> bool {
+    !value.trim_ascii().is_empty() && (name == BAGGAGE || name == STATE && !is_state(value))
 }
 
 /// `{version}-{trace}-{span}-{flags}`. A version of the future may have more behind it.

@@ -492,7 +492,7 @@ mod articles {
         sqlx::any::install_default_drivers();
         let options = sqlx::any::AnyPoolOptions::new().max_connections(1);
         let raw = options.connect("sqlite::memory:").await.unwrap();
-        let capture = Capture::new();
+        let capture = otel_testing::Capture::new();
         let pool = otel_sqlx::AnyPool::with(raw, &capture.telemetry());
         MIGRATOR.run(&pool).await.unwrap();
         MIGRATOR.undo(&pool, 1).await.unwrap();

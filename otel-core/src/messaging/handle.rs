@@ -1,12 +1,10 @@
 //! Layer `messaging`: the handle of a client, and the operations that it makes.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
@@ -23,7 +21,7 @@ use crate::operation::{Clock, Live};
 use crate::page::Site;
 use crate::propagation::Carrier;
 use crate::telemetry::Telemetry;
-use crate::w3c::is_foreign;
+use crate::w3c::is_kept;
 
 /// An instrumented client of a message broker: makes the operations of one handle. A clone is
 /// another handle of the same value.
@@ -290,28 +288,17 @@ impl Shared {
         if telemetry.options().replace_trace_headers {
             return telemetry.inject(context, message);
         }
-        // Nobody but the propagator knows the names that baggage stands under.
-        let mut names = HashMap::new();
-        if !own.baggage().is_empty() {
-            telemetry.inject(own, &mut names);
-        }
-        telemetry.inject(context, &mut Keeping { message, names });
+        telemetry.inject(context, &mut Keeping(message));
     }
 }
 
 /// Headers of which some are left as they are: what the application put there itself.
-struct Keeping<'m, M> {
-    message: &'m mut M,
-    names: HashMap<String, String>,
-}
+struct Keeping<'m, M>(&'m mut M);
 
 impl<M: Carrier> Injector for Keeping<'_, M> {
     fn set(&mut self, name: &str, value: String) {
-        let is_kept = |own: &str| {
-            self.names.keys().any(|kept| kept.eq_ignore_ascii_case(name)) || is_foreign(name, own)
-        };
-        if !self.message.get(name).is_some_and(is_kept) {
-            self.message.set(name, value);
+        if !self.0.get(name).is_some_and(|own| is_kept(name, own)) {
+            self.0.set(name, value);
         }
     }
 }
