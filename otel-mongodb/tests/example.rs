@@ -40,7 +40,7 @@ fn what_is_told_of_a_command_can_be_asked_for() {
     ];
     let (code, told) = analyze(&format!("{find}\n\n{ping}\n"));
     assert_eq!((code, told.lines().collect::<Vec<_>>()), (Some(0), expected.to_vec()));
-    assert_eq!(analyze("{}"), (Some(0), "{\"name\":\"mongodb\",\"text\":null}\n".to_owned()));
+    assert_eq!(analyze("{}"), (Some(0), "{\"name\":\"_OTHER\",\"text\":null}\n".to_owned()));
     for wrong in ["7", "{", "[]"] {
         assert_eq!(analyze(wrong), (Some(2), String::new()), "{wrong}");
     }

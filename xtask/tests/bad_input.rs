@@ -29,7 +29,7 @@ fn wrong_arguments_are_answered_with_the_right_ones() {
         (&["docs", "--check", "--registry", "checkout"], "cannot be used with"),
         (
             &["bench", "slq"],
-            "[possible values: stub, sql, kafka, mongodb, nats, redis, setup, sqlite]",
+            "[possible values: stub, sql, kafka, mongodb, nats, rabbitmq, redis, setup, sqlite]",
         ),
         (
             &["analyze", "sql", "--dialect", "oracle"],
