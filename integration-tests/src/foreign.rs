@@ -120,7 +120,7 @@ pub fn outgoing() -> Vec<Outgoing> {
     messages.collect()
 }
 
-/// Panics unless another client read of each of our messages what it was sent with: in the [`order`]
+/// Panics unless another client read of each of our messages what it was sent with: in the context
 /// of its number, by these spans. Answers the trace and span that each carried.
 pub fn assert_read(heard: &Heard, sent: &[SpanData]) -> Vec<(String, String)> {
     assert_eq!(heard.messages.len(), sent.len());
