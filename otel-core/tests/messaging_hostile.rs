@@ -104,6 +104,43 @@ fn baggage_of_the_application_s_own_is_not_written_anew() {
     assert_eq!(link.span_id(), capture.spans()[0].span_context.span_id());
 }
 
+/// Not every propagator calls it `baggage`.
+#[test]
+fn baggage_of_the_application_s_own_stays_under_any_name() {
+    use opentelemetry::propagation::text_map_propagator::FieldIter;
+    use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+    use opentelemetry::{Context, KeyValue};
+
+    #[derive(Debug)]
+    struct Luggage;
+
+    impl TextMapPropagator for Luggage {
+        fn inject_context(&self, context: &Context, carrier: &mut dyn Injector) {
+            let tenant = context.baggage().get("tenant").map(ToString::to_string);
+            tenant.into_iter().for_each(|tenant| carrier.set("luggage-tenant", tenant));
+        }
+
+        fn extract_with_context(&self, context: &Context, carrier: &dyn Extractor) -> Context {
+            let tenant = carrier.get("luggage-tenant").map(ToOwned::to_owned);
+            context.with_baggage(tenant.map(|tenant| KeyValue::new("tenant", tenant)))
+        }
+
+        fn fields(&self) -> FieldIter<'_> {
+            FieldIter::new(&[])
+        }
+    }
+
+    let capture = Capture::new();
+    let messaging = messaging(&capture.telemetry_builder().propagator(Luggage).build());
+    let _guard = Context::current().with_baggage([KeyValue::new("tenant", "ambient")]).attach();
+    for (own, sent) in [(Some("own"), "own"), (None, "ambient")] {
+        let own = own.map(|own| ("luggage-tenant".to_owned(), own.to_owned()));
+        let mut headers = HashMap::<_, _>::from_iter(own);
+        messaging.send(&mut StringCarrier(&mut headers), || orders("send")).finish();
+        assert_eq!(headers["luggage-tenant"], sent);
+    }
+}
+
 /// An airline has bags, too.
 #[test]
 fn a_header_of_the_application_s_that_is_no_context_stays() {

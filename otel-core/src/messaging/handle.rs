@@ -1,10 +1,12 @@
 //! Layer `messaging`: the handle of a client, and the operations that it makes.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
@@ -288,17 +290,28 @@ impl Shared {
         if telemetry.options().replace_trace_headers {
             return telemetry.inject(context, message);
         }
-        telemetry.inject(context, &mut Keeping(message));
+        // Nobody but the propagator knows the names that baggage stands under.
+        let mut names = HashMap::new();
+        if !own.baggage().is_empty() {
+            telemetry.inject(own, &mut names);
+        }
+        telemetry.inject(context, &mut Keeping { message, names });
     }
 }
 
 /// Headers of which some are left as they are: what the application put there itself.
-struct Keeping<'m, M>(&'m mut M);
+struct Keeping<'m, M> {
+    message: &'m mut M,
+    names: HashMap<String, String>,
+}
 
 impl<M: Carrier> Injector for Keeping<'_, M> {
     fn set(&mut self, name: &str, value: String) {
-        if !self.0.get(name).is_some_and(|own| is_kept(name, own)) {
-            self.0.set(name, value);
+        let is_own = |own: &str| {
+            self.names.keys().any(|kept| kept.eq_ignore_ascii_case(name)) || is_kept(name, own)
+        };
+        if !self.message.get(name).is_some_and(is_own) {
+            self.message.set(name, value);
         }
     }
 }
