@@ -116,8 +116,9 @@ fn baggage_of_the_application_s_own_stays_under_any_name() {
 
     impl TextMapPropagator for Luggage {
         fn inject_context(&self, context: &Context, carrier: &mut dyn Injector) {
-            let tenant = context.baggage().get("tenant").map(ToString::to_string);
-            tenant.into_iter().for_each(|tenant| carrier.set("luggage-tenant", tenant));
+            if let Some(tenant) = context.baggage().get("tenant") {
+                carrier.set("luggage-tenant", tenant.to_string());
+            }
         }
 
         fn extract_with_context(&self, context: &Context, carrier: &dyn Extractor) -> Context {
